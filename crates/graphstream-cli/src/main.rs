@@ -1,0 +1,2 @@
+//! The graphstream command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The .hadbj segment format: header, entries, hash chain, compression.

@@ -1,0 +1,1 @@
+//! A hash-chained, group-committed local journal of .hadbj segments.

@@ -1,0 +1,1 @@
+//! Counters, gauges and histograms of every graphstream promise.

@@ -1,0 +1,1 @@
+//! The graph payload of a journal entry: queries, typed parameters, protobuf and JSON.

@@ -1,0 +1,1 @@
+//! What exists in the object store: keys, head, epochs, history rule, fencing.

@@ -1,0 +1,1 @@
+//! The ReplayTarget trait, its conformance suite, and the jsonl and exec targets.

@@ -1,0 +1,1 @@
+//! Leader, uploader and follower: ships a journal to object storage and back.

@@ -1,0 +1,1 @@
+//! A StorageBackend on a local or mounted file system.

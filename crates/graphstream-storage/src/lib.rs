@@ -1,0 +1,1 @@
+//! The StorageBackend trait, an in-memory backend and the conformance suite.

@@ -1,0 +1,1 @@
+//! Replays a journal into the embedded graph database grafeo.

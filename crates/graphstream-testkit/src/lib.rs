@@ -1,0 +1,1 @@
+//! Fault file systems, scratch directories and end-to-end rigs for the tests.
