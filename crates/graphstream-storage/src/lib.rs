@@ -1,1 +1,37 @@
-//! The StorageBackend trait, an in-memory backend and the conformance suite.
+//! What graphstream asks of an object store, and nothing more.
+//!
+//! ```text
+//!   remote, compaction, replication          callers: keys, conditional puts, listings
+//!            │
+//!     StorageBackend (object-safe trait)     obligations O1..O10, see its documentation
+//!            │
+//!   decorators: metrics, faults, ..          wrap any backend, are a backend
+//!            │
+//!   memory │ file system │ S3 │ yours        one crate each; `conformance` tells whether it keeps its word
+//! ```
+//!
+//! The crate needs no async runtime: futures are plain, a backend brings the runtime that it needs.
+
+mod backend;
+mod error;
+mod key;
+mod lister;
+mod memory;
+mod object;
+mod request;
+mod stream;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "faults")]
+pub mod faults;
+
+pub use backend::{Operation, StorageBackend};
+pub use bytes::Bytes;
+pub use error::{Error, ErrorClass, KeyProblem, ListingProblem, Result};
+pub use key::{KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
+pub use lister::Lister;
+pub use memory::MemoryBackend;
+pub use object::{GetOutcome, ListPage, Object, ObjectMeta, Version};
+pub use request::{GetOptions, ListRequest, PutBody, PutMode, Token};
+pub use stream::ByteStream;
