@@ -35,3 +35,6 @@ pub use memory::MemoryBackend;
 pub use object::{GetOutcome, ListPage, Object, ObjectMeta, Version};
 pub use request::{GetOptions, ListRequest, PutBody, PutMode, Token};
 pub use stream::ByteStream;
+
+#[cfg(feature = "faults")]
+pub use faults::FaultBackend;

@@ -43,6 +43,12 @@ impl MemoryBackend {
         Self::default()
     }
 
+    /// Places an object with metadata from elsewhere.
+    #[cfg(feature = "faults")]
+    pub(crate) fn insert(&self, meta: ObjectMeta, body: Bytes) {
+        self.state().objects.insert(meta.key.clone(), Stored { body, meta });
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // No code panics while it holds the lock, and every change under it is a single insert or remove.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
