@@ -1,0 +1,267 @@
+//! From a payload of either schema to an entry.
+//!
+//! The schemas differ in the numbers of the entry's fields and in the kinds of values; the values they share have the same bytes:
+//!
+//! ```text
+//!                  graphstream.v1        graphd
+//!   sequence       -                     1 (varint)
+//!   query          1 (bytes)             2
+//!   params         2                     3
+//!   timestamp_ms   3                     4
+//!   uuid_override  4                     -
+//!   values         1 ..= 13              1 ..= 7
+//! ```
+
+use crate::keys::first_duplicate;
+use crate::limits::{PARAMS_MAX, PAYLOAD_BYTES_MAX, VALUES_MAX};
+use crate::wire::{Field, Reader, WireType};
+use crate::{Error, JournalEntry, ParamValue, Result, TemporalKind};
+
+/// The schema of a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Schema {
+    /// Package `graphstream.v1`, ours.
+    V1,
+    /// Package `graphd`, that of graphstream 0.3.
+    Predecessor,
+}
+
+/// The schema of a payload, told by the wire type of its field 1.
+///
+/// # Errors
+/// When there is no field 1, it has another wire type, or what stands before it is no protobuf.
+pub fn schema_of(payload: &[u8]) -> Result<Schema> {
+    let mut reader = Reader::new(payload);
+    while let Some(field) = reader.field()? {
+        match (field.number, field.wire_type) {
+            (1, WireType::Bytes) => return Ok(Schema::V1),
+            (1, WireType::Varint) => return Ok(Schema::Predecessor),
+            (1, _) => return Err(Error::UnknownSchema),
+            (_, wire_type) => reader.skip(wire_type)?,
+        }
+    }
+    Err(Error::UnknownSchema)
+}
+
+pub(crate) fn entry(payload: &[u8], frame_sequence: u64) -> Result<JournalEntry> {
+    if payload.len() > PAYLOAD_BYTES_MAX {
+        return Err(Error::PayloadTooLarge { max: PAYLOAD_BYTES_MAX });
+    }
+    let schema = schema_of(payload)?;
+    Decoder { schema, values_left: VALUES_MAX }.entry(payload, frame_sequence)
+}
+
+struct Decoder {
+    schema: Schema,
+    values_left: usize,
+}
+
+impl Decoder {
+    fn entry(&mut self, payload: &[u8], frame_sequence: u64) -> Result<JournalEntry> {
+        const MESSAGE: &str = "JournalEntry";
+        let (mut sequence, mut query, mut timestamp_ms, mut uuid_override) = (None, None, None, None);
+        let mut params = Vec::new();
+        let mut reader = Reader::new(payload);
+        while let Some(field) = reader.field()? {
+            match (self.schema, field.number, field.wire_type) {
+                (Schema::Predecessor, 1, WireType::Varint) => {
+                    once(&mut sequence, reader.varint()?, MESSAGE, field)?;
+                }
+                (Schema::V1, 1, WireType::Bytes) | (Schema::Predecessor, 2, WireType::Bytes) => {
+                    once(&mut query, reader.string()?, MESSAGE, field)?;
+                }
+                (Schema::V1, 2, WireType::Bytes) | (Schema::Predecessor, 3, WireType::Bytes) => {
+                    if params.len() == PARAMS_MAX {
+                        return Err(Error::TooManyParams { max: PARAMS_MAX });
+                    }
+                    params.push(self.param(reader.message()?)?);
+                }
+                (Schema::V1, 3, WireType::Varint) | (Schema::Predecessor, 4, WireType::Varint) => {
+                    once(&mut timestamp_ms, reader.varint()?.cast_signed(), MESSAGE, field)?;
+                }
+                (Schema::V1, 4, WireType::Bytes) => {
+                    once(&mut uuid_override, reader.string()?.to_owned(), MESSAGE, field)?;
+                }
+                _ => return Err(unknown(MESSAGE, field)),
+            }
+        }
+        match (self.schema, sequence) {
+            (Schema::Predecessor, Some(payload)) if payload != frame_sequence => {
+                return Err(Error::SequenceMismatch { frame: frame_sequence, payload });
+            }
+            _ => {}
+        }
+        let query = query.unwrap_or_default();
+        if query.is_empty() && self.schema == Schema::V1 {
+            return Err(Error::EmptyQuery);
+        }
+        self.refuse_duplicates(&params, "parameter")?;
+        let timestamp_ms = timestamp_ms.unwrap_or_default();
+        Ok(JournalEntry { query: query.to_owned(), params, timestamp_ms, uuid_override })
+    }
+
+    fn param(&mut self, mut reader: Reader<'_>) -> Result<(String, ParamValue)> {
+        const MESSAGE: &str = "ParamEntry";
+        let (mut key, mut value) = (None, None);
+        while let Some(field) = reader.field()? {
+            match (field.number, field.wire_type) {
+                (1, WireType::Bytes) => once(&mut key, reader.string()?.to_owned(), MESSAGE, field)?,
+                (2, WireType::Bytes) => {
+                    let parsed = self.value(reader.message()?)?;
+                    once(&mut value, parsed, MESSAGE, field)?;
+                }
+                _ => return Err(unknown(MESSAGE, field)),
+            }
+        }
+        let value = match value {
+            Some(value) => value,
+            None => {
+                self.count_value()?;
+                self.absent(MESSAGE, &reader)?
+            }
+        };
+        Ok((key.unwrap_or_default(), value))
+    }
+
+    fn value(&mut self, mut reader: Reader<'_>) -> Result<ParamValue> {
+        const MESSAGE: &str = "GraphValue";
+        self.count_value()?;
+        let mut value = None;
+        while let Some(field) = reader.field()? {
+            if self.schema == Schema::Predecessor && field.number > 7 {
+                return Err(unknown(MESSAGE, field));
+            }
+            let parsed = match (field.number, field.wire_type) {
+                (1, WireType::Bytes) => match reader.message()?.field()? {
+                    None => ParamValue::Null,
+                    Some(inner) => return Err(unknown("NullValue", inner)),
+                },
+                (2, WireType::Varint) => ParamValue::Bool(reader.varint()? != 0),
+                (3, WireType::Varint) => ParamValue::Int64(reader.varint()?.cast_signed()),
+                (4, WireType::Fixed64) => ParamValue::Double(double(&mut reader)?),
+                (5, WireType::Bytes) => ParamValue::String(reader.string()?.to_owned()),
+                (6, WireType::Bytes) => ParamValue::List(self.list(reader.message()?)?),
+                (7, WireType::Bytes) => ParamValue::Map(self.map(reader.message()?)?),
+                (8, WireType::Bytes) => ParamValue::Bytes(reader.bytes()?.to_vec()),
+                (9, WireType::Bytes) => temporal(reader.message()?)?,
+                (10, WireType::Bytes) => point(reader.message()?)?,
+                (11, WireType::Bytes) => ParamValue::Uuid(reader.string()?.to_owned()),
+                (12, WireType::Bytes) => ParamValue::Decimal(reader.string()?.to_owned()),
+                (13, WireType::Bytes) => ParamValue::Int128(reader.string()?.to_owned()),
+                _ => return Err(unknown(MESSAGE, field)),
+            };
+            once(&mut value, parsed, MESSAGE, field)?;
+        }
+        value.map_or_else(|| self.absent(MESSAGE, &reader), Ok)
+    }
+
+    fn list(&mut self, mut reader: Reader<'_>) -> Result<Vec<ParamValue>> {
+        let mut values = Vec::new();
+        while let Some(field) = reader.field()? {
+            match (field.number, field.wire_type) {
+                (1, WireType::Bytes) => values.push(self.value(reader.message()?)?),
+                _ => return Err(unknown("ListValue", field)),
+            }
+        }
+        Ok(values)
+    }
+
+    fn map(&mut self, mut reader: Reader<'_>) -> Result<Vec<(String, ParamValue)>> {
+        let mut pairs = Vec::new();
+        while let Some(field) = reader.field()? {
+            match (field.number, field.wire_type) {
+                (1, WireType::Bytes) => pairs.push(self.param(reader.message()?)?),
+                _ => return Err(unknown("MapValue", field)),
+            }
+        }
+        self.refuse_duplicates(&pairs, "map entry")?;
+        Ok(pairs)
+    }
+
+    /// Counted before the value is made, so that memory is bounded by the limit and not by the payload.
+    fn count_value(&mut self) -> Result<()> {
+        match self.values_left.checked_sub(1) {
+            Some(left) => self.values_left = left,
+            None => return Err(Error::TooManyValues { max: VALUES_MAX }),
+        }
+        Ok(())
+    }
+
+    /// What a value that is not there means: the predecessor read it as null; we never write it.
+    fn absent(&self, message: &'static str, reader: &Reader<'_>) -> Result<ParamValue> {
+        match self.schema {
+            Schema::Predecessor => Ok(ParamValue::Null),
+            Schema::V1 => Err(Error::MissingField { message, field: "value", offset: reader.offset() }),
+        }
+    }
+
+    fn refuse_duplicates(&self, pairs: &[(String, ParamValue)], place: &'static str) -> Result<()> {
+        match (self.schema, first_duplicate(pairs)) {
+            (Schema::V1, Some(index)) => Err(Error::DuplicateKey { place, index }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn temporal(mut reader: Reader<'_>) -> Result<ParamValue> {
+    const MESSAGE: &str = "TemporalValue";
+    let (mut kind, mut text) = (None, None);
+    while let Some(field) = reader.field()? {
+        match (field.number, field.wire_type) {
+            (1, WireType::Varint) => {
+                let number = reader.varint()?;
+                let parsed = TemporalKind::from_number(number)
+                    .ok_or(Error::UnknownTemporalKind { offset: field.offset, kind: number })?;
+                once(&mut kind, parsed, MESSAGE, field)?;
+            }
+            (2, WireType::Bytes) => once(&mut text, reader.string()?.to_owned(), MESSAGE, field)?,
+            _ => return Err(unknown(MESSAGE, field)),
+        }
+    }
+    let missing = |field| Error::MissingField { message: MESSAGE, field, offset: reader.offset() };
+    Ok(ParamValue::Temporal {
+        kind: kind.ok_or_else(|| missing("kind"))?,
+        text: text.ok_or_else(|| missing("text"))?,
+    })
+}
+
+fn point(mut reader: Reader<'_>) -> Result<ParamValue> {
+    const MESSAGE: &str = "PointValue";
+    let (mut srid, mut x, mut y, mut z) = (None, None, None, None);
+    while let Some(field) = reader.field()? {
+        match (field.number, field.wire_type) {
+            (1, WireType::Varint) => {
+                let number = u32::try_from(reader.varint()?).map_err(|_| unknown(MESSAGE, field))?;
+                once(&mut srid, number, MESSAGE, field)?;
+            }
+            (2, WireType::Fixed64) => once(&mut x, double(&mut reader)?, MESSAGE, field)?,
+            (3, WireType::Fixed64) => once(&mut y, double(&mut reader)?, MESSAGE, field)?,
+            (4, WireType::Fixed64) => once(&mut z, double(&mut reader)?, MESSAGE, field)?,
+            _ => return Err(unknown(MESSAGE, field)),
+        }
+    }
+    let missing = |field| Error::MissingField { message: MESSAGE, field, offset: reader.offset() };
+    Ok(ParamValue::Point {
+        srid: srid.unwrap_or_default(),
+        x: x.ok_or_else(|| missing("x"))?,
+        y: y.ok_or_else(|| missing("y"))?,
+        z,
+    })
+}
+
+fn double(reader: &mut Reader<'_>) -> Result<f64> {
+    Ok(f64::from_bits(u64::from_le_bytes(reader.fixed64()?)))
+}
+
+/// Sets what may occur once. Protobuf lets the last one win; an entry that says two things is refused instead.
+fn once<T>(slot: &mut Option<T>, value: T, message: &'static str, field: Field) -> Result<()> {
+    if slot.is_some() {
+        return Err(Error::RepeatedField { message, field: field.number, offset: field.offset });
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
+fn unknown(message: &'static str, field: Field) -> Error {
+    Error::UnknownField { message, field: field.number, offset: field.offset }
+}

@@ -1,0 +1,72 @@
+//! A journal entry's content.
+
+use crate::value::ParamValue;
+use crate::{Result, decode, encode};
+
+/// What one entry of a journal says: a query and what is bound to its parameters.
+///
+/// ```
+/// use graphstream_proto::JournalEntry;
+///
+/// let entry = JournalEntry::new("CREATE (:Person {id: $id, name: $name})", 1_700_000_000_000)
+///     .with_param("id", 1_i64)
+///     .with_param("name", "Alice");
+/// let payload = entry.encode()?;
+/// assert_eq!(JournalEntry::decode(&payload, 1)?, entry);
+/// # Ok::<(), graphstream_proto::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JournalEntry {
+    /// The statement. [`encode`](Self::encode) refuses an empty one.
+    pub query: String,
+    /// The parameters in the order they were given. A key occurs once.
+    pub params: Vec<(String, ParamValue)>,
+    /// When the user says it happened, in ms since 1970-01-01 UTC. Restore and retention go by the commit time, which is the
+    /// leader's and not in the payload.
+    pub timestamp_ms: i64,
+    /// What `uuid()` and `gen_random_uuid()` must return when the entry is replayed: 8-4-4-4-12 hexadecimal digits.
+    pub uuid_override: Option<String>,
+}
+
+impl JournalEntry {
+    /// An entry without parameters.
+    pub fn new(query: impl Into<String>, timestamp_ms: i64) -> Self {
+        Self { query: query.into(), params: Vec::new(), timestamp_ms, uuid_override: None }
+    }
+
+    /// Adds a parameter after the ones there are.
+    #[must_use]
+    pub fn with_param(mut self, key: impl Into<String>, value: impl Into<ParamValue>) -> Self {
+        self.params.push((key.into(), value.into()));
+        self
+    }
+
+    /// Sets [`uuid_override`](Self::uuid_override).
+    #[must_use]
+    pub fn with_uuid_override(mut self, uuid: impl Into<String>) -> Self {
+        self.uuid_override = Some(uuid.into());
+        self
+    }
+
+    /// The entry as a payload of schema `graphstream.v1`.
+    ///
+    /// # Errors
+    /// When the query is empty, a key is given twice, a text is not what its kind requires, or a limit of
+    /// [`limits`](crate::limits) is passed: whatever could not be read or replayed later.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        encode::entry(self)
+    }
+
+    /// Reads a payload of either schema, ours or the predecessor's. `frame_sequence` is the entry's sequence in the segment: the
+    /// predecessor repeats it in the payload, and the two must be equal.
+    ///
+    /// An entry of the predecessor may have an empty query, a parameter without value (read as null) or a key given twice,
+    /// because its writer refused none of them.
+    ///
+    /// # Errors
+    /// On anything but a whole, known and bounded entry. Memory stays within a constant times
+    /// [`limits`](crate::limits), whatever the bytes are.
+    pub fn decode(payload: &[u8], frame_sequence: u64) -> Result<Self> {
+        decode::entry(payload, frame_sequence)
+    }
+}
