@@ -1,1 +1,19 @@
-//! The ReplayTarget trait, its conformance suite, and the jsonl and exec targets.
+//! Replaying a journal into a graph database: the [`ReplayTarget`] contract, its conformance suite, and two targets
+//! that need no database of ours.
+//!
+//! ```text
+//!            batch of entries + position
+//! follower ─────────────────────────────▶ ReplayTarget ──▶ JsonlTarget   jsonl:PATH | jsonl:-
+//!    ▲      position() after every start      │        ├──▶ ExecTarget    exec:COMMAND (a child process)
+//!    └────────────────────────────────────────┘        └──▶ graphstream-target-* (embedded databases)
+//! ```
+//!
+//! Everything here is synchronous: a target blocks, and whoever drives it gives it a thread of its own.
+
+mod entry;
+mod error;
+mod target;
+
+pub use entry::ReplayEntry;
+pub use error::{Cause, Error, ErrorClass, Reason, Result};
+pub use target::{BatchStep, Guarantee, ReplayTarget, TransactionalTarget, check_batch};
