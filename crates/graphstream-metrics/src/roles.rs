@@ -1,0 +1,235 @@
+//! The metrics of each role, declared once: name, kind, and a help text that is also the documentation.
+
+use std::sync::Arc;
+
+use crate::histogram::{CountHistogram, DurationHistogram, HistogramSnapshot};
+use crate::instruments::{Counter, Gauge, SecondsGauge};
+use crate::prometheus::{Description, Encoder, Instrument};
+use crate::storage::{StorageMetrics, StorageSnapshot};
+
+/// Declares a role's handles, their plain values, their descriptions and their encoding from one list, so that none of the
+/// four can be forgotten. The first doc line of a metric is its help text.
+macro_rules! role {
+    (
+        $(#[doc = $metrics_doc:literal])+ $metrics:ident,
+        $(#[doc = $snapshot_doc:literal])+ $snapshot:ident,
+        $( #[doc = $help:literal] $field:ident: $kind:ident as $value:ident => $name:literal, )+
+    ) => {
+        $(#[doc = $metrics_doc])+
+        #[derive(Debug, Default)]
+        #[non_exhaustive]
+        pub struct $metrics {
+            $( #[doc = $help] #[doc = concat!("\n\nExported as `", $name, "`.")] pub $field: $kind, )+
+        }
+
+        $(#[doc = $snapshot_doc])+
+        #[derive(Debug, Clone, PartialEq, Default)]
+        #[non_exhaustive]
+        pub struct $snapshot {
+            $( #[doc = $help] pub $field: $value, )+
+        }
+
+        impl $metrics {
+            pub(crate) fn snapshot(&self) -> $snapshot {
+                $snapshot { $( $field: self.$field.get(), )+ }
+            }
+        }
+
+        impl $snapshot {
+            pub(crate) fn encode(&self, encoder: &mut Encoder<'_>) -> std::fmt::Result {
+                $( encoder.single::<$kind>($name, $help, &self.$field)?; )+
+                Ok(())
+            }
+
+            pub(crate) fn describe(descriptions: &mut Vec<Description>) {
+                $( descriptions.push(Description::new($name, <$kind as Instrument>::KIND, $help)); )+
+            }
+        }
+    };
+}
+
+role! {
+    /// What the journal's writer counts.
+    JournalMetrics,
+    /// The journal's values at one moment.
+    JournalSnapshot,
+    /// Entries written to the open segment.
+    entries_appended: Counter as u64 => "graphstream_journal_appended_entries",
+    /// Payload bytes written to the open segment.
+    bytes_appended: Counter as u64 => "graphstream_journal_appended_bytes",
+    /// Calls of fdatasync on the open segment.
+    syncs: Counter as u64 => "graphstream_journal_syncs",
+    /// How long fdatasync on the open segment took.
+    sync_seconds: DurationHistogram as HistogramSnapshot => "graphstream_journal_sync_seconds",
+    /// Entries per group written at once.
+    group_entries: CountHistogram as HistogramSnapshot => "graphstream_journal_group_entries",
+    /// Segments sealed.
+    segments_sealed: Counter as u64 => "graphstream_journal_sealed_segments",
+    /// How long sealing a segment took.
+    seal_seconds: DurationHistogram as HistogramSnapshot => "graphstream_journal_seal_seconds",
+    /// Segments waiting to be sealed; at the limit, appends wait.
+    segments_waiting: Gauge as u64 => "graphstream_journal_waiting_segments",
+    /// Appends failed because the disk was full.
+    full: Counter as u64 => "graphstream_journal_full",
+    /// 1 after a failed write or sync: the journal must be opened again.
+    poisoned: Gauge as u64 => "graphstream_journal_poisoned",
+    /// The last entry that is in the operating system.
+    written_sequence: Gauge as u64 => "graphstream_journal_written_sequence",
+    /// The last entry that fdatasync returned for.
+    synced_sequence: Gauge as u64 => "graphstream_journal_synced_sequence",
+    /// The last entry in a sealed segment.
+    sealed_sequence: Gauge as u64 => "graphstream_journal_sealed_sequence",
+}
+
+role! {
+    /// What the leader's uploader counts.
+    LeaderMetrics,
+    /// The leader's values at one moment.
+    LeaderSnapshot,
+    /// Segments put into the object store.
+    segments_uploaded: Counter as u64 => "graphstream_leader_uploaded_segments",
+    /// Bytes of segments put into the object store.
+    bytes_uploaded: Counter as u64 => "graphstream_leader_uploaded_bytes",
+    /// Uploads of a segment that failed and are tried again.
+    upload_failures: Counter as u64 => "graphstream_leader_upload_failures",
+    /// How long uploading a segment took.
+    upload_seconds: DurationHistogram as HistogramSnapshot => "graphstream_leader_upload_seconds",
+    /// Heads published.
+    publications: Counter as u64 => "graphstream_leader_publications",
+    /// Publications of a head that failed and are tried again.
+    publication_failures: Counter as u64 => "graphstream_leader_publication_failures",
+    /// The last entry covered by the published head.
+    committed_sequence: Gauge as u64 => "graphstream_leader_committed_sequence",
+    /// Entries written but not covered by the published head: what a lost disk would lose.
+    rpo_entries: Gauge as u64 => "graphstream_leader_rpo_entries",
+    /// 1 when another leader has taken over.
+    fenced: Gauge as u64 => "graphstream_leader_fenced",
+    /// The epoch this leader has claimed; 0 before it has.
+    epoch: Gauge as u64 => "graphstream_leader_epoch",
+    /// When the head was last published, in ms since 1970-01-01 UTC; 0 before it was.
+    last_publication_ms: Gauge as u64 => "graphstream_leader_last_publication_ms",
+}
+
+role! {
+    /// What a follower counts.
+    FollowerMetrics,
+    /// The follower's values at one moment.
+    FollowerSnapshot,
+    /// Requests for the head.
+    head_polls: Counter as u64 => "graphstream_follower_head_polls",
+    /// Requests for the head that found it unchanged.
+    head_not_modified: Counter as u64 => "graphstream_follower_head_not_modified",
+    /// Segments fetched from the object store.
+    segments_fetched: Counter as u64 => "graphstream_follower_fetched_segments",
+    /// Bytes of segments fetched from the object store.
+    bytes_fetched: Counter as u64 => "graphstream_follower_fetched_bytes",
+    /// Entries applied to the target.
+    entries_applied: Counter as u64 => "graphstream_follower_applied_entries",
+    /// Batches applied to the target.
+    batches_applied: Counter as u64 => "graphstream_follower_applied_batches",
+    /// How long applying a batch took.
+    apply_seconds: DurationHistogram as HistogramSnapshot => "graphstream_follower_apply_seconds",
+    /// The last entry applied to the target.
+    applied_sequence: Gauge as u64 => "graphstream_follower_applied_sequence",
+    /// The last entry covered by the head as last read.
+    committed_sequence: Gauge as u64 => "graphstream_follower_committed_sequence",
+    /// Entries committed but not applied.
+    lag_entries: Gauge as u64 => "graphstream_follower_lag_entries",
+    /// Bytes of segments committed but not applied.
+    lag_bytes: Gauge as u64 => "graphstream_follower_lag_bytes",
+    /// Time from the commit of the last applied entry to that of the last committed one.
+    lag_seconds: SecondsGauge as f64 => "graphstream_follower_lag_seconds",
+    /// Fetches of a head or a segment that failed and are tried again.
+    fetch_failures: Counter as u64 => "graphstream_follower_fetch_failures",
+    /// Batches the target failed to apply.
+    target_failures: Counter as u64 => "graphstream_follower_target_failures",
+}
+
+/// All metrics of one process. A role that does not run leaves its own at 0.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct GraphstreamMetrics {
+    /// The journal's writer.
+    pub journal: JournalMetrics,
+    /// The leader's uploader.
+    pub leader: LeaderMetrics,
+    /// The follower.
+    pub follower: FollowerMetrics,
+    /// The requests to the object store, of all roles.
+    pub storage: StorageMetrics,
+}
+
+impl GraphstreamMetrics {
+    /// New metrics, ready to be shared between the roles.
+    pub fn shared() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// All values now. They are read one after another: values of different metrics may be some operations apart.
+    pub fn snapshot(&self) -> MetricsSnapshot {
+        MetricsSnapshot {
+            journal: self.journal.snapshot(),
+            leader: self.leader.snapshot(),
+            follower: self.follower.snapshot(),
+            storage: self.storage.snapshot(),
+        }
+    }
+
+    /// What every metric is called, is, and means; in the order of the text.
+    pub fn descriptions() -> Vec<Description> {
+        let mut descriptions = Vec::new();
+        JournalSnapshot::describe(&mut descriptions);
+        LeaderSnapshot::describe(&mut descriptions);
+        FollowerSnapshot::describe(&mut descriptions);
+        StorageSnapshot::describe(&mut descriptions);
+        descriptions
+    }
+}
+
+/// All values at one moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct MetricsSnapshot {
+    /// The journal's writer.
+    pub journal: JournalSnapshot,
+    /// The leader's uploader.
+    pub leader: LeaderSnapshot,
+    /// The follower.
+    pub follower: FollowerSnapshot,
+    /// The requests to the object store.
+    pub storage: StorageSnapshot,
+}
+
+impl MetricsSnapshot {
+    pub(crate) fn encode(&self, encoder: &mut Encoder<'_>) -> std::fmt::Result {
+        self.journal.encode(encoder)?;
+        self.leader.encode(encoder)?;
+        self.follower.encode(encoder)?;
+        self.storage.encode(encoder)
+    }
+}
+
+impl Instrument for Counter {
+    type Value = u64;
+    const KIND: crate::MetricKind = crate::MetricKind::Counter;
+}
+
+impl Instrument for Gauge {
+    type Value = u64;
+    const KIND: crate::MetricKind = crate::MetricKind::Gauge;
+}
+
+impl Instrument for SecondsGauge {
+    type Value = f64;
+    const KIND: crate::MetricKind = crate::MetricKind::Gauge;
+}
+
+impl Instrument for DurationHistogram {
+    type Value = HistogramSnapshot;
+    const KIND: crate::MetricKind = crate::MetricKind::Histogram;
+}
+
+impl Instrument for CountHistogram {
+    type Value = HistogramSnapshot;
+    const KIND: crate::MetricKind = crate::MetricKind::Histogram;
+}

@@ -1,0 +1,196 @@
+//! The requests to the object store, by operation and outcome.
+
+use std::time::Duration;
+
+use crate::histogram::{DurationHistogram, HistogramSnapshot};
+use crate::instruments::Counter;
+use crate::prometheus::{Description, Encoder, MetricKind};
+
+/// Declares an enum of labels: its variants, their texts and their number.
+macro_rules! labels {
+    ($(#[doc = $doc:literal])+ $name:ident { $( #[doc = $variant_doc:literal] $variant:ident = $text:literal, )+ }) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name { $( #[doc = $variant_doc] $variant, )+ }
+
+        impl $name {
+            /// All of them, in the order of the text.
+            pub const ALL: &[Self] = &[$( Self::$variant, )+];
+
+            const COUNT: usize = Self::ALL.len();
+
+            /// The label's value.
+            pub fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $text, )+ }
+            }
+        }
+    };
+}
+
+labels! {
+    /// What was asked of the object store.
+    StorageOperation {
+        /// Reading an object.
+        Get = "get",
+        /// Writing an object.
+        Put = "put",
+        /// Asking for an object's size and version.
+        Head = "head",
+        /// Deleting one object.
+        Delete = "delete",
+        /// Deleting several objects.
+        DeleteMany = "delete_many",
+        /// Reading one page of a listing.
+        List = "list",
+    }
+}
+
+labels! {
+    /// How the object store answered.
+    StorageOutcome {
+        /// It did what was asked.
+        Ok = "ok",
+        /// The object is still the version the caller has.
+        NotModified = "not_modified",
+        /// There is no such object.
+        NotFound = "not_found",
+        /// The object to create exists.
+        Exists = "exists",
+        /// The object to replace has another version.
+        VersionMismatch = "version_mismatch",
+        /// It refused: permission or credentials.
+        Denied = "denied",
+        /// It wants fewer requests.
+        Throttled = "throttled",
+        /// It can't be reached, or failed.
+        Unavailable = "unavailable",
+        /// No answer in time: a write may have happened.
+        TimeoutUnknown = "timeout_unknown",
+        /// What it returned is damaged.
+        Corrupt = "corrupt",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+const REQUESTS: &str = "graphstream_storage_requests";
+const REQUESTS_HELP: &str = "Requests to the object store, by `operation` and `outcome`.";
+const REQUEST_SECONDS: &str = "graphstream_storage_request_seconds";
+const REQUEST_SECONDS_HELP: &str = "How long a request to the object store took, by `operation`.";
+const READ_BYTES: &str = "graphstream_storage_read_bytes";
+const READ_BYTES_HELP: &str = "Bytes of objects read from the object store.";
+const WRITTEN_BYTES: &str = "graphstream_storage_written_bytes";
+const WRITTEN_BYTES_HELP: &str = "Bytes of objects written to the object store.";
+
+/// What the object store's requests count.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct StorageMetrics {
+    requests: [[Counter; StorageOutcome::COUNT]; StorageOperation::COUNT],
+    request_seconds: [DurationHistogram; StorageOperation::COUNT],
+    /// Bytes of objects read from the object store.
+    ///
+    /// Exported as `graphstream_storage_read_bytes`.
+    pub bytes_read: Counter,
+    /// Bytes of objects written to the object store.
+    ///
+    /// Exported as `graphstream_storage_written_bytes`.
+    pub bytes_written: Counter,
+}
+
+impl StorageMetrics {
+    /// Counts one request that took `duration`.
+    pub fn record(&self, operation: StorageOperation, outcome: StorageOutcome, duration: Duration) {
+        let by_outcome = self.requests.get(operation as usize);
+        if let Some(requests) = by_outcome.and_then(|counters| counters.get(outcome as usize)) {
+            requests.inc();
+        }
+        if let Some(seconds) = self.request_seconds.get(operation as usize) {
+            seconds.observe(duration);
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> StorageSnapshot {
+        let operations = StorageOperation::ALL.iter().zip(&self.requests).zip(&self.request_seconds);
+        let requests = operations
+            .map(|((operation, counters), seconds)| RequestSnapshot {
+                operation: *operation,
+                outcomes: StorageOutcome::ALL
+                    .iter()
+                    .copied()
+                    .zip(counters.iter().map(Counter::get))
+                    .collect(),
+                seconds: seconds.get(),
+            })
+            .collect();
+        StorageSnapshot {
+            requests,
+            bytes_read: self.bytes_read.get(),
+            bytes_written: self.bytes_written.get(),
+        }
+    }
+}
+
+/// The object store's values at one moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct StorageSnapshot {
+    /// The requests, one element per operation.
+    pub requests: Vec<RequestSnapshot>,
+    /// Bytes of objects read from the object store.
+    pub bytes_read: u64,
+    /// Bytes of objects written to the object store.
+    pub bytes_written: u64,
+}
+
+/// The requests of one operation.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct RequestSnapshot {
+    /// What was asked.
+    pub operation: StorageOperation,
+    /// How often each outcome was met, all outcomes included.
+    pub outcomes: Vec<(StorageOutcome, u64)>,
+    /// How long the requests took.
+    pub seconds: HistogramSnapshot,
+}
+
+impl StorageSnapshot {
+    /// How often `operation` had `outcome`.
+    pub fn requests(&self, operation: StorageOperation, outcome: StorageOutcome) -> u64 {
+        self.requests
+            .iter()
+            .filter(|requests| requests.operation == operation)
+            .flat_map(|requests| &requests.outcomes)
+            .filter(|(met, _)| *met == outcome)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    pub(crate) fn encode(&self, encoder: &mut Encoder<'_>) -> std::fmt::Result {
+        let requests = self.requests.iter().flat_map(|requests| {
+            let operation = requests.operation.as_str();
+            requests.outcomes.iter().map(move |(outcome, count)| {
+                ([("operation", operation), ("outcome", outcome.as_str())], *count)
+            })
+        });
+        encoder.family::<Counter, _>(REQUESTS, REQUESTS_HELP, requests)?;
+        let seconds = self
+            .requests
+            .iter()
+            .map(|requests| ([("operation", requests.operation.as_str())], requests.seconds.clone()));
+        encoder.family::<DurationHistogram, _>(REQUEST_SECONDS, REQUEST_SECONDS_HELP, seconds)?;
+        encoder.single::<Counter>(READ_BYTES, READ_BYTES_HELP, &self.bytes_read)?;
+        encoder.single::<Counter>(WRITTEN_BYTES, WRITTEN_BYTES_HELP, &self.bytes_written)
+    }
+
+    pub(crate) fn describe(descriptions: &mut Vec<Description>) {
+        descriptions.extend([
+            Description::new(REQUESTS, MetricKind::Counter, REQUESTS_HELP),
+            Description::new(REQUEST_SECONDS, MetricKind::Histogram, REQUEST_SECONDS_HELP),
+            Description::new(READ_BYTES, MetricKind::Counter, READ_BYTES_HELP),
+            Description::new(WRITTEN_BYTES, MetricKind::Counter, WRITTEN_BYTES_HELP),
+        ]);
+    }
+}
