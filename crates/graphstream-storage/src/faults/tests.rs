@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::faults::{BodyFault, Fault, FaultBackend, ListFault, Rule};
