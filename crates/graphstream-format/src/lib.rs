@@ -1,1 +1,40 @@
-//! The .hadbj segment format: header, entries, hash chain, compression.
+//! The `.hadbj` segment: bytes into values and back.
+//!
+//! A journal is a row of segments, each holding consecutive entries. While it is appended to, a segment is *open* and has its own
+//! layout ([`open`]); then it is *sealed* into a compact immutable file ([`v1`]). Every entry continues a SHA-256 chain over
+//! all payloads since the beginning ([`ChainHash`]), so that two journals can be compared by one value.
+//!
+//! ```text
+//!  payloads -> open::RecordEncoder -> open segment --scan--> v1::Writer -> sealed segment
+//!                                          |                                    |
+//!                            open::Scanner, SegmentReader                 SegmentReader -> Entry
+//! ```
+//!
+//! This crate opens no file, reads no clock, starts no thread. Whatever bytes it is given, it neither panics nor
+//! allocates more than [`limits`] allow, and what it gives out was verified. `docs/format.md` in the repository is the normative
+//! description of the bytes.
+
+mod bytes;
+mod chain;
+mod compression;
+mod entry;
+mod error;
+pub mod header;
+mod legacy;
+pub mod limits;
+mod lineage;
+pub mod open;
+mod read_at;
+mod reader;
+pub mod v1;
+mod varint;
+mod window;
+
+pub use chain::ChainHash;
+pub use compression::Compression;
+pub use entry::{Entry, Position, SegmentStart};
+pub use error::{Damage, Error, Offset, RecordDefect, Result, Unwritable};
+pub use header::{Header, SegmentKind};
+pub use lineage::Lineage;
+pub use read_at::ReadAt;
+pub use reader::{ReadOptions, SegmentEnd, SegmentReader, Torn};

@@ -1,0 +1,381 @@
+//! What can go wrong with a segment, as values.
+
+use std::fmt;
+use std::io;
+
+use crate::chain::ChainHash;
+use crate::lineage::Lineage;
+
+/// The result of this crate's calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error about one segment. Messages name offset and sequence where they are known, never a payload; the caller
+/// adds the file or key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The reader or writer underneath failed; nothing is known about the bytes.
+    #[error("{operation} a segment at file offset {offset} failed")]
+    Io {
+        /// What was attempted: "reading" or "writing".
+        operation: &'static str,
+        /// The file offset it was attempted at.
+        offset: u64,
+        /// The error underneath.
+        #[source]
+        source: io::Error,
+    },
+    /// The first bytes are not the magic of a segment.
+    #[error("not a .hadbj segment: the first bytes are {found:02x?}")]
+    NotASegment {
+        /// The five bytes found.
+        found: [u8; 5],
+    },
+    /// A segment of a version this build does not know.
+    #[error("segment version {found} is not supported")]
+    UnsupportedVersion {
+        /// The version byte.
+        found: u8,
+    },
+    /// A file of the predecessor, where only files with a lineage are accepted.
+    #[error("a segment of the predecessor (it carries no lineage) is not accepted here")]
+    LegacyRefused,
+    /// A segment of another history than the expected one.
+    #[error("the segment belongs to lineage {found}, expected {expected}")]
+    LineageMismatch {
+        /// The lineage the caller expects.
+        expected: Lineage,
+        /// The lineage in the header.
+        found: Lineage,
+    },
+    /// The segment is whole in itself, but does not continue the expected chain: a fork, or another history.
+    #[error(
+        "the segment continues another chain before sequence {sequence}: expected {expected}, found {found}"
+    )]
+    ChainMismatch {
+        /// The first sequence of the segment.
+        sequence: u64,
+        /// The chain hash the caller expects before it.
+        expected: ChainHash,
+        /// The chain hash the segment was written after.
+        found: ChainHash,
+    },
+    /// The segment is corrupt: its bytes contradict themselves.
+    #[error("damaged segment at {offset}{}: {what}", Of(*sequence))]
+    Damaged {
+        /// What was found.
+        what: Damage,
+        /// Where: the start of the field or entry.
+        offset: Offset,
+        /// The entry it was met at, if that much is known.
+        sequence: Option<u64>,
+    },
+    /// A payload beyond [`limits::PAYLOAD_BYTES_MAX`](crate::limits::PAYLOAD_BYTES_MAX).
+    #[error("a payload of {bytes} bytes exceeds the limit of {max}")]
+    PayloadTooLarge {
+        /// Its length in bytes.
+        bytes: u64,
+        /// The limit in bytes.
+        max: u64,
+    },
+    /// A group or batch beyond [`limits::BATCH_BYTES_MAX`](crate::limits::BATCH_BYTES_MAX).
+    #[error("a batch of at least {bytes} bytes exceeds the limit of {max}")]
+    BatchTooLarge {
+        /// Its length with the entry that did not fit, in bytes.
+        bytes: u64,
+        /// The limit in bytes.
+        max: u64,
+    },
+    /// A sealed body beyond [`limits::BODY_BYTES_MAX`](crate::limits::BODY_BYTES_MAX), or what the reader was told.
+    #[error(
+        "a segment body of more than {max} bytes before compression is not accepted (sequence {sequence})"
+    )]
+    BodyTooLarge {
+        /// The entry that passed the limit.
+        sequence: u64,
+        /// The limit in bytes.
+        max: u64,
+    },
+    /// A writer was given a commit time below the one before it.
+    #[error("commit time {found} of sequence {sequence} is below {previous}, that of the entry before it")]
+    CommitTimeDecreases {
+        /// The entry.
+        sequence: u64,
+        /// The commit time before it, in milliseconds.
+        previous: i64,
+        /// Its own, in milliseconds.
+        found: i64,
+    },
+    /// A writer was given something no segment can hold.
+    #[error("a segment cannot be written: {0}")]
+    Unwritable(Unwritable),
+    /// Text that is not the hex form of what it should be.
+    #[error("{what} must be {bytes} bytes in hex")]
+    InvalidHex {
+        /// What was to be parsed.
+        what: &'static str,
+        /// How many bytes it has.
+        bytes: usize,
+    },
+}
+
+/// Where damage was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Offset {
+    /// Bytes from the start of the file.
+    File(u64),
+    /// Bytes from the start of the decompressed body of a compressed segment.
+    Body(u64),
+}
+
+impl Offset {
+    /// The number of bytes, whatever it counts from.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        match self {
+            Self::File(bytes) | Self::Body(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(bytes) => write!(f, "file offset {bytes}"),
+            Self::Body(bytes) => write!(f, "offset {bytes} of the decompressed body"),
+        }
+    }
+}
+
+/// What kind of damage it is. The text says what was expected and what was found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Damage {
+    /// A checksum over the header's fields failed.
+    #[error("the header's checksum is {found:08x}, its bytes give {computed:08x}")]
+    HeaderChecksum {
+        /// The stored value.
+        found: u32,
+        /// What the bytes give.
+        computed: u32,
+    },
+    /// A header field contradicts the others or the version.
+    #[error("the header's {field} is {found}, which no writer leaves")]
+    HeaderField {
+        /// The field's name, as in docs/format.md.
+        field: &'static str,
+        /// Its value.
+        found: u64,
+    },
+    /// The extension of an open segment does not have the hash that its header keeps.
+    #[error("the header's extension does not have the hash in the header")]
+    ExtensionChecksum,
+    /// The file is longer or shorter than its header says.
+    #[error("the file has {found} bytes, its header says {expected}")]
+    FileLength {
+        /// What the header gives.
+        expected: u64,
+        /// What it has.
+        found: u64,
+    },
+    /// The bytes ended where more had to be.
+    #[error("the bytes end too early")]
+    EndsEarly,
+    /// The compressed body is not a zstd frame, or is damaged.
+    #[error("the compressed body cannot be decompressed")]
+    Compression,
+    /// Something stands behind the last entry.
+    #[error("bytes follow the last entry")]
+    TrailingBytes,
+    /// A length beyond the limits.
+    #[error("a length of {found} bytes exceeds the limit of {max}")]
+    Length {
+        /// The length found.
+        found: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The CRC of an entry failed.
+    #[error("the entry's CRC is {found:08x}, its bytes give {computed:08x}")]
+    EntryChecksum {
+        /// The stored value.
+        found: u32,
+        /// What the bytes give.
+        computed: u32,
+    },
+    /// An entry has another sequence than its place demands.
+    #[error("found sequence {found}, expected {expected}")]
+    Sequence {
+        /// The sequence its place demands.
+        expected: u64,
+        /// The sequence found.
+        found: u64,
+    },
+    /// An entry does not continue the chain of the one before it.
+    #[error("the chain is broken: expected {expected}, found {found}")]
+    Chain {
+        /// The running chain hash.
+        expected: ChainHash,
+        /// The one stored.
+        found: ChainHash,
+    },
+    /// `prev_segment_checksum` of the header is not that of the chain hash before the first entry.
+    #[error("the header's chain prefix is {found:016x}, the first entry continues {expected:016x}")]
+    ChainPrefix {
+        /// From the chain hash before the first entry.
+        expected: u64,
+        /// From the header.
+        found: u64,
+    },
+    /// The SHA-256 of the stored body is not the header's.
+    #[error("the body does not have the SHA-256 in the header")]
+    BodyChecksum,
+    /// A record of an open segment is damaged below what a later record says was durable.
+    #[error("{defect}, below offset {durable_offset} that a later record says was on disk")]
+    BelowDurable {
+        /// What is wrong with the record.
+        defect: RecordDefect,
+        /// The later record's durable offset.
+        durable_offset: u64,
+    },
+    /// A record of an open segment has valid checksums and impossible content.
+    #[error("a record with valid checksums is malformed: {what}")]
+    Record {
+        /// What is impossible.
+        what: RecordDefect,
+    },
+    /// Whole entries of a predecessor's open segment stand behind damaged bytes.
+    #[error("{defect}, and a whole entry stands behind it at file offset {later}")]
+    EntriesBehind {
+        /// What is wrong at the damaged entry.
+        defect: RecordDefect,
+        /// The file offset of the first whole entry behind it.
+        later: u64,
+    },
+    /// Too many places look like a later record to check them all; no writer leaves such a file.
+    #[error("{defect}, and too much behind it looks like a record to tell a torn tail from corruption")]
+    SearchExhausted {
+        /// What is wrong at the first damaged record.
+        defect: RecordDefect,
+    },
+}
+
+/// Why the bytes at some offset of an open segment are not a whole record (or legacy entry).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordDefect {
+    /// The file ends inside it.
+    #[error("the file ends inside a record")]
+    EndsEarly,
+    /// The segment's nonce does not stand there.
+    #[error("no record starts here")]
+    NoRecord,
+    /// The checksum of the fixed fields failed.
+    #[error("a record's header checksum fails")]
+    HeaderChecksum,
+    /// The checksum of the body failed.
+    #[error("a record's body checksum fails")]
+    BodyChecksum,
+    /// The length exceeds the limits.
+    #[error("a record's length of {found} bytes exceeds the limit of {max}")]
+    Length {
+        /// The length found.
+        found: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The count contradicts the length.
+    #[error("a record's count of {found} entries does not fit its length")]
+    Count {
+        /// The count found.
+        found: u64,
+    },
+    /// It starts with another sequence than the one after the last.
+    #[error("a record starts at sequence {found}, expected {expected}")]
+    Sequence {
+        /// The sequence its place demands.
+        expected: u64,
+        /// The sequence found.
+        found: u64,
+    },
+    /// Its durable offset lies behind itself, or inside the header.
+    #[error("a record's durable offset {found} is impossible")]
+    DurableOffset {
+        /// The value found.
+        found: u64,
+    },
+    /// Its commit time is below the one before it, or leaves the range of times.
+    #[error("a record's commit times decrease")]
+    CommitTime,
+    /// Its entries cannot be taken apart.
+    #[error("a record's entries do not fill it exactly")]
+    Entries,
+    /// An entry of the predecessor does not continue the chain.
+    #[error("an entry does not continue the chain")]
+    Chain,
+}
+
+/// Why something cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unwritable {
+    /// A segment needs at least one entry.
+    #[error("it has no entry")]
+    Empty,
+    /// The all-zero lineage is that of the predecessor's files.
+    #[error("its lineage is zero, which marks the predecessor's files")]
+    LegacyLineage,
+    /// Sequences begin at 1 and end at `u64::MAX`.
+    #[error("its sequences leave the range from 1 to 2^64 - 1")]
+    SequenceRange,
+    /// The zstd level is outside [`limits::ZSTD_LEVELS`](crate::limits::ZSTD_LEVELS).
+    #[error("zstd level {0} is not supported")]
+    ZstdLevel(i32),
+    /// A writer that failed before, or was finished, is used again.
+    #[error("the writer failed before")]
+    Poisoned,
+    /// A record at an offset that is no multiple of 8 or lies below the durable offset it claims.
+    #[error("a record can't stand at offset {offset} with durable offset {durable_offset}")]
+    Placement {
+        /// The record's own file offset.
+        offset: u64,
+        /// The durable offset it was to carry.
+        durable_offset: u64,
+    },
+}
+
+impl Error {
+    /// Damage at a file offset.
+    pub(crate) fn damaged(what: Damage, offset: u64, sequence: Option<u64>) -> Self {
+        Self::Damaged { what, offset: Offset::File(offset), sequence }
+    }
+
+    /// A failed read at a file offset.
+    pub(crate) fn read(source: io::Error, offset: u64) -> Self {
+        Self::Io { operation: "reading", offset, source }
+    }
+
+    /// A failed write at a file offset.
+    pub(crate) fn write(source: io::Error, offset: u64) -> Self {
+        Self::Io { operation: "writing", offset, source }
+    }
+
+    /// Whether the bytes themselves are at fault (rather than the reader, the writer or the call).
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::NotASegment { .. } | Self::BodyTooLarge { .. })
+    }
+}
+
+/// " (sequence 7)" in messages, where it is known.
+struct Of(Option<u64>);
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(sequence) => write!(f, " (sequence {sequence})"),
+            None => Ok(()),
+        }
+    }
+}
