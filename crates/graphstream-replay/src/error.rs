@@ -39,6 +39,50 @@ impl std::fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
+/// How a child broke the protocol of [`ExecTarget`](crate::ExecTarget). What it printed is never quoted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// Its first line isn't its position.
+    #[error(
+        "its first line must be {{\"position\": null}} or {{\"position\": {{lineage, sequence, chain_hash}}}}"
+    )]
+    Handshake,
+    /// A line is no answer.
+    #[error("the answer to a batch must be {{\"applied\": n}} or {{\"error\": {{sequence, message}}}}")]
+    Answer,
+    /// A line is longer than an answer may be.
+    #[error("an answer line is longer than {limit} bytes")]
+    TooLong {
+        /// The most bytes a line may have.
+        limit: usize,
+    },
+    /// `applied` isn't the sequence that was to be committed.
+    #[error("it answered applied {found}, the batch ends at {expected}")]
+    WrongSequence {
+        /// The last sequence of the batch.
+        expected: u64,
+        /// What it answered.
+        found: u64,
+    },
+    /// `error` names an entry that isn't in the batch.
+    #[error("it reported an error at sequence {found}, the batch is {first} to {last}")]
+    ErrorOutside {
+        /// The first sequence of the batch.
+        first: u64,
+        /// The last sequence of the batch.
+        last: u64,
+        /// What it answered.
+        found: u64,
+    },
+    /// A line came while no answer was due.
+    #[error("it printed a line before the batch was committed")]
+    Unasked,
+    /// A line came after the end of its input.
+    #[error("it printed a line after its input had ended")]
+    AfterEnd,
+}
+
 /// What the caller can do about an [`Error`]. All of them are exit code 6 on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -91,16 +135,12 @@ pub enum Error {
         source: Cause,
     },
     /// The target said something the protocol doesn't allow.
-    #[error("{target} broke the protocol while {attempt}: expected {expected}, found {found}")]
+    #[error("{target} broke the protocol: {violation}")]
     Protocol {
         /// The target's name.
         target: String,
-        /// What was going on.
-        attempt: &'static str,
-        /// What would have been right.
-        expected: String,
-        /// What came; described, never quoted.
-        found: String,
+        /// What it did.
+        violation: Violation,
     },
     /// The target belongs to another history.
     #[error(

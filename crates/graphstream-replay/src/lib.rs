@@ -12,8 +12,14 @@
 
 mod entry;
 mod error;
+mod exec;
+mod jsonl;
+mod serve;
 mod target;
 
 pub use entry::ReplayEntry;
-pub use error::{Cause, Error, ErrorClass, Reason, Result};
+pub use error::{Cause, Error, ErrorClass, Reason, Result, Violation};
+pub use exec::{ExecOptions, ExecTarget};
+pub use jsonl::JsonlTarget;
+pub use serve::serve;
 pub use target::{BatchStep, Guarantee, ReplayTarget, TransactionalTarget, check_batch};
