@@ -63,7 +63,9 @@ fn value(w: &mut Writer, value_: &ParamValue, values_left: &mut usize) -> Result
             if let Some(index) = first_duplicate(pairs) {
                 return Err(Error::DuplicateKey { place: "map entry", index });
             }
-            w.message_field(7, |w| pairs.iter().try_for_each(|(key, item)| param(w, 1, key, item, values_left)))
+            w.message_field(7, |w| {
+                pairs.iter().try_for_each(|(key, item)| param(w, 1, key, item, values_left))
+            })
         }
         ParamValue::Bytes(bytes) => w.bytes_field(8, bytes),
         ParamValue::Temporal { kind, text } => {

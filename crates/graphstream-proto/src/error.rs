@@ -60,7 +60,9 @@ pub enum Error {
     },
 
     /// The payload ends inside a field.
-    #[error("the payload ends inside a field at offset {offset}: {needed} more bytes expected, {found} found")]
+    #[error(
+        "the payload ends inside a field at offset {offset}: {needed} more bytes expected, {found} found"
+    )]
     Truncated {
         /// Where the missing bytes should begin.
         offset: usize,
@@ -91,7 +93,9 @@ pub enum Error {
     UnknownSchema,
 
     /// A field is not of this schema: it was written by a later version, or it is damaged.
-    #[error("field {field} of {message} at offset {offset} is unknown to this version, or has an unexpected wire type")]
+    #[error(
+        "field {field} of {message} at offset {offset} is unknown to this version, or has an unexpected wire type"
+    )]
     UnknownField {
         /// The message's name.
         message: &'static str,

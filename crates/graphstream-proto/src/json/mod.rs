@@ -1,9 +1,44 @@
-//! The JSON line shape.
+//! The JSON line shape of `append --input`, `cat --json` and the `jsonl` and `exec` targets.
+//!
+//! ```text
+//! {"query": "...", "params": {...}, "timestamp_ms": 0, "uuid": "..."}                             an input line
+//! {"sequence": 1, "commit_ms": 0, "chain_hash": "hex", "query": ..., "params": ..., ...}          an entry line
+//! ```
+//!
+//! `params`, `timestamp_ms` and `uuid` may be absent from an input line. An entry line is an input line too: what it says
+//! about its segment is passed over, so the output of `cat --json` can be appended elsewhere.
+//!
+//! | JSON | value |
+//! |---|---|
+//! | `null`, `true`, `"text"`, `[...]`, `{...}` | null, bool, string, list, map |
+//! | a number without point or exponent | int64; beyond its range an error |
+//! | a number with a point or an exponent | double |
+//! | `{"$double": "NaN"}` | the doubles JSON can't say: `NaN`, `Infinity`, `-Infinity`; a NaN with other bits than the usual one is `NaN(0x7ff8000000000001)` |
+//! | `{"$bytes": "aGk="}` | bytes, base64 with padding |
+//! | `{"$date": "2024-02-29"}`, `$datetime`, `$localdatetime`, `$time`, `$localtime`, `$duration` | temporal, as [`TextKind`](crate::TextKind) says |
+//! | `{"$point": {"srid": 4326, "x": 1.0, "y": 2.0, "z": 3.0}}` | point; `z` may be absent; the coordinates are numbers or `$double` |
+//! | `{"$uuid": "..."}`, `{"$decimal": "1.10"}`, `{"$int128": "..."}` | uuid, decimal, int128 |
+//! | `{"$map": {"$date": 1}}` | a map whose only key begins with `$` |
+//!
+//! Any other object with one key that begins with `$` is an error, and so is a key given twice in one object. `params` itself is
+//! never read as a one-key value.
+
+mod parse;
+mod path;
+mod text;
+mod write;
 
 use std::borrow::Cow;
-use std::fmt;
 
-use crate::{JournalEntry, Result};
+use crate::JournalEntry;
+
+pub use parse::{parse_entry_line, parse_line};
+pub use path::{JsonPath, JsonProblem};
+pub use write::write_line;
+
+/// The longest line that is read, in bytes: the JSON of the largest payload is below it unless nearly every character is
+/// escaped.
+pub const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One line of `cat --json`: an entry and what its segment says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,44 +55,19 @@ pub struct EntryLine<'a> {
     pub entry: Cow<'a, JournalEntry>,
 }
 
-/// Where in a JSON text something is wrong: `$.params.rows[3].name`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JsonPath(String);
-
-impl fmt::Display for JsonPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What is wrong with a JSON text.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum JsonProblem {
-    /// Placeholder list of problems follows.
-    #[error("an unknown field")]
-    UnknownField,
-}
-
-/// Reads one `--input` line.
-///
-/// # Errors
-/// When the line is not an entry.
-pub fn parse_line(line: &str, default_timestamp_ms: i64) -> Result<JournalEntry> {
-    let _ = (line, default_timestamp_ms);
-    Err(crate::Error::Json { path: JsonPath("$".to_owned()), problem: JsonProblem::UnknownField })
-}
-
-/// Appends an entry's line to `out`, without a newline.
-pub fn write_line(line: &EntryLine<'_>, out: &mut String) {
-    let _ = (line, out);
-}
-
-/// Reads one line of `cat --json`.
-///
-/// # Errors
-/// When the line is not an entry line.
-pub fn parse_entry_line(line: &str) -> Result<EntryLine<'static>> {
-    let _ = line;
-    Err(crate::Error::Json { path: JsonPath("$".to_owned()), problem: JsonProblem::UnknownField })
+/// The one-key objects, by key.
+mod keys {
+    pub(super) const BYTES: &str = "$bytes";
+    pub(super) const DATE: &str = "$date";
+    pub(super) const DATETIME: &str = "$datetime";
+    pub(super) const DECIMAL: &str = "$decimal";
+    pub(super) const DOUBLE: &str = "$double";
+    pub(super) const DURATION: &str = "$duration";
+    pub(super) const INT128: &str = "$int128";
+    pub(super) const LOCAL_DATETIME: &str = "$localdatetime";
+    pub(super) const LOCAL_TIME: &str = "$localtime";
+    pub(super) const MAP: &str = "$map";
+    pub(super) const POINT: &str = "$point";
+    pub(super) const TIME: &str = "$time";
+    pub(super) const UUID: &str = "$uuid";
 }

@@ -1,0 +1,173 @@
+//! From an entry to a JSON line.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{EntryLine, keys};
+use crate::{ParamValue, TemporalKind};
+
+/// How a NaN whose bits are not the usual ones begins; 16 hexadecimal digits and `)` follow.
+pub(super) const NAN_PREFIX: &str = "NaN(0x";
+
+/// Appends an entry's line to `out`, without a newline at the end (there is none inside either).
+///
+/// ```
+/// use std::borrow::Cow;
+/// use graphstream_proto::{JournalEntry, json};
+///
+/// let entry = JournalEntry::new("RETURN $x", 5).with_param("x", 1.0);
+/// let line = json::EntryLine {
+///     sequence: 1,
+///     commit_ms: 9,
+///     chain_hash: "00".repeat(32).into(),
+///     lineage: None,
+///     entry: Cow::Borrowed(&entry),
+/// };
+/// let mut text = String::new();
+/// json::write_line(&line, &mut text);
+/// assert!(text.ends_with(r#""query":"RETURN $x","params":{"x":1.0},"timestamp_ms":5}"#));
+/// assert_eq!(json::parse_entry_line(&text)?, line);
+/// # Ok::<(), graphstream_proto::Error>(())
+/// ```
+pub fn write_line(line: &EntryLine<'_>, out: &mut String) {
+    out.push_str("{\"sequence\":");
+    out.push_str(&line.sequence.to_string());
+    out.push_str(",\"commit_ms\":");
+    out.push_str(&line.commit_ms.to_string());
+    out.push_str(",\"chain_hash\":");
+    string(&line.chain_hash, out);
+    if let Some(lineage) = &line.lineage {
+        out.push_str(",\"lineage\":");
+        string(lineage, out);
+    }
+    out.push_str(",\"query\":");
+    string(&line.entry.query, out);
+    out.push_str(",\"params\":");
+    object(&line.entry.params, out);
+    out.push_str(",\"timestamp_ms\":");
+    out.push_str(&line.entry.timestamp_ms.to_string());
+    if let Some(uuid) = &line.entry.uuid_override {
+        out.push_str(",\"uuid\":");
+        string(uuid, out);
+    }
+    out.push('}');
+}
+
+fn value(value_: &ParamValue, out: &mut String) {
+    match value_ {
+        ParamValue::Null => out.push_str("null"),
+        ParamValue::Bool(bool) => out.push_str(if *bool { "true" } else { "false" }),
+        ParamValue::Int64(int) => out.push_str(&int.to_string()),
+        ParamValue::Double(value) => double(*value, out),
+        ParamValue::String(text) => string(text, out),
+        ParamValue::List(values) => {
+            out.push('[');
+            for (index, item) in values.iter().enumerate() {
+                comma(index, out);
+                value(item, out);
+            }
+            out.push(']');
+        }
+        ParamValue::Map(pairs) => match pairs.as_slice() {
+            [(key, _)] if key.starts_with('$') => one_key(keys::MAP, out, |out| object(pairs, out)),
+            _ => object(pairs, out),
+        },
+        ParamValue::Bytes(bytes) => one_key(keys::BYTES, out, |out| string(&STANDARD.encode(bytes), out)),
+        ParamValue::Temporal { kind, text } => {
+            let key = match kind {
+                TemporalKind::Date => keys::DATE,
+                TemporalKind::DateTime => keys::DATETIME,
+                TemporalKind::LocalDateTime => keys::LOCAL_DATETIME,
+                TemporalKind::Time => keys::TIME,
+                TemporalKind::LocalTime => keys::LOCAL_TIME,
+                TemporalKind::Duration => keys::DURATION,
+            };
+            one_key(key, out, |out| string(text, out));
+        }
+        ParamValue::Point { srid, x, y, z } => one_key(keys::POINT, out, |out| {
+            out.push_str("{\"srid\":");
+            out.push_str(&srid.to_string());
+            out.push_str(",\"x\":");
+            double(*x, out);
+            out.push_str(",\"y\":");
+            double(*y, out);
+            if let Some(z) = z {
+                out.push_str(",\"z\":");
+                double(*z, out);
+            }
+            out.push('}');
+        }),
+        ParamValue::Uuid(text) => one_key(keys::UUID, out, |out| string(text, out)),
+        ParamValue::Decimal(text) => one_key(keys::DECIMAL, out, |out| string(text, out)),
+        ParamValue::Int128(text) => one_key(keys::INT128, out, |out| string(text, out)),
+    }
+}
+
+fn object(pairs: &[(String, ParamValue)], out: &mut String) {
+    out.push('{');
+    for (index, (key, item)) in pairs.iter().enumerate() {
+        comma(index, out);
+        string(key, out);
+        out.push(':');
+        value(item, out);
+    }
+    out.push('}');
+}
+
+fn one_key(key: &str, out: &mut String, content: impl FnOnce(&mut String)) {
+    out.push_str("{\"");
+    out.push_str(key);
+    out.push_str("\":");
+    content(out);
+    out.push('}');
+}
+
+fn comma(index: usize, out: &mut String) {
+    if index > 0 {
+        out.push(',');
+    }
+}
+
+fn double(value: f64, out: &mut String) {
+    if value.is_finite() {
+        // Rust's debug form is the shortest that reads back as the same double, and has a point or an exponent.
+        out.push_str(&format!("{value:?}"));
+        return;
+    }
+    one_key(keys::DOUBLE, out, |out| {
+        out.push('"');
+        if value == f64::INFINITY {
+            out.push_str("Infinity");
+        } else if value == f64::NEG_INFINITY {
+            out.push_str("-Infinity");
+        } else if value.to_bits() == f64::NAN.to_bits() {
+            out.push_str("NaN");
+        } else {
+            out.push_str(&format!("{NAN_PREFIX}{:016x})", value.to_bits()));
+        }
+        out.push('"');
+    });
+}
+
+/// A JSON string. Only what JSON forbids is escaped, so that text stays readable in any language.
+fn string(text: &str, out: &mut String) {
+    out.push('"');
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| matches!(c, '"' | '\\' | '\0'..='\x1f')) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut chars = special.chars();
+        match chars.next() {
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) => out.push_str(&format!("\\u{:04x}", u32::from(control))),
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+    out.push('"');
+}
