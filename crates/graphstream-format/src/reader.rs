@@ -200,6 +200,17 @@ impl<R: Read> SegmentReader<R> {
         self.end.as_ref()
     }
 
+    /// The chain hash before the first entry. A sealed segment says it with its first entry: `None` until that was read (and
+    /// always in a predecessor's open segment).
+    #[must_use]
+    pub const fn chain_before(&self) -> Option<ChainHash> {
+        match &self.inner {
+            Inner::Sealed(sealed) => sealed.chain_before(),
+            Inner::Open(scan) => Some(scan.header().start.chain_before),
+            Inner::Legacy(_) => None,
+        }
+    }
+
     /// Reads the next entry into `entry`, whose buffer is used again; false at the end. After an error, and after the end, it
     /// returns false. On an error `entry` holds nothing of use.
     ///

@@ -28,6 +28,8 @@ pub(crate) struct SealedReader<R: Read> {
     at: u64,
     entries: u64,
     chain: ChainHash,
+    /// The chain hash before the first entry, once that was read.
+    chain_before: Option<ChainHash>,
 }
 
 impl<R: Read> SealedReader<R> {
@@ -57,6 +59,7 @@ impl<R: Read> SealedReader<R> {
             at: 0,
             entries: 0,
             chain: ChainHash::ZERO,
+            chain_before: None,
         })
     }
 
@@ -80,12 +83,8 @@ impl<R: Read> SealedReader<R> {
         if end > self.body_bytes_max {
             return Err(Error::BodyTooLarge { sequence: expected, max: self.body_bytes_max });
         }
-        entry.payload.clear();
-        // Grows with what is really there, not with what the length claims.
-        match self.body.by_ref().take(payload_len).read_to_end(&mut entry.payload) {
-            Ok(read) if read as u64 == payload_len => {}
-            Ok(_) => return Err(self.failed(ErrorKind::UnexpectedEof.into(), expected)),
-            Err(error) => return Err(self.failed(error, expected)),
+        if let Err(error) = self.read_payload(payload_len, &mut entry.payload) {
+            return Err(self.failed(error, expected));
         }
         let computed = checksum(&frame, &entry.payload);
         if computed != fields.crc {
@@ -95,6 +94,7 @@ impl<R: Read> SealedReader<R> {
             return Err(self.damaged(Damage::Sequence { expected, found: fields.sequence }, expected));
         }
         self.check_chain(fields.prev_hash, expected)?;
+        self.chain_before.get_or_insert(fields.prev_hash);
         self.chain = fields.prev_hash.after(&entry.payload);
         entry.sequence = expected;
         entry.commit_ms = self.commit_ms();
@@ -103,6 +103,23 @@ impl<R: Read> SealedReader<R> {
         self.at = end;
         self.entries += 1;
         Ok(true)
+    }
+
+    /// The chain hash before the first entry; unknown until that was read.
+    pub(crate) const fn chain_before(&self) -> Option<ChainHash> {
+        self.chain_before
+    }
+
+    /// Replaces `payload` by the next `len` bytes. A large one grows with what is really there, not with what its length
+    /// claims.
+    fn read_payload(&mut self, len: u64, payload: &mut Vec<u8>) -> std::io::Result<()> {
+        payload.clear();
+        if len <= BUFFER_LEN as u64 {
+            payload.resize(len as usize, 0);
+            return self.body.read_exact(payload);
+        }
+        let read = self.body.by_ref().take(len).read_to_end(payload)?;
+        if read as u64 == len { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
     }
 
     fn check_chain(&self, prev_hash: ChainHash, sequence: u64) -> Result<()> {
@@ -135,7 +152,13 @@ impl<R: Read> SealedReader<R> {
         }
         let body_end = HEADER_LEN as u64 + self.header.body_len;
         let stored = self.body.stored();
-        match stored.fill_buf() {
+        let rest = loop {
+            match stored.fill_buf() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                rest => break rest,
+            }
+        };
+        match rest {
             // Behind the zstd frame.
             Ok(rest) if !rest.is_empty() => {
                 let offset = body_end - rest.len() as u64 - stored.get_ref().left;
