@@ -38,7 +38,7 @@ impl Drop for Held<'_> {
 }
 
 impl Gate {
-    /// Locks the file `name` in `directory`, made when missing. `held` runs first, once this thread's turn has come.
+    /// Locks the file `name` in `directory`, made when missing.
     pub(crate) fn lock(&self, directory: &Directory, name: &str, timeout: Duration) -> Result<Held<'_>> {
         let start = Instant::now();
         let path = directory.path_of(name);

@@ -279,3 +279,37 @@ fn open_source(path: &std::path::Path) -> io::Result<File> {
     }
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::FsOptions;
+
+    fn temp(store: &Store, body: &'static str) -> Temp {
+        let mut temp = store.create_temp().unwrap();
+        store.fill(&Key::new("k").unwrap(), body.into(), &mut temp).unwrap();
+        temp
+    }
+
+    #[test]
+    fn where_renames_cannot_refuse_to_replace_a_link_does() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path(), FsOptions::default()).unwrap();
+        let parent = store.root().unwrap();
+        let first = temp(&store, "first");
+        create_by_link(&first, &parent, "object").unwrap();
+        assert!(first.directory.entry(&first.name).unwrap().is_none());
+        // The repeated request of a network file system: our own file is there already, under both names.
+        let temp_path = root.path().join(".graphstream/tmp").join(&first.name);
+        std::fs::hard_link(root.path().join("object"), temp_path).unwrap();
+        create_by_link(&first, &parent, "object").unwrap();
+        let second = temp(&store, "second");
+        assert_eq!(create_by_link(&second, &parent, "object"), Err(Errno::EXIST));
+        assert_eq!(create(&second, &parent, "object"), Err(Errno::EXIST));
+        assert_eq!(std::fs::read(root.path().join("object")).unwrap(), b"first");
+        std::fs::create_dir(root.path().join("directory")).unwrap();
+        assert_eq!(create_by_link(&second, &parent, "directory"), Err(Errno::EXIST));
+        drop(second);
+        assert_eq!(std::fs::read_dir(root.path().join(".graphstream/tmp")).unwrap().count(), 0);
+    }
+}

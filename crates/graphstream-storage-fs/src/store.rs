@@ -279,3 +279,54 @@ fn make_all(path: &Path) -> io::Result<()> {
 pub(crate) fn meta(key: &Key, entry: &Entry) -> storage::Result<storage::ObjectMeta> {
     Ok(storage::ObjectMeta::new(key.clone(), entry.size(), entry.version()?, entry.modified_ms()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_never_repeat_whatever_the_clock_does() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path(), FsOptions::default()).unwrap();
+        let mut last = store.next_time().unwrap();
+        for _ in 0..500 {
+            let next = store.next_time().unwrap();
+            assert!(next > last);
+            last = next;
+        }
+        // As if the machine's clock had been set back by a day.
+        let clock = root.path().join(".graphstream/clock");
+        let future = SystemTime::now() + Duration::from_secs(86_400);
+        File::options().write(true).open(&clock).unwrap().set_modified(future).unwrap();
+        assert!(store.next_time().unwrap() > future);
+        let reopened = Store::open(root.path(), FsOptions::default()).unwrap();
+        assert!(reopened.next_time().unwrap() > future);
+    }
+
+    #[test]
+    fn r03_a_lock_that_is_held_ends_in_an_error_and_is_no_lock_when_its_file_is_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let options = FsOptions::default().with_lock_timeout(Duration::from_millis(50));
+        let (one, two) =
+            (Store::open(root.path(), options.clone()).unwrap(), Store::open(root.path(), options).unwrap());
+        let control = one.control().unwrap();
+        let held = one.lock(&control).unwrap();
+        // Another handle, as another process; and another thread of the same one.
+        for store in [&two, &one] {
+            let error = store.lock(&control).err().unwrap();
+            assert!(matches!(error, Error::LockTimeout { .. }), "{error}");
+            assert_eq!(error.class(), storage::ErrorClass::Unavailable);
+        }
+        drop(held);
+        drop(two.lock(&control).unwrap());
+
+        // Whoever waits on a lock file that is removed meanwhile must not believe in it.
+        let held = one.lock(&control).unwrap();
+        std::fs::remove_file(root.path().join(".graphstream/lock")).unwrap();
+        let second = two.lock(&control).unwrap();
+        drop(held);
+        assert!(one.lock(&control).is_err());
+        drop(second);
+        drop(one.lock(&control).unwrap());
+    }
+}
