@@ -1,1 +1,68 @@
-//! A hash-chained, group-committed local journal of .hadbj segments.
+//! A journal: entries are appended, hash-chained, made durable by group commit, and kept in the `.hadbj` segments of one local
+//! directory. Payloads are opaque bytes.
+//!
+//! ```text
+//!            append                rotate              seal
+//! producers --------> queue --+--> open segment --+--> sealed segments ----> readers, shipper
+//!                             |    (version 3)    |    (version 1, compressed)
+//!                       group commit          beside the writer
+//! ```
+//!
+//! - [`Journal`] appends: [`Ticket`]s say when entries are *written* and *synced* ([`Ack`]), never earlier than it is true.
+//! - [`JournalReader`] reads from any sequence and follows a live writer, also from another process.
+//! - [`JournalDir`] shows what is in a directory: segments, cursors, locks, identity.
+//!
+//! After a crash the journal is exactly a prefix of what was appended, with at least all that was acknowledged as synced. A
+//! failed write or sync poisons the journal: it must be opened again, which recovers it and says what it found
+//! ([`RecoveryReport`]).
+//!
+//! A journal without entries waiting has no thread and no timer: the waiting callers do the work, and a process-wide pool that
+//! comes and goes does what nobody waits for. The open segment and `LOCK` are the only files held open; the former is created by the
+//! first entry.
+
+mod builder;
+mod clock;
+mod committer;
+mod core;
+mod cursor;
+mod directory;
+mod error;
+mod failure;
+mod forked;
+mod fs;
+mod identity;
+mod journal;
+mod legacy;
+mod lock;
+mod names;
+mod options;
+mod queue;
+mod reader;
+mod recovery;
+mod seal;
+mod sealer;
+mod segment_file;
+mod service;
+mod small_file;
+mod starting_point;
+mod ticket;
+
+pub use builder::JournalBuilder;
+pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
+pub use cursor::{Cursor, FencedNote};
+pub use directory::{JournalDir, SegmentInfo};
+pub use error::{Error, ErrorKind, Result};
+pub use forked::Forked;
+pub use fs::{Access, DirEntry, FileKind, Fs, FsFile, LockMode, StdFs};
+pub use graphstream_format::{ChainHash, Compression, Entry, Lineage, Position};
+pub use identity::Identity;
+pub use journal::{CloseReport, Journal, Positions, Reached};
+pub use legacy::Adoption;
+pub use lock::{LockKind, LockState, ShipLock, WriterLock};
+pub use names::{parse_segment_name, segment_name};
+pub use options::{JournalOptions, QueuePolicy, ReaderOptions, Service, SyncPolicy};
+pub use reader::JournalReader;
+pub use recovery::{RecoveryReport, TornTail};
+pub use seal::SealedSegment;
+pub use starting_point::StartingPoint;
+pub use ticket::{Ack, Acked, Level, Ticket};

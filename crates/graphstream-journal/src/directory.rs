@@ -1,0 +1,322 @@
+//! A journal's directory as readers, tools and shippers see it: nothing here needs the writer's lock, and nothing here
+//! repairs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use graphstream_format::{Header, SegmentKind};
+
+use crate::cursor::{Cursor, CursorFile, FencedNote};
+use crate::error::{Error, Result};
+use crate::fs::{FileKind, Fs, StdFs};
+use crate::identity::Identity;
+use crate::lock::{self, LockKind, LockState};
+use crate::names;
+use crate::segment_file::OpenedSegment;
+use crate::small_file;
+
+/// A directory that holds a journal. Cheap to clone; holds nothing open.
+#[derive(Clone, Debug)]
+pub struct JournalDir {
+    pub(crate) fs: Arc<dyn Fs>,
+    pub(crate) path: PathBuf,
+}
+
+/// A segment in the directory, by its header.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SegmentInfo {
+    /// The first sequence, as in its name and its header.
+    pub first_sequence: u64,
+    /// The file.
+    pub path: PathBuf,
+    /// Its length in bytes (with the reserved space of an open one).
+    pub file_bytes: u64,
+    /// Its header, checked.
+    pub header: Header,
+}
+
+impl SegmentInfo {
+    /// Whether it is sealed; an open one has no last sequence yet.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.header.is_sealed()
+    }
+}
+
+impl JournalDir {
+    /// The journal in an existing directory.
+    ///
+    /// # Errors
+    /// [`Error::NotAJournal`] when neither `journal.json` nor a segment is there; [`Error::Io`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_on(path, Arc::new(StdFs))
+    }
+
+    /// As [`JournalDir::open`], on another file system.
+    ///
+    /// # Errors
+    /// As [`JournalDir::open`].
+    pub fn open_on(path: impl AsRef<Path>, fs: Arc<dyn Fs>) -> Result<Self> {
+        let this = Self::at(path, fs);
+        if this.identity()?.is_none() && this.segment_sequences()?.is_empty() {
+            return Err(Error::NotAJournal { path: this.path });
+        }
+        Ok(this)
+    }
+
+    pub(crate) fn at(path: impl AsRef<Path>, fs: Arc<dyn Fs>) -> Self {
+        Self { fs, path: path.as_ref().to_path_buf() }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What `journal.json` says; `None` when it is missing (a predecessor's directory).
+    ///
+    /// # Errors
+    /// [`Error::InvalidJson`], [`Error::UnsupportedFormat`], [`Error::Io`].
+    pub fn identity(&self) -> Result<Option<Identity>> {
+        Identity::read(&*self.fs, &self.path)
+    }
+
+    /// Notes durably in `journal.json` that another leader took over after this sequence. Only for the process that holds
+    /// `LOCK`.
+    ///
+    /// # Errors
+    /// [`Error::IdentityMissing`] without `journal.json`; [`Error::Io`].
+    pub fn note_fenced_after(&self, sequence: Option<u64>) -> Result<()> {
+        let Some(mut identity) = self.identity()? else {
+            return Err(Error::IdentityMissing { path: self.path.join(names::JOURNAL_JSON) });
+        };
+        identity.fenced_after = sequence;
+        identity.write(&*self.fs, &self.path)
+    }
+
+    /// The first sequences of all segments, ascending, from their names alone.
+    ///
+    /// # Errors
+    /// [`Error::NotAFile`] when something else bears a segment's name; [`Error::NotAJournal`] without the directory; [`Error::Io`].
+    pub fn segment_sequences(&self) -> Result<Vec<u64>> {
+        let entries = match self.fs.list(&self.path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::NotAJournal { path: self.path.clone() });
+            }
+            Err(error) => return Err(Error::io("listing", &self.path)(error)),
+        };
+        let mut sequences = Vec::new();
+        for entry in entries {
+            let Some(sequence) = names::parse_segment_name(&entry.name) else { continue };
+            if entry.kind != FileKind::File {
+                return Err(Error::NotAFile { path: self.path.join(&entry.name), found: entry.kind });
+            }
+            sequences.push(sequence);
+        }
+        sequences.sort_unstable();
+        Ok(sequences)
+    }
+
+    /// The path of the segment that starts at this sequence, whether it exists or not.
+    #[must_use]
+    pub fn segment_path(&self, first_sequence: u64) -> PathBuf {
+        self.path.join(names::segment_name(first_sequence))
+    }
+
+    /// The segment that starts at this sequence; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Segment`] for a damaged header, [`Error::Misnamed`], [`Error::Io`].
+    pub fn segment(&self, first_sequence: u64) -> Result<Option<SegmentInfo>> {
+        let path = self.segment_path(first_sequence);
+        let opened = OpenedSegment::open(&*self.fs, &path, first_sequence)?;
+        Ok(opened.map(|opened| SegmentInfo {
+            first_sequence,
+            path,
+            file_bytes: opened.file_bytes,
+            header: opened.header,
+        }))
+    }
+
+    /// All segments, ascending, with their headers. One that vanishes meanwhile is left out.
+    ///
+    /// # Errors
+    /// As [`JournalDir::segment_sequences`] and [`JournalDir::segment`], for the first segment that has one; ask
+    /// for each by [`JournalDir::segment`] to learn of all.
+    pub fn segments(&self) -> Result<Vec<SegmentInfo>> {
+        let mut segments = Vec::new();
+        for first in self.segment_sequences()? {
+            segments.extend(self.segment(first)?);
+        }
+        Ok(segments)
+    }
+
+    /// The sealed segments that hold entries beyond `sequence`, ascending, up to the first open one. Headers of
+    /// segments that end before are not read.
+    ///
+    /// # Errors
+    /// As [`JournalDir::segments`].
+    pub fn sealed_after(&self, sequence: u64) -> Result<Vec<SegmentInfo>> {
+        let sequences = self.segment_sequences()?;
+        let from = sequences.partition_point(|&first| first <= sequence).saturating_sub(1);
+        let mut segments = Vec::new();
+        for &first in sequences.get(from..).unwrap_or_default() {
+            let Some(segment) = self.segment(first)? else { continue };
+            if segment.header.kind() == SegmentKind::SealedV1 {
+                if segment.header.last_seq > sequence {
+                    segments.push(segment);
+                }
+            } else {
+                break;
+            }
+        }
+        Ok(segments)
+    }
+
+    /// Whether a writer holds `LOCK`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn writer(&self) -> Result<LockState> {
+        lock::state(&*self.fs, &self.path, LockKind::Writer)
+    }
+
+    /// Whether a shipper holds `SHIP`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn shipper(&self) -> Result<LockState> {
+        lock::state(&*self.fs, &self.path, LockKind::Shipper)
+    }
+
+    /// All cursors, by name.
+    ///
+    /// # Errors
+    /// [`Error::InvalidJson`], [`Error::Io`].
+    pub fn cursors(&self) -> Result<Vec<Cursor>> {
+        let dir = self.path.join(names::CURSORS);
+        let entries = match self.fs.list(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io("listing", &dir)(error)),
+        };
+        let mut cursors = Vec::new();
+        for entry in entries {
+            let name = entry.name.to_str().and_then(|name| name.strip_suffix(".json"));
+            if let Some(name) = name.filter(|name| names::is_cursor_name(name)) {
+                cursors.extend(self.cursor(name)?);
+            }
+        }
+        cursors.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(cursors)
+    }
+
+    /// One cursor; `None` when it was never set.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCursorName`], [`Error::InvalidJson`], [`Error::Io`].
+    pub fn cursor(&self, name: &str) -> Result<Option<Cursor>> {
+        let file = self.cursor_file(name)?;
+        let path = self.path.join(names::CURSORS).join(file);
+        let Some(CursorFile { sequence, updated_ms }) = small_file::read_json(&*self.fs, &path)? else {
+            return Ok(None);
+        };
+        Ok(Some(Cursor { name: name.to_owned(), sequence, updated_ms }))
+    }
+
+    /// Sets a cursor durably: its owner needs nothing up to and including `sequence` any more. A cursor must never stand
+    /// beyond what is *synced*.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCursorName`], [`Error::Io`].
+    pub fn set_cursor(&self, name: &str, sequence: u64, now_ms: i64) -> Result<()> {
+        let file = self.cursor_file(name)?;
+        let dir = self.path.join(names::CURSORS);
+        self.fs.create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
+        self.fs.sync_dir(&self.path).map_err(Error::io("syncing", &self.path))?;
+        small_file::replace_json(&*self.fs, &dir, &file, &CursorFile { sequence, updated_ms: now_ms })
+    }
+
+    /// Removes a cursor; fine when it was never set. It holds nothing back any more.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCursorName`], [`Error::Io`].
+    pub fn remove_cursor(&self, name: &str) -> Result<()> {
+        let path = self.path.join(names::CURSORS).join(self.cursor_file(name)?);
+        remove_if_exists(&*self.fs, &path)
+    }
+
+    fn cursor_file(&self, name: &str) -> Result<String> {
+        if names::is_cursor_name(name) { Ok(format!("{name}.json")) } else { Err(Error::InvalidCursorName) }
+    }
+
+    /// What `FENCED` says; `None` when the journal is not fenced.
+    ///
+    /// # Errors
+    /// [`Error::InvalidJson`], [`Error::Io`].
+    pub fn fenced(&self) -> Result<Option<FencedNote>> {
+        small_file::read_json(&*self.fs, &self.path.join(names::FENCED))
+    }
+
+    /// Writes `FENCED` durably: the writer stops at its next rotation, and no writer opens the journal.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn set_fenced(&self, after: u64, now_ms: i64) -> Result<()> {
+        small_file::replace_json(
+            &*self.fs,
+            &self.path,
+            names::FENCED,
+            &FencedNote { after, noted_ms: now_ms },
+        )
+    }
+
+    /// Removes `FENCED`, durably, after its reason was dealt with; fine when it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn clear_fenced(&self) -> Result<()> {
+        remove_if_exists(&*self.fs, &self.path.join(names::FENCED))?;
+        self.fs.sync_dir(&self.path).map_err(Error::io("syncing", &self.path))
+    }
+
+    /// Removes the sealed segments that every cursor has passed, oldest first, and returns how many. The newest segment always
+    /// stays (it says where the journal continues), and without any cursor nothing goes.
+    ///
+    /// # Errors
+    /// As [`JournalDir::segments`] and [`JournalDir::cursors`].
+    pub fn remove_released(&self) -> Result<usize> {
+        let Some(passed) = self.cursors()?.iter().map(|cursor| cursor.sequence).min() else { return Ok(0) };
+        let sequences = self.segment_sequences()?;
+        let mut removed = 0;
+        for pair in sequences.windows(2) {
+            let &[first, next] = pair else { break };
+            // The next segment starts beyond what everybody has passed plus one: this one may still be needed.
+            if next > passed.saturating_add(1) {
+                break;
+            }
+            match self.segment(first)? {
+                Some(segment) if segment.is_sealed() && segment.header.last_seq <= passed => {}
+                _ => break,
+            }
+            let path = self.segment_path(first);
+            remove_if_exists(&*self.fs, &path)?;
+            // One by one: after a power cut a removed segment may stand there again, but never below a missing one.
+            self.fs.sync_dir(&self.path).map_err(Error::io("syncing", &self.path))?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+}
+
+pub(crate) fn remove_if_exists(fs: &dyn Fs, path: &Path) -> Result<()> {
+    match fs.remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("removing", path)(error)),
+    }
+}

@@ -1,0 +1,184 @@
+//! What a caller can choose. Plain data; components (file system, clock, metrics) go into the builder.
+
+use std::time::Duration;
+
+use graphstream_format::Compression;
+
+use crate::error::{Error, Result};
+
+/// When the journal syncs on its own. It never changes what an acknowledgement means: *synced* is said only after
+/// fdatasync has returned for the entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SyncPolicy {
+    /// Every group is synced as soon as the sync before it has returned (group commit).
+    Always,
+    /// A timer syncs, whatever the load; who waits for *synced* waits for the timer (or for [`Journal::sync`](crate::Journal::sync)).
+    Interval(Duration),
+    /// Only when somebody waits for *synced*, asks for a sync, or a segment is left behind.
+    Never,
+}
+
+impl SyncPolicy {
+    /// The interval policy with its default of 100 ms.
+    pub const INTERVAL: Self = Self::Interval(Duration::from_millis(100));
+}
+
+/// What happens to an append that finds the queue full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueuePolicy {
+    /// It waits; the caller's thread helps by writing out what is queued.
+    Block,
+    /// It fails with [`Error::QueueFull`].
+    Fail,
+}
+
+/// Who does what nobody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Service {
+    /// A process-wide pool of two threads, started on first need and ended when idle.
+    Pool,
+    /// Nobody: segments are sealed by the thread that rotates, entries wait in the queue until somebody waits for them or
+    /// the queue is full, and there are no timers. Every run does the same steps: for tests.
+    Inline,
+}
+
+/// How a journal behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct JournalOptions {
+    /// Largest open segment in bytes, reserved when it is created (default 4 MiB). An entry or batch that is larger than this gets a segment of its own.
+    pub segment_bytes_max: u64,
+    /// How sealed segments are compressed (default zstd level 3).
+    pub compression: Compression,
+    /// When the journal syncs on its own (default [`SyncPolicy::Always`]).
+    pub sync_policy: SyncPolicy,
+    /// Most bytes of payload that may be queued (default 8 MiB); one entry or batch is always taken. As much again may be under way to the file.
+    pub queue_bytes_max: usize,
+    /// What an append does when the queue is full (default: block).
+    pub queue_policy: QueuePolicy,
+    /// How many segments may wait to be sealed before appends wait (default 8).
+    pub waiting_segments_max: usize,
+    /// Who does what nobody waits for (default: the pool).
+    pub service: Service,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes_max: 4 << 20,
+            compression: Compression::default(),
+            sync_policy: SyncPolicy::Always,
+            queue_bytes_max: 8 << 20,
+            queue_policy: QueuePolicy::Block,
+            waiting_segments_max: 8,
+            service: Service::Pool,
+        }
+    }
+}
+
+impl JournalOptions {
+    /// Sets [`JournalOptions::segment_bytes_max`].
+    #[must_use]
+    pub fn with_segment_bytes_max(mut self, bytes: u64) -> Self {
+        self.segment_bytes_max = bytes;
+        self
+    }
+
+    /// Sets [`JournalOptions::compression`].
+    #[must_use]
+    pub fn with_compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Sets [`JournalOptions::sync_policy`].
+    #[must_use]
+    pub fn with_sync_policy(mut self, policy: SyncPolicy) -> Self {
+        self.sync_policy = policy;
+        self
+    }
+
+    /// Sets [`JournalOptions::queue_bytes_max`].
+    #[must_use]
+    pub fn with_queue_bytes_max(mut self, bytes: usize) -> Self {
+        self.queue_bytes_max = bytes;
+        self
+    }
+
+    /// Sets [`JournalOptions::queue_policy`].
+    #[must_use]
+    pub fn with_queue_policy(mut self, policy: QueuePolicy) -> Self {
+        self.queue_policy = policy;
+        self
+    }
+
+    /// Sets [`JournalOptions::waiting_segments_max`].
+    #[must_use]
+    pub fn with_waiting_segments_max(mut self, segments: usize) -> Self {
+        self.waiting_segments_max = segments;
+        self
+    }
+
+    /// Sets [`JournalOptions::service`].
+    #[must_use]
+    pub fn with_service(mut self, service: Service) -> Self {
+        self.service = service;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let wrong = |option, found, expected| Err(Error::InvalidOption { option, found, expected });
+        if !(1024..=SEGMENT_BYTES_LIMIT).contains(&self.segment_bytes_max) {
+            return wrong("segment_bytes_max", self.segment_bytes_max, "expected 1 KiB to 1 GiB");
+        }
+        if self.waiting_segments_max == 0 {
+            return wrong("waiting_segments_max", 0, "expected at least 1");
+        }
+        if self.queue_bytes_max == 0 {
+            return wrong("queue_bytes_max", 0, "expected at least 1");
+        }
+        if self.sync_policy == SyncPolicy::Interval(Duration::ZERO) {
+            return wrong("sync_interval", 0, "expected more than nothing (or the policy always)");
+        }
+        Ok(())
+    }
+}
+
+/// Far below what the format can hold, and what a reader would need patience for.
+const SEGMENT_BYTES_LIMIT: u64 = 1 << 30;
+
+/// What a reader does.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReaderOptions {
+    /// The first sequence to return; 0 stands for the first one that the directory holds (default 0).
+    pub from_sequence: u64,
+    /// Whether the end of the journal ends the reader for good (default), or only for now: then every call of `next`
+    /// after a `None` looks again for what a writer has appended since, in this process or another.
+    pub follow: bool,
+}
+
+impl Default for ReaderOptions {
+    fn default() -> Self {
+        Self { from_sequence: 0, follow: false }
+    }
+}
+
+impl ReaderOptions {
+    /// Sets [`ReaderOptions::from_sequence`].
+    #[must_use]
+    pub fn with_from_sequence(mut self, sequence: u64) -> Self {
+        self.from_sequence = sequence;
+        self
+    }
+
+    /// Sets [`ReaderOptions::follow`].
+    #[must_use]
+    pub fn with_follow(mut self, follow: bool) -> Self {
+        self.follow = follow;
+        self
+    }
+}

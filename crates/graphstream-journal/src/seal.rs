@@ -1,0 +1,165 @@
+//! Sealing: an open segment becomes a sealed one of the same name.
+//!
+//! ```text
+//! journal-N.hadbj (open, synced) --read--> journal-N.hadbj.tmp (sealed) --sync, rename over, sync directory--> journal-N.hadbj
+//! ```
+//!
+//! At every moment one whole file with all entries bears the name, so a crash at any step only means doing it again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use graphstream_format::open::Scanner;
+use graphstream_format::{ChainHash, Compression, Header, ReadAt, SegmentKind, v1};
+
+use crate::directory::remove_if_exists;
+use crate::error::{Error, Result};
+use crate::fs::{Fs, FsFile};
+use crate::segment_file::{FileAt, FileSink, OpenedSegment};
+use crate::{names, small_file};
+
+/// A sealed segment: final, ready to be shipped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SealedSegment {
+    /// The file.
+    pub path: PathBuf,
+    /// Its first sequence.
+    pub first_sequence: u64,
+    /// Its last sequence.
+    pub last_sequence: u64,
+    /// Its length in bytes.
+    pub file_bytes: u64,
+    /// Commit time of its first entry, in milliseconds since 1970 (UTC).
+    pub first_commit_ms: i64,
+    /// Commit time of its last entry, in milliseconds since 1970 (UTC).
+    pub last_commit_ms: i64,
+    /// The chain hash after its last entry.
+    pub chain_hash: ChainHash,
+}
+
+impl SealedSegment {
+    /// How many entries it holds.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.last_sequence - self.first_sequence + 1
+    }
+
+    pub(crate) fn new(path: PathBuf, header: &Header, chain_hash: ChainHash) -> Self {
+        Self {
+            path,
+            first_sequence: header.first_seq,
+            last_sequence: header.last_seq,
+            file_bytes: header.file_len().unwrap_or(0),
+            first_commit_ms: header.first_commit_ms,
+            last_commit_ms: header.last_commit_ms,
+            chain_hash,
+        }
+    }
+}
+
+/// Which open segment to seal, and what it must turn out to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SealOrder {
+    pub(crate) first_sequence: u64,
+    pub(crate) last_sequence: u64,
+    pub(crate) chain_hash: ChainHash,
+}
+
+/// Seals one segment. Safe to repeat after any failure: the open file is left alone until the rename.
+pub(crate) fn seal(
+    fs: &dyn Fs,
+    dir: &Path,
+    compression: Compression,
+    order: SealOrder,
+) -> Result<SealedSegment> {
+    let name = names::segment_name(order.first_sequence);
+    let path = dir.join(&name);
+    let temp = dir.join(names::temp_name(&name));
+    let Some(opened) = OpenedSegment::open(fs, &path, order.first_sequence)? else {
+        return Err(Error::Gap {
+            first: order.first_sequence,
+            last: order.last_sequence,
+            path: dir.to_path_buf(),
+        });
+    };
+    // A repetition after the rename: only the directory's sync is missing.
+    if opened.header.kind() == SegmentKind::SealedV1 {
+        let sealed = SealedSegment::new(path, &opened.header, order.chain_hash);
+        check_order(&sealed, order)?;
+        fs.sync_dir(dir).map_err(Error::io("syncing", dir))?;
+        return Ok(sealed);
+    }
+    let file = small_file::create_over(fs, &temp)?;
+    let written = write_sealed(FileAt(opened.file), &path, &file, &temp, compression, order);
+    let (header, chain_hash) = match written {
+        Ok(written) => written,
+        Err(error) => {
+            // Best effort: what stays is swept at the next open.
+            let _ = remove_if_exists(fs, &temp);
+            return Err(error);
+        }
+    };
+    fs.rename(&temp, &path).map_err(Error::io("renaming into", &path))?;
+    fs.sync_dir(dir).map_err(Error::io("syncing", dir))?;
+    Ok(SealedSegment::new(path, &header, chain_hash))
+}
+
+fn write_sealed(
+    source: impl ReadAt,
+    path: &Path,
+    file: &Arc<dyn FsFile>,
+    temp: &Path,
+    compression: Compression,
+    order: SealOrder,
+) -> Result<(Header, ChainHash)> {
+    let mut scanner = Scanner::open(source).map_err(Error::segment(path))?;
+    let sink = FileSink::new(Arc::clone(file));
+    let start = scanner.header().start;
+    let mut writer = v1::Writer::new(sink, start, compression).map_err(Error::segment(temp))?;
+    let mut last = order.first_sequence - 1;
+    while last < order.last_sequence {
+        let Some(entry) = scanner.next_entry().map_err(Error::segment(path))? else {
+            // It was written, synced and not touched since: anything but a whole record here is damage.
+            return Err(damaged_open(&mut scanner, path, last, order));
+        };
+        last = writer.push(entry.payload, entry.commit_ms).map_err(Error::segment(temp))?;
+    }
+    if writer.chain_hash() != order.chain_hash {
+        return Err(fork(path, order, writer.chain_hash()));
+    }
+    let finished = writer.finish().map_err(Error::segment(temp))?;
+    file.sync_all().map_err(Error::io("syncing", temp))?;
+    Ok((finished.header, finished.chain_hash))
+}
+
+fn damaged_open<S: ReadAt>(scanner: &mut Scanner<S>, path: &Path, last: u64, order: SealOrder) -> Error {
+    match scanner.judge() {
+        Err(source) => Error::Segment { path: path.to_path_buf(), source },
+        Ok(outcome) => match outcome.into_error() {
+            Some(source) => Error::Segment { path: path.to_path_buf(), source },
+            None => Error::EndsEarly {
+                path: path.to_path_buf(),
+                offset: scanner.point().offset,
+                last_sequence: last,
+                expected: order.last_sequence,
+            },
+        },
+    }
+}
+
+fn check_order(sealed: &SealedSegment, order: SealOrder) -> Result<()> {
+    if sealed.last_sequence == order.last_sequence {
+        return Ok(());
+    }
+    Err(Error::EndsEarly {
+        path: sealed.path.clone(),
+        offset: sealed.file_bytes,
+        last_sequence: sealed.last_sequence,
+        expected: order.last_sequence,
+    })
+}
+
+fn fork(path: &Path, order: SealOrder, found: ChainHash) -> Error {
+    Error::Fork { path: path.to_path_buf(), sequence: order.last_sequence, expected: order.chain_hash, found }
+}

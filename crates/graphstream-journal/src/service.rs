@@ -1,0 +1,242 @@
+//! The process-wide service pool: one thread for writes and syncs nobody else does and for the timers, one for sealing. They
+//! start on first need and end when they have been idle for a while; all journals of the process share them.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::core::{FLUSH_DELAY, Guard, Shared, State, locked, wait_on};
+use crate::error::{Error, Result};
+use crate::options::SyncPolicy;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread without work ends after this.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Writes, syncs and timers.
+pub(crate) static COMMITS: Lane = Lane::new("graphstream-journal-commit");
+/// Sealing: it may take long and must not keep the other one.
+pub(crate) static SEALS: Lane = Lane::new("graphstream-journal-seal");
+
+/// A thread that comes and goes, and its work.
+pub(crate) struct Lane {
+    name: &'static str,
+    work: Mutex<Work>,
+    changed: Condvar,
+}
+
+struct Work {
+    /// The process whose thread runs. A fork has the value and not the thread.
+    running_in: Option<u32>,
+    jobs: VecDeque<Job>,
+    timers: BinaryHeap<Reverse<Timer>>,
+    next_timer: u64,
+}
+
+struct Timer {
+    due: Instant,
+    /// In the order they were set, when due together.
+    number: u64,
+    job: Job,
+}
+
+impl PartialEq for Timer {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Timer {}
+
+impl PartialOrd for Timer {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timer {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.due, self.number).cmp(&(other.due, other.number))
+    }
+}
+
+impl Lane {
+    const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            work: Mutex::new(Work {
+                running_in: None,
+                jobs: VecDeque::new(),
+                timers: BinaryHeap::new(),
+                next_timer: 0,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Runs a job on the lane's thread, behind those already there.
+    pub(crate) fn submit(&'static self, job: impl FnOnce() + Send + 'static) -> Result<()> {
+        self.add(|work| work.jobs.push_back(Box::new(job)))
+    }
+
+    /// Runs a job after a delay.
+    pub(crate) fn after(&'static self, delay: Duration, job: impl FnOnce() + Send + 'static) -> Result<()> {
+        let due = Instant::now() + delay;
+        self.add(|work| {
+            work.next_timer += 1;
+            work.timers.push(Reverse(Timer { due, number: work.next_timer, job: Box::new(job) }));
+        })
+    }
+
+    fn add(&'static self, add: impl FnOnce(&mut Work)) -> Result<()> {
+        let mut work = locked(&self.work);
+        let current = std::process::id();
+        if work.running_in != Some(current) {
+            if work.running_in.is_some() {
+                // We are a fork: what was there belongs to journals of the parent.
+                work.jobs.clear();
+                work.timers.clear();
+            }
+            std::thread::Builder::new()
+                .name(self.name.to_owned())
+                .spawn(move || self.run())
+                .map_err(|source| Error::Thread { source })?;
+            work.running_in = Some(current);
+        }
+        add(&mut work);
+        drop(work);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    fn run(&self) {
+        let mut work = locked(&self.work);
+        let mut idle_since = Instant::now();
+        loop {
+            let now = Instant::now();
+            let due = work.timers.peek().map(|Reverse(timer)| timer.due);
+            let job = if due.is_some_and(|due| due <= now) {
+                work.timers.pop().map(|Reverse(timer)| timer.job)
+            } else {
+                work.jobs.pop_front()
+            };
+            if let Some(job) = job {
+                drop(work);
+                // A job that panics has poisoned its own journal; the others go on.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+                work = locked(&self.work);
+                idle_since = Instant::now();
+                continue;
+            }
+            let wake = due.unwrap_or(idle_since + IDLE);
+            if wake <= now {
+                work.running_in = None;
+                return;
+            }
+            (work, _) = self.changed.wait_timeout(work, wake - now).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// What a journal asks of the pool.
+impl Shared {
+    /// Asks for a write or a sync of what is there, unless that is on its way.
+    pub(crate) fn ask(&self, state: &mut State, write: bool, sync: bool) {
+        state.asked.write |= write;
+        state.asked.sync |= sync;
+        if state.asked.scheduled {
+            return;
+        }
+        match COMMITS.submit(job(&self.this, Self::serve)) {
+            Ok(()) => state.asked.scheduled = true,
+            // Whoever waits next does the work instead.
+            Err(error) => tracing::error!(%error, "journal service unavailable"),
+        }
+    }
+
+    /// Does what was asked for, until nothing is.
+    fn serve(&self) {
+        let mut state = self.state();
+        while state.over.is_none() && (state.asked.write || state.asked.sync) {
+            state = if !state.queue.is_empty() {
+                if state.writing {
+                    wait_on(self.progress(), state)
+                } else {
+                    state.asked.write = false;
+                    self.lead_write(state)
+                }
+            } else if !state.asked.sync || state.synced.sequence == state.written.sequence {
+                if state.writing && state.asked.sync {
+                    // Entries are on their way into the file: the sync that was asked for covers them.
+                    wait_on(self.progress(), state)
+                } else {
+                    (state.asked.write, state.asked.sync) = (false, false);
+                    state
+                }
+            } else if state.syncing {
+                wait_on(self.progress(), state)
+            } else {
+                state.asked.sync = false;
+                self.lead_sync(state)
+            };
+        }
+        state.asked.scheduled = false;
+    }
+
+    /// Sees to it that entries nobody waits for are written soon.
+    pub(crate) fn arm_flush_timer(&self, state: &mut State) -> Result<()> {
+        COMMITS.after(FLUSH_DELAY, job(&self.this, Self::flush))?;
+        state.asked.flush_timer = true;
+        Ok(())
+    }
+
+    fn flush(&self) {
+        let mut state = self.state();
+        state.asked.flush_timer = false;
+        if state.over.is_some() || state.queue.is_empty() {
+            return;
+        }
+        state.asked.write = true;
+        if !state.asked.scheduled {
+            state.asked.scheduled = true;
+            drop(state);
+            self.serve();
+        }
+    }
+
+    /// Under the interval policy: sees to it that what is written is synced after the interval.
+    pub(crate) fn arm_sync_timer(&self, state: &mut State) {
+        let SyncPolicy::Interval(interval) = self.options.sync_policy else { return };
+        if state.asked.sync_timer || state.synced.sequence == state.written.sequence {
+            return;
+        }
+        match COMMITS.after(interval, job(&self.this, Self::sync_on_time)) {
+            Ok(()) => state.asked.sync_timer = true,
+            Err(error) => tracing::error!(%error, "journal service unavailable"),
+        }
+    }
+
+    fn sync_on_time(&self) {
+        let mut state: Guard<'_> = self.state();
+        state.asked.sync_timer = false;
+        while state.syncing {
+            state = wait_on(self.progress(), state);
+        }
+        state = self.lead_sync(state);
+        // Entries that were written meanwhile wait for the next interval.
+        self.arm_sync_timer(&mut state);
+    }
+}
+
+/// A job that does nothing once its journal is gone.
+pub(crate) fn job(journal: &Weak<Shared>, run: fn(&Shared)) -> impl FnOnce() + Send + 'static {
+    let journal = Weak::clone(journal);
+    move || {
+        if let Some(journal) = journal.upgrade() {
+            run(&journal);
+        }
+    }
+}
