@@ -127,6 +127,15 @@ pub enum Error {
         offset: usize,
     },
 
+    /// A generated message lacks something it must have, or it is a kind this version does not know.
+    #[error("a {message} without a known {field}")]
+    IncompleteMessage {
+        /// The message's name.
+        message: &'static str,
+        /// The field's name.
+        field: &'static str,
+    },
+
     /// A string is not UTF-8.
     #[error("the string at offset {offset} is not UTF-8")]
     NotUtf8 {
