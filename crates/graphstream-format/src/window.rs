@@ -69,32 +69,37 @@ impl<R: Read> Source for Forward<R> {
 
 /// Bytes of a segment from some offset on. Memory grows with what was asked for *and* found, so a hostile length in a
 /// small file costs nothing.
+///
+/// ```text
+/// buffer  | passed | held: from `offset` on | room, used again |
+///         0      passed                   filled
+/// ```
 #[derive(Debug)]
 pub(crate) struct Window<S> {
     source: S,
     buffer: Vec<u8>,
-    /// Bytes at the front of the buffer that are behind us.
     passed: usize,
+    filled: usize,
     /// File offset of the first byte that is not passed.
     offset: u64,
 }
 
 impl<S: Source> Window<S> {
     pub(crate) fn new(source: S) -> Self {
-        Self { source, buffer: Vec::new(), passed: 0, offset: 0 }
+        Self { source, buffer: Vec::new(), passed: 0, filled: 0, offset: 0 }
     }
 
     /// Up to `wanted` bytes from `offset`: fewer only where the source ends. Offsets must not decrease unless the source
     /// is live.
     pub(crate) fn bytes(&mut self, offset: u64, wanted: usize) -> Result<&[u8]> {
         self.advance(offset)?;
-        while self.buffer.len() - self.passed < wanted {
+        while self.filled - self.passed < wanted {
             if !self.fill(wanted)? {
                 break;
             }
         }
-        let (_, rest) = self.buffer.split_at(self.passed);
-        Ok(rest.get(..wanted).unwrap_or(rest))
+        let held = self.buffer.get(self.passed..self.filled).unwrap_or_default();
+        Ok(held.get(..wanted).unwrap_or(held))
     }
 
     /// A whole [`CHUNK`] from `offset`; fewer bytes only where the source ends.
@@ -102,32 +107,28 @@ impl<S: Source> Window<S> {
         self.bytes(offset, CHUNK)
     }
 
-    /// The part of the buffer at `offset`, as far as it was read before.
+    /// `len` bytes at `offset` of what [`Window::bytes`] returned last; empty if they are not held.
     pub(crate) fn held(&self, offset: u64, len: usize) -> &[u8] {
         let Some(skip) = offset.checked_sub(self.offset).and_then(|skip| usize::try_from(skip).ok()) else {
             return &[];
         };
-        let from = self.passed.saturating_add(skip);
-        self.buffer.get(from..from.saturating_add(len)).unwrap_or_default()
+        let held = self.buffer.get(self.passed..self.filled).unwrap_or_default();
+        held.get(skip..skip.saturating_add(len)).unwrap_or_default()
     }
 
     /// Drops what was read, so that a live source is asked again.
     pub(crate) fn forget(&mut self) {
         if S::LIVE {
-            self.buffer.clear();
-            self.passed = 0;
+            (self.passed, self.filled) = (0, 0);
         }
     }
 
     fn advance(&mut self, offset: u64) -> Result<()> {
-        let held = (self.buffer.len() - self.passed) as u64;
+        let held = (self.filled - self.passed) as u64;
         match offset.checked_sub(self.offset) {
             Some(skip) if skip <= held => self.passed += skip as usize,
             None if !S::LIVE => return Err(Error::new(ErrorKind::Unsupported, "the stream cannot go back")),
-            _ => {
-                self.buffer.clear();
-                self.passed = 0;
-            }
+            _ => (self.passed, self.filled) = (0, 0),
         }
         self.offset = offset;
         Ok(())
@@ -135,20 +136,26 @@ impl<S: Source> Window<S> {
 
     /// Reads once more behind what is held; false at the end.
     fn fill(&mut self, wanted: usize) -> Result<bool> {
-        self.buffer.drain(..self.passed);
+        self.buffer.copy_within(self.passed..self.filled, 0);
+        self.filled -= self.passed;
         self.passed = 0;
-        let held = self.buffer.len();
-        // As much as is held already: the buffer at most doubles before bytes prove that they exist.
-        let more = (wanted - held).clamp(1, held.max(CHUNK)).max(CHUNK.saturating_sub(held));
-        self.buffer.resize(held + more, 0);
+        let held = self.filled;
+        if self.buffer.len() < wanted.max(CHUNK) {
+            // As much again as is held already: the buffer at most doubles before bytes prove that they exist.
+            let grown = wanted.min(held.saturating_mul(2)).max(CHUNK);
+            if self.buffer.len() < grown {
+                self.buffer.reserve_exact(grown - self.buffer.len());
+                self.buffer.resize(grown, 0);
+            }
+        }
         let (_, free) = self.buffer.split_at_mut(held);
         let read = loop {
             match self.source.read(free, self.offset + held as u64) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => break read,
+                read => break read?,
             }
         };
-        self.buffer.truncate(held + read.as_ref().map_or(0, |read| (*read).min(more)));
-        Ok(read? > 0)
+        self.filled += read.min(free.len());
+        Ok(read > 0)
     }
 }

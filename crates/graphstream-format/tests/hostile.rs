@@ -1,0 +1,381 @@
+//! Bytes made to hurt: lengths, counts, versions, flags, compression bombs. Checksums are valid unless said otherwise.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod segments;
+
+use std::io::Write;
+
+use graphstream_format::header::{FLAG_CHAIN_TRAILER, FLAG_COMPRESSED, FLAG_SEALED, HEADER_LEN, field};
+use graphstream_format::open::{RECORD_HEADER_LEN, RECORDS_START, record_field};
+use graphstream_format::{
+    ChainHash, Compression, Damage, Error, Header, ReadOptions, RecordDefect, limits, v1,
+};
+use segments::{OpenFile, read, read_with, sealed, start, zstd};
+use sha2::{Digest, Sha256};
+
+/// A version 1 file with this stored body, everything around it consistent.
+fn around(body: &[u8], entries: u64, last_hash: ChainHash, compressed: bool) -> Vec<u8> {
+    let header = Header {
+        version: 1,
+        flags: FLAG_SEALED | FLAG_CHAIN_TRAILER | if compressed { FLAG_COMPRESSED } else { 0 },
+        compression: u8::from(compressed),
+        ext_len: 0,
+        first_seq: 1,
+        last_seq: entries,
+        entry_count: entries,
+        body_len: body.len() as u64,
+        body_checksum: Sha256::digest(body).into(),
+        prev_segment_checksum: 0,
+        created_ms: 0,
+        lineage: start().lineage,
+        first_commit_ms: 0,
+        last_commit_ms: 0,
+    };
+    let mut file = header.encode().to_vec();
+    file.extend_from_slice(body);
+    file.extend_from_slice(last_hash.as_bytes());
+    file
+}
+
+fn entry(sequence: u64, prev_hash: ChainHash, payload: &[u8]) -> Vec<u8> {
+    let mut rest = (payload.len() as u32).to_be_bytes().to_vec();
+    rest.extend_from_slice(&sequence.to_be_bytes());
+    rest.extend_from_slice(prev_hash.as_bytes());
+    rest.extend_from_slice(payload);
+    let mut entry = crc32c::crc32c(&rest).to_be_bytes().to_vec();
+    entry.extend_from_slice(&rest);
+    entry
+}
+
+fn reheader(mut file: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
+    file[at..at + bytes.len()].copy_from_slice(bytes);
+    let crc = crc32c::crc32c(&file[..field::HEADER_CRC32C]);
+    file[field::HEADER_CRC32C..HEADER_LEN].copy_from_slice(&crc.to_be_bytes());
+    file
+}
+
+#[test]
+fn h01_every_header_number_at_its_extremes_is_refused_or_found_out() {
+    for compression in [Compression::None, zstd()] {
+        for at in [field::FIRST_SEQ, field::LAST_SEQ, field::ENTRY_COUNT, field::BODY_LEN] {
+            for value in [0, 1 << 31, 1 << 32, u64::MAX / 2, u64::MAX - 160, u64::MAX - 1, u64::MAX] {
+                let file = reheader(sealed(3, compression), at, &value.to_be_bytes());
+                assert!(matches!(read(&file).end, Err(Error::Damaged { .. })), "field {at} = {value}");
+            }
+        }
+        for value in [1, u32::MAX] {
+            let file = reheader(sealed(3, compression), field::EXT_LEN, &value.to_be_bytes());
+            assert!(matches!(
+                read(&file).end,
+                Err(Error::Damaged { what: Damage::HeaderField { field: "ext_len", .. }, .. })
+            ));
+        }
+    }
+}
+
+#[test]
+fn h01_the_whole_range_of_sequences_and_counts_that_agree_still_ends_at_the_bytes() {
+    let mut file = sealed(3, zstd());
+    file = reheader(file, field::FIRST_SEQ, &1_u64.to_be_bytes());
+    file = reheader(file, field::LAST_SEQ, &u64::MAX.to_be_bytes());
+    file = reheader(file, field::ENTRY_COUNT, &u64::MAX.to_be_bytes());
+    let read = read(&file);
+    assert_eq!(read.entries.len(), 3);
+    assert!(matches!(read.end, Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn h01_a_payload_length_of_u32_max_is_refused_before_allocating() {
+    for length in [limits::PAYLOAD_BYTES_MAX as u32 + 1, u32::MAX] {
+        let mut body = entry(1, ChainHash::ZERO, b"x");
+        body[4..8].copy_from_slice(&length.to_be_bytes());
+        for compressed in [false, true] {
+            let stored =
+                if compressed { zstd::encode_all(body.as_slice(), 3).unwrap() } else { body.clone() };
+            let Err(Error::Damaged { what, sequence, .. }) =
+                read(&around(&stored, 1, ChainHash::ZERO, compressed)).end
+            else {
+                panic!("accepted");
+            };
+            assert_eq!(what, Damage::Length { found: length.into(), max: limits::PAYLOAD_BYTES_MAX as u64 });
+            assert_eq!(sequence, Some(1));
+        }
+    }
+}
+
+#[test]
+fn h02_a_body_may_not_decompress_without_bound() {
+    let payload = vec![0; 8 << 20];
+    let mut chain = ChainHash::ZERO;
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    for sequence in 1..=8 {
+        encoder.write_all(&entry(sequence, chain, &payload)).unwrap();
+        chain = chain.after(&payload);
+    }
+    let file = around(&encoder.finish().unwrap(), 8, chain, true);
+    assert!(file.len() < 16 << 10, "64 MiB in {} bytes", file.len());
+    let read = read_with(&file, ReadOptions::default().with_body_bytes_max(20 << 20));
+    assert_eq!(read.entries.len(), 2);
+    assert!(
+        matches!(read.end, Err(Error::BodyTooLarge { sequence: 3, max }) if max == 20 << 20),
+        "{:?}",
+        read.end
+    );
+}
+
+#[test]
+fn h02_what_follows_the_last_entry_in_the_frame_is_refused_without_decompressing_it() {
+    let first = entry(1, ChainHash::ZERO, b"x");
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.write_all(&first).unwrap();
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..512 {
+        encoder.write_all(&zeros).unwrap();
+    }
+    let file = around(&encoder.finish().unwrap(), 1, ChainHash::ZERO.after(b"x"), true);
+    let begun = std::time::Instant::now();
+    let read = read(&file);
+    assert!(matches!(read.end, Err(Error::Damaged { what: Damage::TrailingBytes, .. })), "{:?}", read.end);
+    assert!(begun.elapsed() < std::time::Duration::from_millis(500), "it was decompressed");
+}
+
+#[test]
+fn h02_a_window_beyond_the_cap_is_refused() {
+    let body = entry(1, ChainHash::ZERO, &[7; 5000]);
+    let last = ChainHash::ZERO.after(&[7; 5000]);
+    for (window_log, accepted) in
+        [(limits::ZSTD_WINDOW_LOG_MAX, true), (limits::ZSTD_WINDOW_LOG_MAX + 1, false), (27, false)]
+    {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+        encoder.window_log(window_log).unwrap();
+        encoder.write_all(&body).unwrap();
+        let file = around(&encoder.finish().unwrap(), 1, last, true);
+        let end = read(&file).end;
+        assert_eq!(end.is_ok(), accepted, "window of 2^{window_log}: {end:?}");
+        if !accepted {
+            assert!(matches!(end, Err(Error::Damaged { what: Damage::Compression, .. })));
+        }
+    }
+}
+
+#[test]
+fn h02_concatenated_and_skippable_frames_are_refused() {
+    let (first, last) = (entry(1, ChainHash::ZERO, b"x"), ChainHash::ZERO.after(b"x"));
+    let second = entry(2, last, b"y");
+    let frame = |bytes: &[u8]| zstd::encode_all(bytes, 3).unwrap();
+    let skippable = [0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4];
+    let whole = frame(&first);
+    let behind = |more: &[u8]| [whole.as_slice(), more].concat();
+    read(&around(&whole, 1, last, true)).end.unwrap();
+    for (name, body, entries, hash) in [
+        ("two frames", behind(&frame(&second)), 2, last.after(b"y")),
+        ("an empty second frame", behind(&frame(b"")), 1, last),
+        ("a skippable frame behind", behind(&skippable), 1, last),
+        ("a skippable frame before", [&skippable, whole.as_slice()].concat(), 1, last),
+        ("a byte behind", behind(&[0]), 1, last),
+        ("a long tail behind", behind(&vec![0xaa; 300_000]), 1, last),
+        ("a cut frame", whole[..whole.len() - 1].to_vec(), 1, last),
+        ("no frame", first.clone(), 1, last),
+        ("a lone skippable frame", skippable.to_vec(), 1, last),
+    ] {
+        let end = read(&around(&body, entries, hash, true)).end;
+        assert!(matches!(end, Err(Error::Damaged { .. })), "{name}: {end:?}");
+    }
+}
+
+#[test]
+fn h10_other_versions_and_unknown_flags_are_refused() {
+    let file = sealed(2, Compression::None);
+    for version in (0..=255).filter(|version| *version != 1) {
+        let end = read(&reheader(file.clone(), field::VERSION, &[version])).end;
+        match version {
+            3 => assert!(matches!(end, Err(Error::Damaged { .. })), "{end:?}"),
+            _ => assert!(
+                matches!(end, Err(Error::UnsupportedVersion { found }) if found == version),
+                "{end:?}"
+            ),
+        }
+        // An unknown version need not keep our checksum.
+        let mut unchecked = file.clone();
+        unchecked[field::VERSION] = version;
+        assert!(read(&unchecked).end.is_err());
+    }
+    let good = FLAG_SEALED | FLAG_CHAIN_TRAILER;
+    for flags in (0..=255).filter(|flags| *flags != good) {
+        let end = read(&reheader(file.clone(), field::FLAGS, &[flags])).end;
+        assert!(matches!(end, Err(Error::Damaged { .. })), "flags {flags:#04x}: {end:?}");
+    }
+    for compression in 1..=255 {
+        let end = read(&reheader(file.clone(), field::COMPRESSION, &[compression])).end;
+        assert!(matches!(end, Err(Error::Damaged { .. })), "compression {compression}: {end:?}");
+    }
+}
+
+/// A record with valid checksums and these fields.
+fn record_with(patch: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut file = OpenFile::new();
+    file.push_standard(2);
+    let mut record = file.bytes.split_off(RECORDS_START as usize);
+    patch(&mut record);
+    let body_crc = crc32c::crc32c(&record[RECORD_HEADER_LEN..]);
+    record[record_field::BODY_CRC32C..][..4].copy_from_slice(&body_crc.to_be_bytes());
+    let mut covered = record[..record_field::HEADER_CRC32C].to_vec();
+    covered.extend_from_slice(&record[record_field::BODY_CRC32C..RECORD_HEADER_LEN]);
+    covered.extend_from_slice(&RECORDS_START.to_be_bytes());
+    record[record_field::HEADER_CRC32C..][..4].copy_from_slice(&crc32c::crc32c(&covered).to_be_bytes());
+    file.bytes.extend_from_slice(&record);
+    file.bytes
+}
+
+#[test]
+fn h01_records_with_valid_checksums_and_impossible_fields_are_corruption() {
+    let put = |at: usize, bytes: Vec<u8>| {
+        record_with(move |record| record[at..at + bytes.len()].copy_from_slice(&bytes))
+    };
+    let be32 = |value: u32| value.to_be_bytes().to_vec();
+    let be64 = |value: u64| value.to_be_bytes().to_vec();
+    let unpatched = record_with(|_| ());
+    assert_eq!(read(&unpatched).entries.len(), 2);
+    let length = u32::from_be_bytes(
+        unpatched[RECORDS_START as usize + record_field::LENGTH..][..4].try_into().unwrap(),
+    );
+    let entries = record_field::ENTRIES;
+    let over = limits::BATCH_BYTES_MAX as u32 + 1;
+    for (name, file) in [
+        ("length of u32::MAX", put(record_field::LENGTH, be32(u32::MAX))),
+        ("length above the limit", put(record_field::LENGTH, be32(over))),
+        ("length one short", put(record_field::LENGTH, be32(length - 1))),
+        ("count of zero", put(record_field::COUNT, be32(0))),
+        ("count one low", put(record_field::COUNT, be32(1))),
+        ("count one high", put(record_field::COUNT, be32(3))),
+        ("count of u32::MAX", put(record_field::COUNT, be32(u32::MAX))),
+        ("sequence zero", put(record_field::FIRST_SEQ, be64(0))),
+        ("another sequence", put(record_field::FIRST_SEQ, be64(2))),
+        ("sequence overflow", put(record_field::FIRST_SEQ, be64(u64::MAX))),
+        ("commit time overflow", put(record_field::FIRST_COMMIT_MS, i64::MAX.to_be_bytes().to_vec())),
+        ("durable offset behind itself", put(record_field::DURABLE_OFFSET, be64(RECORDS_START + 8))),
+        ("durable offset in the header", put(record_field::DURABLE_OFFSET, be64(8))),
+        ("durable offset of u64::MAX", put(record_field::DURABLE_OFFSET, be64(u64::MAX))),
+        ("payload length beyond the record", put(entries, vec![0x7f])),
+        ("payload length in a longer form", put(entries, vec![0x80, 0x00])),
+        ("payload length of 2^63", put(entries, vec![0xff; 9])),
+        ("first delta not zero", put(entries + 1, vec![0x01])),
+        ("padding not zero", record_with(|record| *record.last_mut().unwrap() = 1)),
+    ] {
+        let read = read(&file);
+        assert!(read.entries.is_empty(), "{name}");
+        let Err(Error::Damaged { what: Damage::Record { .. }, offset, sequence }) = read.end else {
+            panic!("{name}: {:?}", read.end);
+        };
+        assert_eq!((offset.get(), sequence), (RECORDS_START, Some(1)), "{name}");
+    }
+}
+
+#[test]
+fn a_zero_nonce_is_refused() {
+    let mut header = OpenFile::new().header;
+    header.nonce = graphstream_format::open::Nonce::from_bytes([0; 16]);
+    assert!(header.encode().is_err());
+    let mut file = OpenFile::new().bytes;
+    file[128..144].fill(0);
+    let checksum = Sha256::digest(&file[128..176]);
+    let file = reheader(file, field::BODY_CHECKSUM, &checksum);
+    assert!(matches!(
+        read(&file).end,
+        Err(Error::Damaged { what: Damage::HeaderField { field: "nonce", .. }, .. })
+    ));
+}
+
+/// Thousands of places that look like records and claim 32 MiB each must not cost 32 MiB of checksumming each.
+#[test]
+fn a_file_full_of_false_records_is_refused_in_bounded_time() {
+    let mut file = OpenFile::new();
+    file.push_standard(1);
+    let from = file.bytes.len();
+    let size = 20 << 20;
+    file.bytes.resize(from + 8, 0xff);
+    while file.bytes.len() < from + size / 8 {
+        let offset = file.bytes.len() as u64;
+        let mut fields = file.header.nonce.as_bytes().to_vec();
+        fields.extend_from_slice(&[0; 4]);
+        fields.extend_from_slice(&7_u32.to_be_bytes());
+        fields.extend_from_slice(&(size as u32 - (size / 8) as u32).to_be_bytes());
+        fields.extend_from_slice(&1_u32.to_be_bytes());
+        fields.extend_from_slice(&9_u64.to_be_bytes());
+        fields.extend_from_slice(&0_i64.to_be_bytes());
+        fields.extend_from_slice(&RECORDS_START.to_be_bytes());
+        let mut covered = fields[..16].to_vec();
+        covered.extend_from_slice(&fields[20..]);
+        covered.extend_from_slice(&offset.to_be_bytes());
+        fields[16..20].copy_from_slice(&crc32c::crc32c(&covered).to_be_bytes());
+        file.bytes.extend_from_slice(&fields);
+    }
+    file.bytes.resize(from + size, 0xab);
+    let begun = std::time::Instant::now();
+    let end = read(&file.bytes).end;
+    assert!(
+        matches!(
+            end,
+            Err(Error::Damaged { what: Damage::SearchExhausted { defect: RecordDefect::NoRecord }, .. })
+        ),
+        "{end:?}"
+    );
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "it took {:?}", begun.elapsed());
+}
+
+#[test]
+fn writers_refuse_what_readers_would() {
+    use graphstream_format::open::{Nonce, Placement, RecordEncoder};
+    use graphstream_format::{Lineage, SegmentStart, Unwritable};
+    use std::io::Cursor;
+
+    let new = |start, compression| v1::Writer::new(Cursor::new(Vec::new()), start, compression);
+    let legacy = SegmentStart { lineage: Lineage::LEGACY, ..start() };
+    assert!(matches!(new(legacy, zstd()), Err(Error::Unwritable(Unwritable::LegacyLineage))));
+    let zero = SegmentStart { first_seq: 0, ..start() };
+    assert!(matches!(new(zero, zstd()), Err(Error::Unwritable(Unwritable::SequenceRange))));
+    for level in [i32::MIN, -1, 0, 20, 22, i32::MAX] {
+        let refused = new(start(), Compression::Zstd { level });
+        assert!(matches!(refused, Err(Error::Unwritable(Unwritable::ZstdLevel(found))) if found == level));
+    }
+    let empty = new(start(), zstd()).unwrap().finish();
+    assert!(matches!(empty, Err(Error::Unwritable(Unwritable::Empty))));
+
+    let mut writer = new(SegmentStart { first_seq: u64::MAX, ..start() }, Compression::None).unwrap();
+    let large = vec![0; limits::PAYLOAD_BYTES_MAX + 1];
+    assert!(matches!(writer.push(&large, 5), Err(Error::PayloadTooLarge { .. })));
+    assert_eq!(writer.push(&large[1..], 5).unwrap(), u64::MAX);
+    assert!(matches!(writer.push(b"", 5), Err(Error::Unwritable(Unwritable::SequenceRange))));
+    let file = writer.finish().unwrap().inner.into_inner();
+    assert_eq!(read(&file).end.unwrap().last_seq, u64::MAX);
+
+    let mut writer = new(start(), Compression::None).unwrap();
+    writer.push(b"", 5).unwrap();
+    assert!(matches!(
+        writer.push(b"", 4),
+        Err(Error::CommitTimeDecreases { sequence: 2, previous: 5, found: 4 })
+    ));
+    assert_eq!(writer.push(b"", 5).unwrap(), 2);
+
+    let mut encoder = RecordEncoder::new(Nonce::from_bytes([1; 16]));
+    let place = Placement { offset: RECORDS_START, durable_offset: RECORDS_START };
+    assert!(matches!(encoder.finish(place), Err(Error::Unwritable(Unwritable::Empty))));
+    assert!(matches!(encoder.push(b"", 0), Err(Error::Unwritable(Unwritable::SequenceRange))));
+    encoder.begin(1);
+    assert!(matches!(encoder.push(&large, 0), Err(Error::PayloadTooLarge { .. })));
+    encoder.push(&large[1..], i64::MIN).unwrap();
+    assert!(!encoder.fits(limits::PAYLOAD_BYTES_MAX));
+    assert!(matches!(encoder.push(&large[1..], 0), Err(Error::BatchTooLarge { .. })));
+    encoder.push(&large[..limits::PAYLOAD_BYTES_MAX - 64], i64::MAX).unwrap();
+    assert_eq!(encoder.entries(), 2);
+    for (offset, durable_offset) in [(177, 176), (184, 192), (176, 168), (168, 168), (192, 180)] {
+        let place = Placement { offset, durable_offset };
+        let refused = encoder.finish(place).map(<[u8]>::len);
+        assert!(matches!(refused, Err(Error::Unwritable(Unwritable::Placement { .. }))), "{place:?}");
+    }
+    let mut file = OpenFile::starting(start(), [1; 16]).bytes;
+    file.extend_from_slice(encoder.finish(place).unwrap());
+    let read = read(&file);
+    assert_eq!(read.end.unwrap().entries, 2);
+    assert_eq!(read.entries[1].commit_ms, i64::MAX);
+}
