@@ -1,1 +1,25 @@
-//! Leader, uploader and follower: ships a journal to object storage and back.
+//! Leader, uploader and follower: a journal's way into an object store, and from there into other databases.
+//!
+//! - [`Uploader`] ships the sealed segments of a journal directory and publishes them; it works beside the process that
+//!   appends.
+//! - [`Leader`] is a journal, its uploader and, optionally, the leader's own database, in one process.
+//! - [`Follower`] fetches what is published, verifies it, and replays it into a [`ReplayTarget`](graphstream_replay::ReplayTarget).
+//!
+//! All three run on tokio; file work and targets run on blocking threads.
+
+mod backoff;
+mod error;
+mod follower;
+mod leader;
+mod options;
+mod threads;
+mod uploader;
+
+pub use error::{Error, ErrorKind, Result};
+pub use follower::{Follower, FollowerStatus};
+pub use leader::{Leader, LeaderBuilder, ShutdownReport, Started, Written};
+pub use options::{FollowerOptions, UploaderOptions};
+pub use uploader::{Shipped, UPLOADER_CURSOR, Uploader};
+
+/// Asks a running follower or uploader to drain and end.
+pub use tokio_util::sync::CancellationToken as Stop;

@@ -1,0 +1,300 @@
+//! What can go wrong in a leader or follower, sorted by what the operator must do.
+
+use std::path::PathBuf;
+
+use graphstream_format::ChainHash;
+use graphstream_remote::SegmentName;
+use graphstream_replay::ErrorClass as TargetClass;
+
+/// The result of calls of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Where the cause of an [`Error`] lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The local journal, or this machine.
+    Journal,
+    /// The object store did not do what was asked; retrying may help.
+    Store,
+    /// The history is in question: damage, gap, fork, rewind, another lineage. Stop and verify.
+    Integrity,
+    /// The replay target, or a statement it refused.
+    Target,
+    /// Another leader has taken over.
+    Fenced,
+    /// The call was wrong.
+    Invalid,
+}
+
+/// Everything that can go wrong in a leader or follower.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The local journal failed.
+    #[error(transparent)]
+    Journal(#[from] graphstream_journal::Error),
+    /// The object store, or what it holds, failed.
+    #[error(transparent)]
+    Remote(#[from] graphstream_remote::Error),
+    /// The target failed.
+    #[error(transparent)]
+    Target(#[from] graphstream_replay::Error),
+    /// A fetched segment is damaged.
+    #[error("segment {segment} can't be read")]
+    Segment {
+        /// Its name.
+        segment: SegmentName,
+        /// What is wrong, and at which offset and sequence.
+        source: graphstream_format::Error,
+    },
+    /// A fetched segment holds other sequences than its name says.
+    #[error("segment {segment} holds sequences {first} to {last}, which its name denies")]
+    Misnamed {
+        /// Its name.
+        segment: SegmentName,
+        /// First sequence by its header.
+        first: u64,
+        /// Last sequence by its header.
+        last: u64,
+    },
+    /// A fetched segment does not continue what the target has.
+    #[error(
+        "segment {segment} forks from the target at sequence {sequence}: here chain hash {ours}, there {theirs}"
+    )]
+    Forked {
+        /// Its name.
+        segment: SegmentName,
+        /// Where both are known.
+        sequence: u64,
+        /// The target's chain hash.
+        ours: ChainHash,
+        /// The segment's chain hash.
+        theirs: ChainHash,
+    },
+    /// The segments do not lead to the head's chain hash.
+    #[error("the segments end at sequence {sequence} with chain hash {found}; the head says {expected}")]
+    HeadChain {
+        /// The committed sequence.
+        sequence: u64,
+        /// From the head.
+        expected: ChainHash,
+        /// By the segments.
+        found: ChainHash,
+    },
+    /// The target is of another lineage than the published history.
+    #[error("the target holds lineage {target}, the database in the store is of lineage {published}")]
+    TargetLineage {
+        /// In the target's position.
+        target: graphstream_format::Lineage,
+        /// In the head.
+        published: graphstream_format::Lineage,
+    },
+    /// A segment was compacted away between verifying and applying. The next look finds where its entries are now.
+    #[error("segment {segment} is not there any more")]
+    Moved {
+        /// Its name.
+        segment: SegmentName,
+    },
+    /// There is no database in the store.
+    #[error("there is no database {database} in {store}")]
+    NoDatabase {
+        /// Its name.
+        database: String,
+        /// The store, without secrets.
+        store: String,
+    },
+    /// An entry's payload is not one.
+    #[error("entry {sequence} can't be decoded")]
+    Payload {
+        /// Its sequence.
+        sequence: u64,
+        /// What is wrong with it.
+        source: graphstream_proto::Error,
+    },
+    /// An entry can't be encoded.
+    #[error("entry {index} of the batch can't be encoded")]
+    Encode {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// What is wrong with it.
+        source: graphstream_proto::Error,
+    },
+    /// A file of the local segment cache failed.
+    #[error("{attempted} {} failed", path.display())]
+    Cache {
+        /// What was attempted.
+        attempted: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A sealed segment of the journal is damaged, or does not continue what is committed.
+    #[error("{} can't be shipped", path.display())]
+    Local {
+        /// The segment's file.
+        path: PathBuf,
+        /// What is wrong, and at which offset and sequence.
+        source: graphstream_format::Error,
+    },
+    /// A sealed segment of the journal can't be read, or cut again.
+    #[error("{attempted} {} failed", path.display())]
+    LocalFile {
+        /// What was attempted.
+        attempted: &'static str,
+        /// The segment's file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The journal lacks entries that are not committed yet.
+    #[error("entries {first} to {last} are neither in the journal nor committed")]
+    LocalGap {
+        /// The first missing sequence.
+        first: u64,
+        /// The last missing one.
+        last: u64,
+    },
+    /// The journal's directory says that another leader took over.
+    #[error("another leader took over after sequence {after}: this journal ships nothing any more")]
+    FencedBefore {
+        /// The last sequence that is part of the history.
+        after: u64,
+    },
+    /// The journal has no `journal.json`: it is the predecessor's and was never opened for writing.
+    #[error("{} holds a journal of the predecessor: open it for writing once, then its segments can be shipped", path.display())]
+    NotAdopted {
+        /// The journal's directory.
+        path: PathBuf,
+    },
+    /// A thread could not be started.
+    #[error("the thread {thread} could not be started")]
+    Thread {
+        /// Its name.
+        thread: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A thread or task ended without an answer: it panicked, or the runtime is shutting down.
+    #[error("{0} ended without an answer")]
+    Ended(&'static str),
+    /// The leader was told to write through, but has no database.
+    #[error("the leader has no database to write through")]
+    NoTarget,
+    /// The leader must be started again: a commit failed after the entries were journaled.
+    #[error(
+        "the leader must be restarted: entries {first} to {last} are journaled, but the database did not take them"
+    )]
+    Diverged {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
+    /// The leader's database refused a statement; nothing of the batch was executed or journaled.
+    #[error("statement {index} of the batch was refused")]
+    Statement {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The database's words.
+        source: graphstream_replay::Error,
+    },
+    /// Appending beside a database that is written through would leave the entry out of it.
+    #[error("the leader writes through a database: use execute, append would leave the entry out of it")]
+    WriteThrough,
+    /// The leader's database and its journal disagree.
+    #[error(
+        "the leader's database forks from its journal at sequence {sequence}: it has chain hash {database}, the journal {journal}"
+    )]
+    DatabaseForked {
+        /// Where both are known.
+        sequence: u64,
+        /// The database's chain hash.
+        database: ChainHash,
+        /// The journal's.
+        journal: ChainHash,
+    },
+    /// The leader's database has entries that the journal does not have.
+    #[error(
+        "the leader's database is at sequence {database}, its journal ends at {journal}: restore the database"
+    )]
+    DatabaseAhead {
+        /// The database's sequence.
+        database: u64,
+        /// The journal's last sequence.
+        journal: u64,
+    },
+    /// Not everything was stored before the deadline.
+    #[error(
+        "shutdown ended at its deadline with {unstored} entries not stored; they are in the journal and ship at the next start"
+    )]
+    Deadline {
+        /// Entries journaled but not covered by the head.
+        unstored: u64,
+    },
+    /// Waiting for *stored* ended because the uploader has.
+    #[error("entry {sequence} will not be stored: the uploader has ended")]
+    NotStored {
+        /// The sequence that was waited for.
+        sequence: u64,
+    },
+}
+
+impl Error {
+    /// Where the cause lies.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        use graphstream_remote::ErrorKind as Remote;
+        match self {
+            Self::Journal(error) => match error.kind() {
+                graphstream_journal::ErrorKind::Fenced => ErrorKind::Fenced,
+                graphstream_journal::ErrorKind::Integrity => ErrorKind::Integrity,
+                _ => ErrorKind::Journal,
+            },
+            Self::Remote(error) => match error.kind() {
+                Remote::Fenced => ErrorKind::Fenced,
+                Remote::Storage => ErrorKind::Store,
+                Remote::Local => ErrorKind::Journal,
+                Remote::Invalid if matches!(error, graphstream_remote::Error::Behind { .. }) => {
+                    ErrorKind::Journal
+                }
+                Remote::Invalid => ErrorKind::Invalid,
+                _ => ErrorKind::Integrity,
+            },
+            Self::FencedBefore { .. } => ErrorKind::Fenced,
+            Self::Target(error) => match error.class() {
+                TargetClass::Position | TargetClass::Damaged => ErrorKind::Integrity,
+                TargetClass::Invalid => ErrorKind::Invalid,
+                _ => ErrorKind::Target,
+            },
+            Self::Segment { .. }
+            | Self::Misnamed { .. }
+            | Self::Forked { .. }
+            | Self::HeadChain { .. }
+            | Self::TargetLineage { .. }
+            | Self::Local { .. }
+            | Self::LocalGap { .. }
+            | Self::DatabaseAhead { .. }
+            | Self::DatabaseForked { .. }
+            | Self::Payload { .. } => ErrorKind::Integrity,
+            Self::NoDatabase { .. } | Self::Moved { .. } | Self::Deadline { .. } | Self::NotStored { .. } => {
+                ErrorKind::Store
+            }
+            Self::Encode { .. } | Self::NoTarget | Self::WriteThrough | Self::NotAdopted { .. } => {
+                ErrorKind::Invalid
+            }
+            Self::Diverged { .. } | Self::Statement { .. } => ErrorKind::Target,
+            Self::Cache { .. } | Self::LocalFile { .. } | Self::Thread { .. } | Self::Ended(_) => {
+                ErrorKind::Journal
+            }
+        }
+    }
+
+    /// Whether trying again later may help, without anybody doing anything here.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Remote(error) if error.kind() == graphstream_remote::ErrorKind::Storage)
+            || matches!(self, Self::NoDatabase { .. } | Self::Moved { .. })
+    }
+}

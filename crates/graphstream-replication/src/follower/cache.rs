@@ -1,0 +1,121 @@
+//! Fetched segments on the local disk, between verifying and applying. Nothing here is durable: what is lost is fetched again.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use graphstream_remote::{Head, PlannedSegment, Remote, SegmentSink};
+
+use crate::backoff::Backoff;
+use crate::{Error, FollowerOptions, Result};
+
+/// A directory for fetched segments with a limit on what it holds.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    dir: PathBuf,
+    bytes_max: u64,
+    bytes: u64,
+    /// Removes the directory in the end when it is ours alone.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// A segment in the cache; the file goes when this does.
+#[derive(Debug)]
+pub(crate) struct CachedSegment {
+    path: PathBuf,
+}
+
+impl CachedSegment {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for CachedSegment {
+    fn drop(&mut self) {
+        // A file that can't be removed is only space; the next fetch of the segment replaces it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+struct Sink(File);
+
+impl SegmentSink for Sink {
+    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+        self.0.write_all(chunk)
+    }
+}
+
+impl Cache {
+    pub(crate) fn open(options: &FollowerOptions) -> Result<Self> {
+        let failed = |path: &Path, source| Error::Cache {
+            attempted: "creating the cache directory",
+            path: path.to_path_buf(),
+            source,
+        };
+        let (dir, temporary) = match &options.cache_dir {
+            Some(dir) => {
+                fs::create_dir_all(dir).map_err(|source| failed(dir, source))?;
+                (dir.clone(), None)
+            }
+            None => {
+                let temporary = tempfile::Builder::new()
+                    .prefix("graphstream-follow-")
+                    .tempdir()
+                    .map_err(|source| failed(&std::env::temp_dir(), source))?;
+                (temporary.path().to_path_buf(), Some(temporary))
+            }
+        };
+        Ok(Self { dir, bytes_max: options.cache_bytes_max, bytes: 0, _temporary: temporary })
+    }
+
+    /// Whether a segment of this size may be kept until it is applied; then its bytes count.
+    pub(crate) fn keep(&mut self, bytes: u64) -> bool {
+        let fits = self.bytes.saturating_add(bytes) <= self.bytes_max;
+        if fits {
+            self.bytes += bytes;
+        }
+        fits
+    }
+
+    /// Forgets the bytes of kept segments.
+    pub(crate) fn emptied(&mut self) {
+        self.bytes = 0;
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+/// Fetches a segment into `dir`, asking again while the store does not answer; `None` when the object is not there.
+pub(crate) async fn fetch(
+    remote: &Remote,
+    head: &Head,
+    planned: &PlannedSegment,
+    dir: &Path,
+    options: &FollowerOptions,
+) -> Result<Option<CachedSegment>> {
+    let name = planned.name;
+    let file =
+        format!("{:016x}-{:016x}-{:08x}-{}.hadbj", name.last(), name.first(), name.epoch(), name.level());
+    let cached = CachedSegment { path: dir.join(file) };
+    let mut backoff = Backoff::new(options.retry_interval_max);
+    loop {
+        let file = File::create(&cached.path).map_err(|source| Error::Cache {
+            attempted: "creating",
+            path: cached.path.clone(),
+            source,
+        })?;
+        match remote.fetch_segment(head, planned, &mut Sink(file)).await.map_err(Error::from) {
+            Ok(Some(_)) => return Ok(Some(cached)),
+            Ok(None) => return Ok(None),
+            Err(error) if error.is_transient() && backoff.attempts() < options.store_retries_max => {
+                let pause = backoff.next_pause();
+                tracing::warn!(segment = %name, %error, ?pause, "fetching a segment failed, trying again");
+                tokio::time::sleep(pause).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

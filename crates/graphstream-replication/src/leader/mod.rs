@@ -1,0 +1,346 @@
+//! The leader: a journal, its uploader and, optionally, the database that is written through it, in one process.
+//!
+//! ```text
+//!   start   open the journal (recover) ─► compare with the head ─► claim ─► replay what the database lacks
+//!   run     execute / append ─► synced            every upload interval, or when asked: seal ─► upload ─► publish ─► stored
+//!   end     no more appends ─► seal ─► upload ─► publish, within a deadline ─► close
+//! ```
+
+mod database;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use graphstream_format::Position;
+use graphstream_journal::{
+    Journal, JournalOptions, JournalReader, Positions, ReaderOptions, RecoveryReport, Ticket,
+};
+use graphstream_metrics::GraphstreamMetrics;
+use graphstream_proto::JournalEntry;
+use graphstream_remote::{Committed, Remote};
+use graphstream_replay::TransactionalTarget;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use self::database::Database;
+use crate::threads::blocking;
+use crate::uploader::BeforeShipping;
+use crate::{Error, Result, Stop, Uploader, UploaderOptions};
+
+/// What a leader starts with.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `start`"]
+pub struct LeaderBuilder {
+    dir: PathBuf,
+    remote: Remote,
+    journal: JournalOptions,
+    uploader: UploaderOptions,
+    metrics: Arc<GraphstreamMetrics>,
+    database: Option<Database>,
+}
+
+/// What [`LeaderBuilder::start`] found and did.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Started {
+    /// What the journal's recovery found and repaired.
+    pub recovery: RecoveryReport,
+    /// Entries replayed into the database, because it lacked them.
+    pub healed: u64,
+    /// The claimed epoch.
+    pub epoch: u32,
+    /// What was committed before.
+    pub committed: Committed,
+}
+
+/// Entries that were written through: executed, *synced*, committed in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// The first sequence of the batch.
+    pub first: u64,
+    /// The position after its last entry: give it to a reader that must see the batch.
+    pub position: Position,
+}
+
+/// What [`Leader::shutdown`] leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Where the journal ends.
+    pub position: Position,
+    /// What is committed.
+    pub committed: Committed,
+}
+
+/// Started with an application's database; keeps it journaled, shipped and published.
+///
+/// Dropping a leader stops its uploader without waiting; what is synced ships at the next start. [`Leader::shutdown`] waits.
+#[derive(Debug)]
+pub struct Leader {
+    journal: Journal,
+    database: Option<Arc<Mutex<Database>>>,
+    committed: watch::Receiver<Committed>,
+    wake: Arc<Notify>,
+    stop: Stop,
+    uploading: JoinHandle<Result<()>>,
+}
+
+impl LeaderBuilder {
+    /// How the journal behaves.
+    pub fn journal_options(mut self, options: JournalOptions) -> Self {
+        self.journal = options;
+        self
+    }
+
+    /// How sealed segments are shipped.
+    pub fn uploader_options(mut self, options: UploaderOptions) -> Self {
+        self.uploader = options;
+        self
+    }
+
+    /// Where journal and uploader count.
+    pub fn metrics(mut self, metrics: Arc<GraphstreamMetrics>) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// The database that [`Leader::execute`] writes through.
+    pub fn database(mut self, target: Box<dyn TransactionalTarget>) -> Self {
+        self.database = Some(Database::new(target));
+        self
+    }
+
+    /// Opens the journal, compares it with the store, claims the next epoch (whoever led before is fenced), replays what the
+    /// database lacks, and starts shipping.
+    ///
+    /// # Errors
+    /// [`Error::Journal`]; [`Error::Remote`] without the store, with another history in it, or when more is committed than
+    /// this journal has; [`Error::TargetLineage`], [`Error::DatabaseAhead`], [`Error::DatabaseForked`],
+    /// [`Error::Target`] for a database that does not fit the journal.
+    pub async fn start(self) -> Result<(Leader, Started)> {
+        let Self { dir, remote, journal: options, uploader, metrics, database } = self;
+        let counted = Arc::clone(&metrics);
+        let path = dir.clone();
+        let (journal, recovery) = blocking("opening the journal", move || {
+            Ok(Journal::builder(path).options(options).metrics(counted).open()?)
+        })
+        .await?;
+        // Everything the journal had is sealed now, so the uploader can compare its end with the head.
+        let mut uploader = Uploader::open(&dir, remote, uploader, metrics).await?;
+        let committed = *uploader.watch().borrow();
+        uploader.claim().await?;
+        journal.raise_commit_floor(committed.commit_ms);
+        let (database, healed) = heal(database, &journal).await?;
+        let epoch = uploader.epoch().unwrap_or(0);
+        let started = Started { recovery, healed, epoch, committed };
+        let (stop, wake, watch) = (Stop::new(), uploader.wake(), uploader.watch());
+        let uploading = tokio::spawn(ship(uploader, journal.clone(), stop.clone()));
+        let leader = Leader { journal, database, committed: watch, wake, stop, uploading };
+        Ok((leader, started))
+    }
+}
+
+async fn heal(database: Option<Database>, journal: &Journal) -> Result<(Option<Arc<Mutex<Database>>>, u64)> {
+    let Some(mut database) = database else { return Ok((None, 0)) };
+    let journal = journal.clone();
+    blocking("healing the database", move || {
+        let healed = database.heal(&journal)?;
+        if healed > 0 {
+            tracing::info!(entries = healed, "replayed into the leader's database what it lacked");
+        }
+        Ok((Some(Arc::new(Mutex::new(database))), healed))
+    })
+    .await
+}
+
+/// The uploader's task. A fenced leader's journal ends before the task does, so nobody is acknowledged after it.
+async fn ship(mut uploader: Uploader, journal: Journal, stop: Stop) -> Result<()> {
+    let shipped = uploader.run_sealing(&stop, &Sealing(journal.clone())).await;
+    if let Err(Error::Remote(graphstream_remote::Error::Fenced(fenced))) = &shipped {
+        let after = fenced.fenced_after;
+        blocking("fencing the journal", move || Ok(journal.fence(after)?)).await?;
+    }
+    shipped
+}
+
+/// Seals what was written before each look at the journal.
+struct Sealing(Journal);
+
+impl BeforeShipping for Sealing {
+    async fn before_shipping(&self) -> Result<()> {
+        let journal = self.0.clone();
+        blocking("sealing", move || {
+            let Positions { written, sealed, .. } = journal.positions();
+            if written.sequence > sealed.sequence {
+                journal.seal()?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Leader {
+    /// A leader for the journal in `dir`, publishing to `remote`.
+    pub fn builder(dir: impl AsRef<Path>, remote: Remote) -> LeaderBuilder {
+        LeaderBuilder {
+            dir: dir.as_ref().to_path_buf(),
+            remote,
+            journal: JournalOptions::default(),
+            uploader: UploaderOptions::default(),
+            metrics: Arc::default(),
+            database: None,
+        }
+    }
+
+    /// Runs one statement in the database, journals it, and commits: *synced* when this returns.
+    ///
+    /// # Errors
+    /// As [`execute_batch`](Self::execute_batch).
+    pub async fn execute(&self, entry: JournalEntry) -> Result<Written> {
+        self.execute_batch(vec![entry]).await
+    }
+
+    /// Runs statements in one transaction of the database, journals them as one record, and commits: all *synced* when
+    /// this returns, or none of them happened. One writer at a time; reads of the database are not held up.
+    ///
+    /// # Errors
+    /// [`Error::Statement`]: the database refused one, nothing was journaled. [`Error::Journal`]: the append failed, and with
+    /// `Unresolved` it isn't known whether the entries will be there after a restart. [`Error::Target`] from the commit:
+    /// journaled, but not in the database; from then on [`Error::Diverged`] until the leader is started again,
+    /// which replays them. [`Error::NoTarget`] without a database.
+    pub async fn execute_batch(&self, entries: Vec<JournalEntry>) -> Result<Written> {
+        let database = Arc::clone(self.database.as_ref().ok_or(Error::NoTarget)?);
+        let journal = self.journal.clone();
+        blocking("writing through", move || {
+            // A panicking database leaves `lacks` as it was when it mattered: the next call is refused if need be.
+            database.lock().unwrap_or_else(PoisonError::into_inner).write(&journal, &entries)
+        })
+        .await
+    }
+
+    /// Appends an entry for applications that have no database behind the leader. The ticket can be awaited.
+    ///
+    /// # Errors
+    /// [`Error::Encode`], [`Error::Journal`].
+    pub fn append(&self, entry: &JournalEntry) -> Result<Ticket> {
+        self.append_batch(std::slice::from_ref(entry))
+    }
+
+    /// Appends entries that belong together: one record, one ticket, all or nothing.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); [`Error::WriteThrough`] when a database is written through: its position would be wrong.
+    pub fn append_batch(&self, entries: &[JournalEntry]) -> Result<Ticket> {
+        if self.database.is_some() {
+            return Err(Error::WriteThrough);
+        }
+        Ok(self.journal.append_batch(&encode(entries)?)?)
+    }
+
+    /// Waits until everything up to `sequence` is *stored*: in the object store and covered by the published head. It rides
+    /// the next upload; [`sync`](Self::sync) forces one.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`] when the uploader has ended; [`shutdown`](Self::shutdown) says why.
+    pub async fn stored(&self, sequence: u64) -> Result<Committed> {
+        let mut committed = self.committed.clone();
+        let reached = committed.wait_for(|committed| committed.sequence >= sequence).await;
+        reached.map(|committed| *committed).map_err(|_| Error::NotStored { sequence })
+    }
+
+    /// Seals, uploads and publishes everything written before the call, and waits until it is *stored*.
+    ///
+    /// # Errors
+    /// As [`stored`](Self::stored).
+    pub async fn sync(&self) -> Result<Committed> {
+        let written = self.journal.positions().written.sequence;
+        self.wake.notify_one();
+        self.stored(written).await
+    }
+
+    /// The journal, for tickets, positions and readers.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// What is committed, as it moves.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Committed> {
+        self.committed.clone()
+    }
+
+    /// Whether the uploader still runs. When not, [`shutdown`](Self::shutdown) says why.
+    #[must_use]
+    pub fn is_shipping(&self) -> bool {
+        !self.uploading.is_finished()
+    }
+
+    /// Seals, uploads and publishes what there is, within `deadline`, then closes journal and database.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] when not everything was stored in time: it ships at the next start. What ended the uploader
+    /// otherwise: the store's last answer, or [`Fenced`](graphstream_remote::Error::Fenced). Journal and database are
+    /// closed in any case.
+    pub async fn shutdown(mut self, deadline: Duration) -> Result<ShutdownReport> {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(deadline, &mut self.uploading).await;
+        let shipped = match ended {
+            Ok(Ok(shipped)) => Some(shipped),
+            Ok(Err(_)) => Some(Err(Error::Ended("the uploader"))),
+            Err(_) => {
+                self.uploading.abort();
+                None
+            }
+        };
+        let (journal, database) = (self.journal.clone(), self.database.take());
+        let fenced = matches!(&shipped, Some(Err(Error::Remote(graphstream_remote::Error::Fenced(_)))));
+        let position = blocking("closing the journal", move || {
+            let position = journal.positions().written;
+            let closed = journal.close();
+            if let Some(database) = database {
+                database.lock().unwrap_or_else(PoisonError::into_inner).close()?;
+            }
+            if !fenced {
+                closed?;
+            }
+            Ok(position)
+        })
+        .await?;
+        let committed = *self.committed.borrow();
+        match shipped {
+            Some(shipped) => shipped.map(|()| ShutdownReport { position, committed }),
+            None => Err(Error::Deadline { unstored: position.sequence.saturating_sub(committed.sequence) }),
+        }
+    }
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        self.uploading.abort();
+    }
+}
+
+fn encode(entries: &[JournalEntry]) -> Result<Vec<Vec<u8>>> {
+    let encode = |(index, entry): (usize, &JournalEntry)| {
+        entry.encode().map_err(|source| Error::Encode { index, source })
+    };
+    entries.iter().enumerate().map(encode).collect()
+}
+
+/// The position after an entry that was just written. Only when somebody appended behind our back it has to be read.
+fn position_of(journal: &Journal, sequence: u64) -> Result<Position> {
+    let written = journal.positions().written;
+    if written.sequence == sequence {
+        return Ok(written);
+    }
+    let options = ReaderOptions::default().with_from_sequence(sequence);
+    let entry = JournalReader::open(journal.dir().path(), options)?.next().transpose()?;
+    match entry.filter(|entry| entry.sequence == sequence) {
+        Some(entry) => Ok(Position { lineage: written.lineage, sequence, chain_hash: entry.chain_hash }),
+        None => Err(Error::LocalGap { first: sequence, last: sequence }),
+    }
+}

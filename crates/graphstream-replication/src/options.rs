@@ -1,0 +1,130 @@
+//! Plain data that callers set; components (backends, targets, metrics) enter through builders.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a follower tails and applies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FollowerOptions {
+    /// How often the head is asked for when nothing changes. A tenth of it is added at random, so that a fleet
+    /// doesn't ask in step. Default 1 s.
+    pub poll_interval: Duration,
+    /// Segments fetched at the same time, 1 to 64. Default 4.
+    pub fetches_max: usize,
+    /// Entries per batch, that is, per transaction of the target; at least 1. Default 500.
+    pub batch_entries_max: usize,
+    /// Payload bytes per batch; one entry always fits. Default 4 MiB.
+    pub batch_bytes_max: usize,
+    /// Bytes of fetched segments kept on disk between verifying and applying; beyond it they are fetched twice.
+    /// Default 256 MiB.
+    pub cache_bytes_max: u64,
+    /// Where fetched segments are kept; they are removed once applied. Default: a fresh directory under the system's
+    /// temporary one.
+    pub cache_dir: Option<PathBuf>,
+    /// How often in a row a target that is gone is reopened without any progress in between. Default 5.
+    pub target_restarts_max: u32,
+    /// How often in a row an unreachable store is asked again before [`Follower::catch_up`](crate::Follower::catch_up)
+    /// gives up; [`Follower::run`](crate::Follower::run) never does. Default 5.
+    pub store_retries_max: u32,
+    /// The longest pause between retries; they start at 100 ms and double. Default 30 s.
+    pub retry_interval_max: Duration,
+}
+
+impl Default for FollowerOptions {
+    fn default() -> Self {
+        Self {
+            poll_interval: Duration::from_secs(1),
+            fetches_max: 4,
+            batch_entries_max: 500,
+            batch_bytes_max: 4 << 20,
+            cache_bytes_max: 256 << 20,
+            cache_dir: None,
+            target_restarts_max: 5,
+            store_retries_max: 5,
+            retry_interval_max: Duration::from_secs(30),
+        }
+    }
+}
+
+impl FollowerOptions {
+    /// Sets [`poll_interval`](Self::poll_interval).
+    #[must_use]
+    pub fn with_poll_interval(mut self, poll_interval: Duration) -> Self {
+        self.poll_interval = poll_interval;
+        self
+    }
+
+    /// Sets [`batch_entries_max`](Self::batch_entries_max).
+    #[must_use]
+    pub fn with_batch_entries_max(mut self, entries: usize) -> Self {
+        self.batch_entries_max = entries.max(1);
+        self
+    }
+
+    /// Sets [`cache_dir`](Self::cache_dir).
+    #[must_use]
+    pub fn with_cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(dir.into());
+        self
+    }
+
+    /// Sets [`cache_bytes_max`](Self::cache_bytes_max).
+    #[must_use]
+    pub fn with_cache_bytes_max(mut self, bytes: u64) -> Self {
+        self.cache_bytes_max = bytes;
+        self
+    }
+
+    /// Sets [`store_retries_max`](Self::store_retries_max).
+    #[must_use]
+    pub fn with_store_retries_max(mut self, retries: u32) -> Self {
+        self.store_retries_max = retries;
+        self
+    }
+}
+
+/// How sealed segments are shipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UploaderOptions {
+    /// How often new segments are looked for. A leader also seals its open segment then. Default 10 s.
+    pub upload_interval: Duration,
+    /// Segments uploaded at the same time, 1 to 64. Default 4.
+    pub uploads_max: usize,
+    /// The longest pause between retries while the store fails; they start at 100 ms and double. Default 30 s.
+    pub retry_interval_max: Duration,
+}
+
+impl Default for UploaderOptions {
+    fn default() -> Self {
+        Self {
+            upload_interval: Duration::from_secs(10),
+            uploads_max: 4,
+            retry_interval_max: Duration::from_secs(30),
+        }
+    }
+}
+
+impl UploaderOptions {
+    /// Sets [`upload_interval`](Self::upload_interval).
+    #[must_use]
+    pub fn with_upload_interval(mut self, upload_interval: Duration) -> Self {
+        self.upload_interval = upload_interval;
+        self
+    }
+
+    /// Sets [`uploads_max`](Self::uploads_max).
+    #[must_use]
+    pub fn with_uploads_max(mut self, uploads: usize) -> Self {
+        self.uploads_max = uploads.clamp(1, 64);
+        self
+    }
+
+    /// Sets [`retry_interval_max`](Self::retry_interval_max).
+    #[must_use]
+    pub fn with_retry_interval_max(mut self, retry_interval_max: Duration) -> Self {
+        self.retry_interval_max = retry_interval_max;
+        self
+    }
+}

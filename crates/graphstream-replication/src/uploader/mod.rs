@@ -1,0 +1,400 @@
+//! The uploader: ships the sealed segments of a journal directory and publishes them.
+//!
+//! ```text
+//!   sealed segments beyond committed, oldest first
+//!        │ verify, hash (one after the other)
+//!        ▼
+//!   upload (4 at a time, create-only) ──► in order ──► publish over the contiguous prefix ──► cursor, watchers
+//!        │                                                 │
+//!        └── store fails: back off, look again             └── another leader owns the head: FENCED, end
+//! ```
+//! It holds `SHIP`, not `LOCK`: it may run in the process that appends or beside it, and never moves a file. It claims an
+//! epoch when it first has something to publish; a run with nothing to publish claims nothing.
+
+mod chain;
+mod prepare;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use graphstream_format::Lineage;
+use graphstream_journal::{JournalDir, SegmentInfo, ShipLock};
+use graphstream_metrics::GraphstreamMetrics;
+use graphstream_remote::{
+    Committed, DatabaseId, Floor, Identity, LeaderSession, LocalChain, OwnerNonce, Remote, SegmentUploader,
+    SessionOptions, UploadedSegment,
+};
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
+
+use self::chain::SealedChain;
+use self::prepare::{Joint, Prepared, prepare};
+use crate::backoff::{Backoff, jitter};
+use crate::threads::blocking;
+use crate::{Error, Result, Stop, UploaderOptions};
+
+/// The cursor that holds back what is not committed, `cursors/uploader.json`.
+pub const UPLOADER_CURSOR: &str = "uploader";
+
+/// Segments per publication while catching up.
+const PUBLICATION_SEGMENTS_MAX: usize = 16;
+
+/// What one look at the journal shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shipped {
+    /// Segments uploaded and published.
+    pub segments: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is committed now.
+    pub committed: Committed,
+}
+
+/// Ships the sealed segments of one journal directory into one database.
+#[derive(Debug)]
+pub struct Uploader {
+    dir: JournalDir,
+    lineage: Lineage,
+    session: LeaderSession,
+    chain: SealedChain,
+    options: UploaderOptions,
+    metrics: Arc<GraphstreamMetrics>,
+    committed: watch::Sender<Committed>,
+    wake: Arc<Notify>,
+    _lock: ShipLock,
+}
+
+impl Uploader {
+    /// Takes `SHIP`, reads the head and compares it with the journal. Claims nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] when another shipper holds `SHIP`, or the directory holds no journal; [`Error::NotAdopted`];
+    /// [`Error::Remote`] when the store can't be read, or its history is another one.
+    pub async fn open(
+        dir: impl AsRef<Path>,
+        remote: Remote,
+        options: UploaderOptions,
+        metrics: Arc<GraphstreamMetrics>,
+    ) -> Result<Self> {
+        let path = dir.as_ref().to_path_buf();
+        let nonce = OwnerNonce::random(remote.randomness())?;
+        let (dir, lock, identity, chain, floor) = blocking("reading the journal", move || {
+            let dir = JournalDir::open(&path)?;
+            let identity = dir.identity()?.ok_or(Error::NotAdopted { path })?;
+            if let Some(note) = dir.fenced()? {
+                return Err(Error::FencedBefore { after: note.after });
+            }
+            let lock = ShipLock::acquire(dir.path())?;
+            let chain = SealedChain::open(dir.clone())?;
+            let floor = floor(&dir, &chain)?;
+            Ok((dir, lock, identity, chain, floor))
+        })
+        .await?;
+        let lineage = identity.lineage;
+        let identity = Identity::new(DatabaseId::from_bytes(identity.database_id), lineage);
+        // Only a journal that never published anything may create the head.
+        let session_options = SessionOptions::default().with_create(floor.is_none()).with_floor(floor);
+        let session = LeaderSession::open(remote, identity, nonce, session_options, &chain).await?;
+        let (committed, _) = watch::channel(session.committed());
+        let wake = Arc::new(Notify::new());
+        Ok(Self { dir, lineage, session, chain, options, metrics, committed, wake, _lock: lock })
+    }
+
+    /// What is committed, as it moves. All of it is *stored*.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Committed> {
+        self.committed.subscribe()
+    }
+
+    /// Notified, it looks for segments at once instead of at the next interval.
+    #[must_use]
+    pub fn wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.wake)
+    }
+
+    /// The claimed epoch; `None` before the first publication.
+    #[must_use]
+    pub fn epoch(&self) -> Option<u32> {
+        self.session.epoch()
+    }
+
+    /// Claims the next epoch now instead of at the first publication: whoever led before is fenced.
+    ///
+    /// # Errors
+    /// As [`ship`](Self::ship).
+    pub async fn claim(&mut self) -> Result<()> {
+        let claimed = self.session.claim(&self.chain, now_ms()).await;
+        self.settle(claimed).await?;
+        self.metrics.leader.epoch.set(self.session.epoch().unwrap_or(0).into());
+        Ok(())
+    }
+
+    /// Uploads and publishes every sealed segment that is not committed.
+    ///
+    /// # Errors
+    /// [`Error::Remote`]; [`Error::is_transient`] says whether the next call may do better. After
+    /// [`Fenced`](graphstream_remote::Error::Fenced), which is noted in the directory, none will.
+    /// [`Error::Local`], [`Error::LocalGap`] for a damaged journal.
+    pub async fn ship(&mut self) -> Result<Shipped> {
+        let mut shipped = Shipped { segments: 0, bytes: 0, committed: self.session.committed() };
+        loop {
+            let dir = self.dir.clone();
+            let after = self.session.committed().sequence;
+            let mut segments = blocking("listing segments", move || Ok(dir.sealed_after(after)?)).await?;
+            segments.truncate(PUBLICATION_SEGMENTS_MAX);
+            if segments.is_empty() {
+                if self.session.epoch().is_some() {
+                    let checked = self.session.check(&self.chain).await;
+                    self.settle(checked).await?;
+                }
+                shipped.committed = self.session.committed();
+                self.committed_is(shipped.committed).await?;
+                return Ok(shipped);
+            }
+            self.catch_up_chain(&segments).await?;
+            self.claim().await?;
+            // A claim may find that more is committed than was known when the segments were listed.
+            let committed = self.session.committed();
+            segments.retain(|segment| segment.header.last_seq > committed.sequence);
+            let (uploaded, failed) = self.upload(segments, committed).await?;
+            if !uploaded.is_empty() {
+                let published = self.session.publish(&uploaded, &self.chain).await;
+                if published.is_err() {
+                    self.metrics.leader.publication_failures.inc();
+                }
+                let published = self.settle(published).await?;
+                self.metrics.leader.publications.inc();
+                shipped.segments += published.segments;
+                shipped.bytes += uploaded.iter().map(|segment| segment.row().size).sum::<u64>();
+                shipped.committed = published.committed;
+                self.committed_is(published.committed).await?;
+            }
+            if let Some(error) = failed {
+                return self.settle(Err(error)).await;
+            }
+        }
+    }
+
+    /// The session compares the head with the end of the journal's sealed part: it must know it before it claims.
+    async fn catch_up_chain(&mut self, segments: &[SegmentInfo]) -> Result<()> {
+        let newest = segments.last().map_or(0, |segment| segment.header.last_seq);
+        if self.chain.last().0 < newest {
+            let dir = self.dir.clone();
+            self.chain = blocking("reading the journal", move || SealedChain::open(dir)).await?;
+        }
+        Ok(())
+    }
+
+    /// Uploads segments, several at a time. What failed does not hide what was uploaded: that is returned beside the first
+    /// failure, so that everything before it can be published.
+    async fn upload(
+        &self,
+        segments: Vec<SegmentInfo>,
+        committed: Committed,
+    ) -> Result<(Vec<UploadedSegment>, Option<Error>)> {
+        let uploader = self.session.uploader()?;
+        let lineage = self.lineage;
+        let mut joint = Joint { sequence: committed.sequence, chain_hash: committed.chain_hash };
+        let mut uploading = JoinSet::new();
+        let (mut uploaded, mut failed) = (Vec::new(), None);
+        for info in segments {
+            // Verifying is sequential, for each segment must continue the one before; uploads run meanwhile.
+            match blocking("verifying a segment", move || prepare(&info, lineage, joint)).await {
+                Ok(prepared) => {
+                    let segment = &prepared.segment;
+                    joint = Joint { sequence: segment.last, chain_hash: segment.chain_after };
+                    uploading.spawn(upload(uploader.clone(), prepared, Arc::clone(&self.metrics)));
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+            while uploading.len() >= self.options.uploads_max.clamp(1, 64) {
+                collect(uploading.join_next().await, &mut uploaded, &mut failed);
+            }
+            if failed.is_some() {
+                break;
+            }
+        }
+        while !uploading.is_empty() {
+            collect(uploading.join_next().await, &mut uploaded, &mut failed);
+        }
+        Ok((uploaded, failed))
+    }
+
+    /// Everything up to here is stored: watchers, metrics and the cursor learn it.
+    async fn committed_is(&mut self, committed: Committed) -> Result<()> {
+        self.chain.advance(committed.sequence, committed.chain_hash);
+        let news = self.committed.send_if_modified(|known| std::mem::replace(known, committed) != committed);
+        let leader = &self.metrics.leader;
+        leader.committed_sequence.set(committed.sequence);
+        let written = self.metrics.journal.written_sequence.get().max(self.chain.last().0);
+        leader.rpo_entries.set(written.saturating_sub(committed.sequence));
+        if news {
+            leader.last_publication_ms.set(u64::try_from(now_ms()).unwrap_or(0));
+        }
+        let dir = self.dir.clone();
+        blocking("moving the uploader's cursor", move || {
+            let stands =
+                dir.cursor(UPLOADER_CURSOR)?.is_some_and(|cursor| cursor.sequence == committed.sequence);
+            if !stands {
+                dir.set_cursor(UPLOADER_CURSOR, committed.sequence, now_ms())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// A leader that was fenced notes it durably before anybody is told.
+    async fn settle<T>(&self, result: impl Into<Settled<T>>) -> Result<T> {
+        let Settled(result) = result.into();
+        if let Err(Error::Remote(graphstream_remote::Error::Fenced(fenced))) = &result {
+            let after = fenced.fenced_after;
+            tracing::error!(
+                epoch = fenced.epoch,
+                by_epoch = fenced.by_epoch,
+                after,
+                "fenced by another leader"
+            );
+            self.metrics.leader.fenced.set_bool(true);
+            let dir = self.dir.clone();
+            blocking("noting FENCED", move || Ok(dir.set_fenced(after, now_ms())?)).await?;
+        }
+        result
+    }
+
+    /// Ships until `stop`, then once more, so that everything sealed by then is stored. While the store fails it backs off
+    /// and tries for ever.
+    ///
+    /// # Errors
+    /// As [`ship`](Self::ship), but only what no retry mends; in the last look also what a retry might.
+    pub async fn run(&mut self, stop: &Stop) -> Result<()> {
+        self.run_sealing(stop, &Beside).await
+    }
+
+    /// As [`run`](Self::run), with something to do before each look at the journal: a leader seals.
+    pub(crate) async fn run_sealing(&mut self, stop: &Stop, before: &impl BeforeShipping) -> Result<()> {
+        let mut backoff = Backoff::new(self.options.retry_interval_max);
+        loop {
+            let last = stop.is_cancelled();
+            let looked = match before.before_shipping().await {
+                Ok(()) => self.ship().await,
+                Err(error) => Err(error),
+            };
+            let pause = match looked {
+                Ok(shipped) => {
+                    if shipped.segments > 0 {
+                        tracing::info!(
+                            segments = shipped.segments,
+                            bytes = shipped.bytes,
+                            committed = shipped.committed.sequence,
+                            "shipped"
+                        );
+                    }
+                    backoff.reset();
+                    self.options.upload_interval + jitter(self.options.upload_interval / 10)
+                }
+                Err(error) if error.is_transient() && !last => {
+                    let pause = backoff.next_pause();
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        ?pause,
+                        "the store failed, nothing is lost: trying again"
+                    );
+                    pause
+                }
+                Err(error) => return Err(error),
+            };
+            if last {
+                return Ok(());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.wake.notified(), if backoff.attempts() == 0 => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+}
+
+/// What happens before each look at the journal.
+pub(crate) trait BeforeShipping {
+    /// Does it. What fails here is no failure of the store: it ends the uploader.
+    fn before_shipping(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Nothing: the journal's writer is another process.
+struct Beside;
+
+impl BeforeShipping for Beside {
+    async fn before_shipping(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The two kinds of results that may say `Fenced`.
+struct Settled<T>(Result<T>);
+
+impl<T> From<Result<T>> for Settled<T> {
+    fn from(result: Result<T>) -> Self {
+        Self(result)
+    }
+}
+
+impl<T> From<graphstream_remote::Result<T>> for Settled<T> {
+    fn from(result: graphstream_remote::Result<T>) -> Self {
+        Self(result.map_err(Error::from))
+    }
+}
+
+async fn upload(
+    uploader: SegmentUploader,
+    prepared: Prepared,
+    metrics: Arc<GraphstreamMetrics>,
+) -> Result<UploadedSegment> {
+    let started = Instant::now();
+    match uploader.upload(&prepared.segment).await {
+        Ok(uploaded) => {
+            metrics.leader.segments_uploaded.inc();
+            metrics.leader.bytes_uploaded.add(prepared.segment.size);
+            metrics.leader.upload_seconds.observe(started.elapsed());
+            Ok(uploaded)
+        }
+        Err(error) => {
+            metrics.leader.upload_failures.inc();
+            Err(error.into())
+        }
+    }
+}
+
+fn collect(
+    joined: Option<Result<Result<UploadedSegment>, JoinError>>,
+    uploaded: &mut Vec<UploadedSegment>,
+    failed: &mut Option<Error>,
+) {
+    match joined {
+        Some(Ok(Ok(segment))) => uploaded.push(segment),
+        Some(Ok(Err(error))) => _ = failed.get_or_insert(error),
+        Some(Err(_)) => _ = failed.get_or_insert(Error::Ended("an upload")),
+        None => {}
+    }
+}
+
+/// What this journal is known to have published: its uploader's cursor, as far as it still has the chain hash there.
+fn floor(dir: &JournalDir, chain: &SealedChain) -> Result<Option<Floor>> {
+    let Some(cursor) = dir.cursor(UPLOADER_CURSOR)?.filter(|cursor| cursor.sequence > 0) else {
+        return Ok(None);
+    };
+    let hash = chain.hash_at(cursor.sequence)?;
+    Ok(hash.map(|hash| Floor::new(0, cursor.sequence, hash)))
+}
+
+/// The clock, in ms since 1970.
+fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,147 @@
+//! From a sealed segment in the journal to one that can be uploaded: verified entry by entry, hashed, and cut again when it
+//! begins before the epoch does.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use graphstream_format::{
+    ChainHash, Compression, Entry, Lineage, ReadOptions, SegmentReader, SegmentStart, v1,
+};
+use graphstream_journal::SegmentInfo;
+use graphstream_remote::LocalSegment;
+use graphstream_storage::PutBody;
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Result};
+
+const READ_BUFFER_BYTES: usize = 256 << 10;
+
+/// A segment ready for upload, and the file it was cut into, if it was.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) segment: LocalSegment,
+    pub(super) _cut: Option<tempfile::TempPath>,
+}
+
+/// Where a segment must join the chain: the last sequence before it that is committed or prepared, and the hash there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Joint {
+    pub(super) sequence: u64,
+    pub(super) chain_hash: ChainHash,
+}
+
+/// Verifies a sealed segment that must continue at `joint`, and computes what its upload needs. Blocks for the disk.
+///
+/// A segment that begins at or before the joint (another leader's epoch ended inside it) is cut again after it.
+pub(super) fn prepare(info: &SegmentInfo, lineage: Lineage, joint: Joint) -> Result<Prepared> {
+    let (first, last) = (info.header.first_seq, info.header.last_seq);
+    let next = joint.sequence.saturating_add(1);
+    if first > next {
+        return Err(Error::LocalGap { first: next, last: first.saturating_sub(1) });
+    }
+    if first == next {
+        let segment = hash(&info.path, lineage, joint)?;
+        return Ok(Prepared { segment, _cut: None });
+    }
+    tracing::info!(
+        first,
+        last,
+        after = joint.sequence,
+        "cutting a segment again: it begins before the epoch"
+    );
+    let cut = cut(&info.path, lineage, joint)?;
+    let segment = hash(&cut, lineage, joint)?;
+    Ok(Prepared { segment, _cut: Some(cut) })
+}
+
+fn open(path: &Path) -> Result<(File, u64)> {
+    let failed = |source| Error::LocalFile { attempted: "reading", path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    Ok((file, bytes))
+}
+
+fn damaged(path: &Path) -> impl Fn(graphstream_format::Error) -> Error {
+    let path: PathBuf = path.to_path_buf();
+    move |source| Error::Local { path: path.clone(), source }
+}
+
+/// Reads a whole segment once: entries and chain are verified, the file is hashed.
+fn hash(path: &Path, lineage: Lineage, joint: Joint) -> Result<LocalSegment> {
+    let (file, bytes) = open(path)?;
+    let damaged = damaged(path);
+    let options = ReadOptions::default()
+        .with_expected_lineage(lineage)
+        .with_legacy_refused()
+        .with_expected_chain(joint.chain_hash);
+    let mut tee = Hashing { inner: BufReader::with_capacity(READ_BUFFER_BYTES, file), sha256: Sha256::new() };
+    let mut reader = SegmentReader::new(&mut tee, bytes, options).map_err(&damaged)?;
+    let end = reader.verify().map_err(&damaged)?;
+    let first = reader.header().first_seq;
+    drop(reader);
+    // The reader has verified the exact length, but may have had no need to read the last bytes through this.
+    std::io::copy(&mut tee, &mut std::io::sink()).map_err(|source| Error::LocalFile {
+        attempted: "reading",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    Ok(LocalSegment::new(
+        first..=end.last_seq,
+        (joint.chain_hash, end.chain_hash),
+        end.last_commit_ms,
+        bytes,
+        tee.sha256.finalize().into(),
+        PutBody::File(path.to_path_buf()),
+    ))
+}
+
+struct Hashing<R> {
+    inner: R,
+    sha256: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.sha256.update(buffer.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}
+
+/// Writes the entries after the joint into a segment of their own.
+fn cut(path: &Path, lineage: Lineage, joint: Joint) -> Result<tempfile::TempPath> {
+    let (file, bytes) = open(path)?;
+    let damaged = damaged(path);
+    let options = ReadOptions::default().with_expected_lineage(lineage).with_legacy_refused();
+    let mut reader = SegmentReader::new(BufReader::with_capacity(READ_BUFFER_BYTES, file), bytes, options)
+        .map_err(&damaged)?;
+    let unwritable =
+        |source| Error::LocalFile { attempted: "cutting again", path: path.to_path_buf(), source };
+    let (output, output_path) = tempfile::NamedTempFile::new().map_err(unwritable)?.into_parts();
+    let start = SegmentStart {
+        lineage,
+        first_seq: joint.sequence.saturating_add(1),
+        chain_before: joint.chain_hash,
+        created_ms: reader.header().created_ms,
+    };
+    let recut = |source| Error::Local { path: output_path.to_path_buf(), source };
+    let mut writer = v1::Writer::new(output, start, Compression::default()).map_err(recut)?;
+    let mut entry = Entry::default();
+    while reader.read_next(&mut entry).map_err(&damaged)? {
+        if entry.sequence == joint.sequence && entry.chain_hash != joint.chain_hash {
+            return Err(Error::Remote(graphstream_remote::Error::Fork {
+                sequence: joint.sequence,
+                local: entry.chain_hash,
+                published: joint.chain_hash,
+                common_through: 0,
+            }));
+        }
+        if entry.sequence > joint.sequence {
+            writer.push(&entry.payload, entry.commit_ms).map_err(recut)?;
+        }
+    }
+    let finished = writer.finish().map_err(recut)?;
+    finished.inner.sync_all().map_err(unwritable)?;
+    Ok(output_path)
+}
