@@ -63,7 +63,16 @@ pub(crate) struct State {
     queued_bytes: usize,
     spare: Option<Queue>,
 
+    /// The number of the group that is in the queue, from 1.
+    pub(crate) queued_group: u64,
+    /// The last group that has its outcome; they come in order.
+    pub(crate) written_group: u64,
+    /// The last group whose written entries are all synced.
+    pub(crate) synced_group: u64,
+
     pub(crate) writing: bool,
+    /// How many wait for the write role for something other than writing; they come first.
+    write_turns: u32,
     pub(crate) syncing: bool,
     pub(crate) sealing: bool,
 
@@ -90,8 +99,10 @@ pub(crate) struct State {
 /// What the service pool was asked to do.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
-    pub(crate) write: bool,
-    pub(crate) sync: bool,
+    /// Groups up to this number are to be written.
+    pub(crate) write_group: u64,
+    /// Groups up to this number are to be synced.
+    pub(crate) sync_group: u64,
     /// A job that will look at the two above is queued or running.
     pub(crate) scheduled: bool,
     pub(crate) flush_timer: bool,
@@ -105,6 +116,18 @@ pub(crate) type Guard<'a> = MutexGuard<'a, State>;
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic inside is turned into a poisoned journal by the roles; the data itself is never left half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    /// Whether the write role can be taken for a group.
+    pub(crate) fn can_write(&self) -> bool {
+        !self.writing && self.write_turns == 0
+    }
+
+    /// The last group with entries.
+    pub(crate) fn newest_group(&self) -> u64 {
+        if self.queue.is_empty() { self.queued_group - 1 } else { self.queued_group }
+    }
 }
 
 impl Shared {
@@ -127,7 +150,11 @@ impl Shared {
             queue: Queue::new(),
             queued_bytes: 0,
             spare: None,
+            queued_group: 1,
+            written_group: 0,
+            synced_group: 0,
             writing: false,
+            write_turns: 0,
             syncing: false,
             sealing: false,
             written: point,
@@ -197,7 +224,7 @@ impl Shared {
             if self.options.queue_policy == QueuePolicy::Fail {
                 return Err(Error::QueueFull { queued: state.queued_bytes, bytes: cost, max });
             }
-            state = if state.writing { wait_on(&self.space, state) } else { self.lead_write(state) };
+            state = if state.can_write() { self.lead_write(state) } else { wait_on(&self.space, state) };
         }
         if self.pooled() && !state.asked.flush_timer {
             self.arm_flush_timer(&mut state)?;
@@ -257,11 +284,11 @@ impl Shared {
             let timed = self.pooled() && matches!(self.options.sync_policy, SyncPolicy::Interval(_));
             let queued = group.outcome.get().is_none();
             state = match ack {
-                Ack::Written if !state.writing => self.lead_write(state),
+                Ack::Written if state.can_write() => self.lead_write(state),
                 // The timer writes and syncs.
                 Ack::Synced if timed => self.wait_progress(state, deadline)?,
                 // While a sync runs it is better to collect than to write: the next one then covers more.
-                Ack::Synced if queued && !state.writing && !state.syncing => self.lead_write_only(state),
+                Ack::Synced if queued && state.can_write() && !state.syncing => self.lead_write_only(state),
                 Ack::Synced if !queued && !state.syncing => self.lead_sync(state),
                 _ => self.wait_progress(state, deadline)?,
             };
@@ -324,7 +351,10 @@ impl Shared {
         let mut state = self.lead_write_only(state);
         if state.over.is_none() && state.written.sequence > state.synced.sequence {
             match self.options.sync_policy {
-                SyncPolicy::Always if self.pooled() => self.ask(&mut state, false, true),
+                SyncPolicy::Always if self.pooled() => {
+                    let group = state.written_group;
+                    self.ask(&mut state, 0, group);
+                }
                 SyncPolicy::Always if !state.syncing => state = self.lead_sync(state),
                 _ => {}
             }
@@ -345,6 +375,8 @@ impl Shared {
         then: impl FnOnce(&mut Committer, &Self) -> Result<(), Failure>,
     ) -> (Guard<'a>, Option<Failure>) {
         state.writing = true;
+        let number = state.queued_group;
+        state.queued_group += 1;
         let spare = state.spare.take();
         let taken = state.queue.take(spare);
         state.queued_bytes = 0;
@@ -372,6 +404,7 @@ impl Shared {
         }
         state.spare = Some(taken.recycle(self.options.queue_bytes_max.min(1 << 20)));
         state.writing = false;
+        state.written_group = number;
         if let (SyncPolicy::Interval(_), true) = (self.options.sync_policy, self.pooled()) {
             self.arm_sync_timer(&mut state);
         }
@@ -431,14 +464,15 @@ impl Shared {
 
     /// Syncs what is written. The caller has seen that the role is free.
     pub(crate) fn lead_sync<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
-        let target = state.written;
-        let Some((open, end)) = state.open.clone() else {
-            // Whatever was written went with the segment that was left, synced.
-            return state;
-        };
-        if state.over.is_some() || target.sequence == state.synced.sequence {
+        let (target, group) = (state.written, state.written_group);
+        if state.over.is_some() {
             return state;
         }
+        let Some((open, end)) = state.open.clone().filter(|_| target.sequence > state.synced.sequence) else {
+            // Whatever was written before went with a segment that was left, synced.
+            state.synced_group = state.synced_group.max(group);
+            return state;
+        };
         state.syncing = true;
         drop(state);
 
@@ -455,6 +489,7 @@ impl Shared {
                 self.metrics.journal.sync_seconds.observe(started.elapsed());
                 open.durable_offset.store(end, std::sync::atomic::Ordering::Release);
                 state.synced = target;
+                state.synced_group = state.synced_group.max(group);
                 self.metrics.journal.synced_sequence.set(target.sequence);
                 self.announce(&mut state, Level::Synced);
             }
@@ -483,28 +518,25 @@ impl Shared {
     /// Syncs everything that was appended before the call.
     pub(crate) fn sync_all(&self) -> Result<Position> {
         let mut state = self.state();
-        // The write role may be with someone who took entries before this call: wait for it, then write the rest.
-        let mut wrote = false;
+        let (target, group) = (state.newest_group(), Arc::clone(&state.queue.group));
+        let queued = target == state.queued_group;
         loop {
+            if let Some(failure) =
+                group.outcome.get().filter(|_| queued).and_then(|outcome| outcome.failure.as_ref())
+            {
+                return Err(failure.unresolved());
+            }
             if let Some(over) = &state.over {
                 return Err(over.unresolved());
             }
-            if state.writing {
-                state = wait_on(&self.progress, state);
-            } else if !wrote {
-                wrote = true;
-                let (after, failure) = self.write_role(state, |_, _| Ok(()));
-                state = after;
-                if let Some(failure) = failure {
-                    return Err(failure.not_written());
-                }
-            } else if state.synced.sequence == state.written.sequence {
-                return Ok(self.position(state.synced));
-            } else if state.syncing {
-                state = wait_on(&self.progress, state);
+            state = if state.written_group < target {
+                if state.can_write() { self.lead_write_only(state) } else { wait_on(&self.progress, state) }
+            } else if state.synced_group < target
+            {
+                if state.syncing { wait_on(&self.progress, state) } else { self.lead_sync(state) }
             } else {
-                state = self.lead_sync(state);
-            }
+                return Ok(self.position(state.synced));
+            };
         }
     }
 
@@ -512,10 +544,7 @@ impl Shared {
 
     /// Writes what is queued, syncs, and leaves the open segment to sealing. Returns the last sequence that will be sealed.
     pub(crate) fn rotate(&self) -> Result<u64> {
-        let mut state = self.state();
-        while state.writing {
-            state = wait_on(&self.progress, state);
-        }
+        let state = self.write_turn(self.state());
         if let Some(over) = &state.over {
             return Err(over.not_written());
         }
@@ -531,13 +560,25 @@ impl Shared {
         }
     }
 
-    pub(crate) fn raise_commit_floor(&self, commit_ms: i64) {
-        let mut state = self.state();
+    /// Waits until nobody writes, ahead of those who only want to write. The caller holds the state until it has taken the role
+    /// or does not need it any more.
+    fn write_turn<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        state.write_turns += 1;
         while state.writing {
             state = wait_on(&self.progress, state);
         }
+        state.write_turns -= 1;
+        // Those who held back look again once the state is free.
+        self.progress.notify_all();
+        self.space.notify_all();
+        state
+    }
+
+    pub(crate) fn raise_commit_floor(&self, commit_ms: i64) {
+        let state = self.write_turn(self.state());
         // Nobody takes the write role while the state is locked.
         locked(&self.committer).raise_commit_floor(commit_ms);
+        drop(state);
     }
 
     pub(crate) fn begin_closing(&self) {

@@ -115,7 +115,7 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong, with offset and sequence.
         #[source]
-        source: graphstream_format::Error,
+        source: Box<graphstream_format::Error>,
     },
     /// An open segment ends early although a later segment exists, which was created only after this one was on disk:
     /// corruption, not a torn tail.
@@ -339,7 +339,7 @@ impl Error {
             | Self::Overlap { .. }
             | Self::Fork { .. }
             | Self::NotAFile { .. } => ErrorKind::Integrity,
-            Self::Segment { source, .. } => match source {
+            Self::Segment { source, .. } => match **source {
                 graphstream_format::Error::Io { .. } => ErrorKind::Unavailable,
                 _ => ErrorKind::Integrity,
             },
@@ -373,14 +373,17 @@ impl Error {
     }
 
     pub(crate) fn segment(path: impl AsRef<Path>) -> impl FnOnce(graphstream_format::Error) -> Self {
-        move |source| Self::Segment { path: path.as_ref().to_path_buf(), source }
+        move |source| Self::Segment { path: path.as_ref().to_path_buf(), source: Box::new(source) }
     }
 
     /// Whether the device had no space (or no quota) left.
     pub(crate) fn is_no_space(&self) -> bool {
         match self {
             Self::Io { source, .. } => no_space(source),
-            Self::Segment { source: graphstream_format::Error::Io { source, .. }, .. } => no_space(source),
+            Self::Segment { source, .. } => match &**source {
+                graphstream_format::Error::Io { source, .. } => no_space(source),
+                _ => false,
+            },
             Self::Full { .. } => true,
             _ => false,
         }

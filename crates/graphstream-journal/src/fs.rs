@@ -76,7 +76,7 @@ pub trait FsFile: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of the file system.
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
 
     /// Cuts it, or extends it with zeros.
     ///

@@ -82,11 +82,11 @@ pub(crate) fn adopt(opening: &Opening<'_>, mut identity: Identity) -> Result<(Id
     for first in firsts {
         let path = dir.segment_path(first);
         let in_place = OpenedSegment::open(fs, &path, first)?;
-        if let Some(done) = in_place.as_ref().filter(|segment| !segment.header.is_legacy()) {
-            if done.header.lineage != identity.lineage {
-                let found = done.header.lineage;
-                return Err(Error::ForeignLineage { path, expected: identity.lineage, found });
-            }
+        if let Some(done) = in_place.as_ref().filter(|segment| !segment.header.is_legacy())
+            && done.header.lineage != identity.lineage
+        {
+            let found = done.header.lineage;
+            return Err(Error::ForeignLineage { path, expected: identity.lineage, found });
         }
         // The original is always read, also of what is done: it carries the clamp and the chain on.
         let original_path = moved.segment_path(first);

@@ -151,7 +151,7 @@ impl JournalOptions {
 const SEGMENT_BYTES_LIMIT: u64 = 1 << 30;
 
 /// What a reader does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ReaderOptions {
     /// The first sequence to return; 0 stands for the first one that the directory holds (default 0).
@@ -159,12 +159,6 @@ pub struct ReaderOptions {
     /// Whether the end of the journal ends the reader for good (default), or only for now: then every call of `next`
     /// after a `None` looks again for what a writer has appended since, in this process or another.
     pub follow: bool,
-}
-
-impl Default for ReaderOptions {
-    fn default() -> Self {
-        Self { from_sequence: 0, follow: false }
-    }
 }
 
 impl ReaderOptions {

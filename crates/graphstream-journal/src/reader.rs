@@ -327,7 +327,7 @@ impl JournalReader {
         match outcome {
             Outcome::Grown => Ok(Step::Moved),
             Outcome::Corrupt { .. } => match outcome.into_error() {
-                Some(source) => Err(Error::Segment { path, source }),
+                Some(source) => Err(Error::segment(path)(source)),
                 None => Ok(Step::Nothing),
             },
             Outcome::Clean { .. } if left => {
@@ -389,7 +389,7 @@ impl JournalReader {
             graphstream_format::Error::ChainMismatch { sequence, expected, found } => {
                 Error::Fork { path: path.to_path_buf(), sequence, expected, found }
             }
-            source => Error::Segment { path: path.to_path_buf(), source },
+            source => Error::segment(path)(source),
         }
     }
 }

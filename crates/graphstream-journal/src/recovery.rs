@@ -275,7 +275,7 @@ impl Opening<'_> {
                 }
                 Outcome::Corrupt { .. } => {
                     if let Some(source) = outcome.into_error() {
-                        return Err(Error::Segment { path, source });
+                        return Err(Error::segment(path)(source));
                     }
                 }
                 _ => {}

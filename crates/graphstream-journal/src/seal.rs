@@ -135,9 +135,9 @@ fn write_sealed(
 
 fn damaged_open<S: ReadAt>(scanner: &mut Scanner<S>, path: &Path, last: u64, order: SealOrder) -> Error {
     match scanner.judge() {
-        Err(source) => Error::Segment { path: path.to_path_buf(), source },
+        Err(source) => Error::segment(path)(source),
         Ok(outcome) => match outcome.into_error() {
-            Some(source) => Error::Segment { path: path.to_path_buf(), source },
+            Some(source) => Error::segment(path)(source),
             None => Error::EndsEarly {
                 path: path.to_path_buf(),
                 offset: scanner.point().offset,

@@ -72,7 +72,7 @@ impl Seek for FileSink {
         let target = match to {
             SeekFrom::Start(offset) => Some(offset),
             SeekFrom::Current(by) => self.offset.checked_add_signed(by),
-            SeekFrom::End(by) => self.file.len()?.checked_add_signed(by),
+            SeekFrom::End(by) => self.file.size()?.checked_add_signed(by),
         };
         self.offset = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         Ok(self.offset)
@@ -107,7 +107,7 @@ impl OpenedSegment {
                 found: header.first_seq,
             });
         }
-        let file_bytes = file.len().map_err(Error::io("reading the length of", path))?;
+        let file_bytes = file.size().map_err(Error::io("reading the length of", path))?;
         Ok(Some(Self { file, header, file_bytes }))
     }
 }

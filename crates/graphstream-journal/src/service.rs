@@ -143,10 +143,10 @@ impl Lane {
 
 /// What a journal asks of the pool.
 impl Shared {
-    /// Asks for a write or a sync of what is there, unless that is on its way.
-    pub(crate) fn ask(&self, state: &mut State, write: bool, sync: bool) {
-        state.asked.write |= write;
-        state.asked.sync |= sync;
+    /// Asks for groups to be written or synced, unless that is on its way.
+    pub(crate) fn ask(&self, state: &mut State, write_group: u64, sync_group: u64) {
+        state.asked.write_group = state.asked.write_group.max(write_group);
+        state.asked.sync_group = state.asked.sync_group.max(sync_group);
         if state.asked.scheduled {
             return;
         }
@@ -157,30 +157,17 @@ impl Shared {
         }
     }
 
-    /// Does what was asked for, until nothing is.
+    /// Does what was asked for. Others may do it meanwhile: that counts, so that it ends under any load.
     fn serve(&self) {
         let mut state = self.state();
-        while state.over.is_none() && (state.asked.write || state.asked.sync) {
-            state = if !state.queue.is_empty() {
-                if state.writing {
-                    wait_on(self.progress(), state)
-                } else {
-                    state.asked.write = false;
-                    self.lead_write(state)
-                }
-            } else if !state.asked.sync || state.synced.sequence == state.written.sequence {
-                if state.writing && state.asked.sync {
-                    // Entries are on their way into the file: the sync that was asked for covers them.
-                    wait_on(self.progress(), state)
-                } else {
-                    (state.asked.write, state.asked.sync) = (false, false);
-                    state
-                }
-            } else if state.syncing {
-                wait_on(self.progress(), state)
+        while state.over.is_none() {
+            let to_write = state.asked.write_group.max(state.asked.sync_group);
+            state = if state.written_group < to_write {
+                if state.can_write() { self.lead_write(state) } else { wait_on(self.progress(), state) }
+            } else if state.synced_group < state.asked.sync_group {
+                if state.syncing { wait_on(self.progress(), state) } else { self.lead_sync(state) }
             } else {
-                state.asked.sync = false;
-                self.lead_sync(state)
+                break;
             };
         }
         state.asked.scheduled = false;
@@ -199,7 +186,7 @@ impl Shared {
         if state.over.is_some() || state.queue.is_empty() {
             return;
         }
-        state.asked.write = true;
+        state.asked.write_group = state.queued_group;
         if !state.asked.scheduled {
             state.asked.scheduled = true;
             drop(state);
@@ -222,10 +209,9 @@ impl Shared {
     fn sync_on_time(&self) {
         let mut state: Guard<'_> = self.state();
         state.asked.sync_timer = false;
-        while state.syncing {
-            state = wait_on(self.progress(), state);
+        if !state.syncing {
+            state = self.lead_sync(state);
         }
-        state = self.lead_sync(state);
         // Entries that were written meanwhile wait for the next interval.
         self.arm_sync_timer(&mut state);
     }

@@ -28,7 +28,7 @@ pub(crate) fn read(fs: &dyn Fs, path: &Path) -> Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io("opening", path)(error)),
     };
-    let bytes = file.len().map_err(Error::io("reading the length of", path))?;
+    let bytes = file.size().map_err(Error::io("reading the length of", path))?;
     if bytes > BYTES_MAX {
         return Err(Error::FileTooLarge { path: path.to_path_buf(), bytes, max: BYTES_MAX });
     }

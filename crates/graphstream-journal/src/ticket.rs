@@ -108,8 +108,10 @@ impl Future for Acked {
         };
         shared.register_waker(&mut state, &mut this.waker, level, context.waker());
         let timed = matches!(shared.options.sync_policy, SyncPolicy::Interval(_));
+        // Its group is in the queue, or on its way, or written.
+        let number = state.newest_group();
         let sync = this.ack == Ack::Synced && !timed;
-        shared.ask(&mut state, group.outcome.get().is_none(), sync);
+        shared.ask(&mut state, number, if sync { number } else { 0 });
         Poll::Pending
     }
 }

@@ -100,7 +100,7 @@ impl FsFile for StdFile {
         FileExt::write_at(&self.0, bytes, offset)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
 
