@@ -18,7 +18,10 @@ async fn fs() {
 
 #[tokio::test]
 async fn fs_in_small_chunks_under_faults_that_never_fire() {
-    let root = tempfile::tempdir().unwrap();
+    // Another file system, if there is one, on which syncs cost nothing.
+    let shared_memory = std::path::Path::new("/dev/shm");
+    let place = if shared_memory.is_dir() { shared_memory.to_owned() } else { std::env::temp_dir() };
+    let root = tempfile::tempdir_in(place).unwrap();
     let options = FsOptions::default().with_chunk_bytes(5000);
     let backend: Box<dyn StorageBackend> = Box::new(FsBackend::open(root.path(), options).unwrap());
     conformance::all(&FaultBackend::new(backend)).await.unwrap();
