@@ -1,0 +1,151 @@
+//! Memory is bounded by an entry (or a record), not by the segment, and not by what hostile bytes claim.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod segments;
+
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use graphstream_format::header::{HEADER_LEN, field};
+use graphstream_format::open::{Outcome, Scanner};
+use graphstream_format::{Compression, Entry, ReadOptions, SegmentReader, v1};
+use peak_alloc::PeakAlloc;
+use segments::{CREATED_MS, OpenFile, sealed, start, zstd};
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+const MIB: usize = 1 << 20;
+
+/// The most that was allocated at once by `work`, beyond what was before.
+fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
+    let before = ALLOCATED.current_usage();
+    ALLOCATED.reset_peak_usage();
+    let result = work();
+    (ALLOCATED.peak_usage().saturating_sub(before), result)
+}
+
+/// Takes any amount of bytes and keeps none.
+struct Sink;
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Sink {
+    fn seek(&mut self, _: SeekFrom) -> std::io::Result<u64> {
+        Ok(0)
+    }
+}
+
+/// One test, because the allocator counts for the whole process.
+#[test]
+fn h01_memory_is_bounded() {
+    a_large_segment_is_written_and_read_in_little_memory();
+    claimed_lengths_cost_nothing();
+    an_open_segment_costs_one_record();
+}
+
+fn a_large_segment_is_written_and_read_in_little_memory() {
+    let payload: Vec<u8> =
+        (0..4096_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
+    for compression in [Compression::None, zstd()] {
+        let write = |writer: &mut dyn FnMut(&[u8])| (0..8192).for_each(|_| writer(&payload));
+        let (used, ()) = peak(|| {
+            let mut writer = v1::Writer::new(Sink, start(), compression).unwrap();
+            write(&mut |payload| {
+                writer.push(payload, CREATED_MS).unwrap();
+            });
+            writer.finish().unwrap();
+        });
+        assert!(used < MIB, "writing 32 MiB, {compression:?}: {used} bytes");
+
+        let mut writer = v1::Writer::new(std::io::Cursor::new(Vec::new()), start(), compression).unwrap();
+        write(&mut |payload| {
+            writer.push(payload, CREATED_MS).unwrap();
+        });
+        let file = writer.finish().unwrap().inner.into_inner();
+        let (used, ()) = peak(|| {
+            let mut reader =
+                SegmentReader::new(file.as_slice(), file.len() as u64, ReadOptions::default()).unwrap();
+            let mut entry = Entry::default();
+            while reader.read_next(&mut entry).unwrap() {}
+            assert_eq!(reader.end().unwrap().entries, 8192);
+        });
+        assert!(used < MIB, "reading 32 MiB, {compression:?}: {used} bytes");
+    }
+}
+
+fn claimed_lengths_cost_nothing() {
+    // Sixteen MiB claimed, as much as is allowed, and nothing there.
+    let mut file = sealed(1, Compression::None);
+    file[HEADER_LEN + 4..HEADER_LEN + 8].copy_from_slice(&(16_u32 << 20).to_be_bytes());
+    // As many entries as there are numbers.
+    let mut many = sealed(3, zstd());
+    many[field::LAST_SEQ..field::LAST_SEQ + 8].copy_from_slice(&u64::MAX.to_be_bytes());
+    many[field::ENTRY_COUNT..field::ENTRY_COUNT + 8].copy_from_slice(&u64::MAX.to_be_bytes());
+    let crc = crc32c::crc32c(&many[..field::HEADER_CRC32C]);
+    many[field::HEADER_CRC32C..HEADER_LEN].copy_from_slice(&crc.to_be_bytes());
+    for file in [file, many] {
+        let (used, result) = peak(|| {
+            let mut reader =
+                SegmentReader::new(file.as_slice(), file.len() as u64, ReadOptions::default()).unwrap();
+            reader.verify()
+        });
+        assert!(result.is_err());
+        assert!(used < MIB, "{used} bytes for {} of file", file.len());
+    }
+
+    // A legacy tail whose first entry claims 16 MiB.
+    let mut legacy = [0; HEADER_LEN].to_vec();
+    legacy[..6].copy_from_slice(b"HADBJ\x01");
+    legacy[field::FIRST_SEQ + 7] = 1;
+    legacy.extend_from_slice(&[1, 2, 3, 4, 1, 0, 0, 0]);
+    legacy.extend_from_slice(&[0; 200]);
+    let (used, result) = peak(|| {
+        SegmentReader::new(legacy.as_slice(), legacy.len() as u64, ReadOptions::default()).unwrap().verify()
+    });
+    assert!(result.unwrap().torn.is_some());
+    assert!(used < MIB, "{used} bytes for a legacy tail");
+}
+
+fn an_open_segment_costs_one_record() {
+    let mut file = OpenFile::new();
+    for _ in 0..16 {
+        file.push(&vec![vec![0xa5; 1000]; 2000]);
+        file.sync();
+    }
+    // Growing a buffer holds the old and the new one for a moment.
+    let bound = 2 * (file.records[1] - file.records[0]) as usize + MIB / 2;
+    assert!(file.bytes.len() > 30 * MIB);
+    let (used, entries) = peak(|| {
+        let mut scanner = Scanner::open(file.bytes.as_slice()).unwrap();
+        let mut entries = 0;
+        while scanner.next_entry().unwrap().is_some() {
+            entries += 1;
+        }
+        assert!(matches!(scanner.judge().unwrap(), Outcome::Clean { .. }));
+        entries
+    });
+    assert_eq!(entries, 32_000);
+    assert!(used < bound, "scanning: {used} bytes, at most {bound} expected");
+
+    // The search behind a damaged record, over a stream.
+    file.bytes[file.records[0] as usize + 1000] ^= 1;
+    let last = *file.records.last().unwrap() as usize;
+    for at in file.records[1..file.records.len() - 1].iter().map(|&at| at as usize) {
+        file.bytes[at] ^= 1;
+    }
+    assert!(last > 28 * MIB);
+    let (used, result) = peak(|| {
+        let stream = file.bytes.as_slice().take(u64::MAX);
+        SegmentReader::new(stream, file.bytes.len() as u64, ReadOptions::default()).unwrap().verify()
+    });
+    assert!(result.is_err());
+    assert!(used < bound, "searching: {used} bytes, at most {bound} expected");
+}

@@ -1,0 +1,181 @@
+//! What goes in comes out, for any payloads, times, groups and compression.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod segments;
+
+use std::io::Cursor;
+
+use graphstream_format::header::HEADER_LEN;
+use graphstream_format::open::{Nonce, OpenHeader, Outcome, Placement, RecordEncoder, Scanner};
+use graphstream_format::{ChainHash, Compression, Header, Lineage, Position, SegmentStart, v1};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use segments::{Read, read};
+
+fn compression() -> impl Strategy<Value = Compression> {
+    prop_oneof![Just(Compression::None), (1..=5).prop_map(|level| Compression::Zstd { level })]
+}
+
+fn payloads() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let payload = prop_oneof![
+        8 => vec(any::<u8>(), 0..200),
+        1 => (any::<u8>(), 0..300_000_usize).prop_map(|(byte, len)| vec![byte; len]),
+    ];
+    vec(payload, 1..30)
+}
+
+prop_compose! {
+    fn starts()(
+        lineage in any::<[u8; 16]>().prop_filter("not the predecessor's", |bytes| *bytes != [0; 16]),
+        first_seq in prop_oneof![Just(1), 1..u64::MAX - 1000],
+        chain in any::<[u8; 32]>(),
+        created_ms in any::<i64>(),
+    ) -> SegmentStart {
+        SegmentStart {
+            lineage: Lineage::from_bytes(lineage),
+            first_seq,
+            chain_before: ChainHash::from_bytes(chain),
+            created_ms,
+        }
+    }
+}
+
+/// Commit times that do not decrease, from anywhere.
+fn times(first: i64, deltas: &[u32]) -> impl Iterator<Item = i64> {
+    deltas.iter().scan(first, |time, &delta| {
+        *time = time.saturating_add(delta.into());
+        Some(*time)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn sealed_version_1(
+        start in starts(), payloads in payloads(), deltas in vec(any::<u32>(), 30), first in any::<i64>(),
+        compression in compression(),
+    ) {
+        let mut writer = v1::Writer::new(Cursor::new(Vec::new()), start, compression).unwrap();
+        let times: Vec<_> = times(first, &deltas).take(payloads.len()).collect();
+        for (payload, &time) in payloads.iter().zip(&times) {
+            writer.push(payload, time).unwrap();
+        }
+        let finished = writer.finish().unwrap();
+        let bytes = finished.inner.into_inner();
+        prop_assert_eq!(finished.header.file_len(), Some(bytes.len() as u64));
+        let header = Header::decode(bytes.first_chunk::<HEADER_LEN>().unwrap()).unwrap();
+        prop_assert_eq!(&header, &finished.header);
+        prop_assert_eq!((header.first_commit_ms, header.last_commit_ms), (times[0], times[times.len() - 1]));
+
+        let Read { entries, end } = read(&bytes);
+        let end = end.unwrap();
+        let mut chain = start.chain_before;
+        prop_assert_eq!(entries.len(), payloads.len());
+        for (index, (entry, payload)) in entries.iter().zip(&payloads).enumerate() {
+            chain = chain.after(payload);
+            prop_assert_eq!(entry.sequence, start.first_seq + index as u64);
+            prop_assert_eq!(&entry.payload, payload);
+            prop_assert_eq!(entry.chain_hash, chain);
+            prop_assert_eq!((entry.commit_ms, entry.commit_exact), (header.last_commit_ms, false));
+        }
+        prop_assert_eq!((end.chain_hash, finished.chain_hash), (chain, chain));
+        prop_assert_eq!(end.last_seq, header.last_seq);
+        prop_assert!(end.body_checksum_verified);
+    }
+
+    #[test]
+    fn open(
+        start in starts(), payloads in payloads(), groups in vec(1..8_usize, 30), deltas in vec(any::<u32>(), 30),
+        first in any::<i64>(), nonce in any::<[u8; 16]>().prop_filter("not zero", |nonce| *nonce != [0; 16]),
+        syncs in vec(any::<bool>(), 30), reserved in 0..100_000_usize,
+    ) {
+        let header = OpenHeader { start, nonce: Nonce::from_bytes(nonce) };
+        let mut bytes = header.encode().unwrap().to_vec();
+        prop_assert_eq!(&OpenHeader::decode(&bytes).unwrap(), &header);
+        let mut encoder = RecordEncoder::new(header.nonce);
+        let mut timed = payloads.iter().zip(times(first, &deltas));
+        let (mut sequence, mut durable_offset) = (start.first_seq, bytes.len() as u64);
+        let mut expected = Vec::new();
+        for (group, sync) in groups.iter().zip(syncs) {
+            encoder.begin(sequence);
+            for (payload, time) in timed.by_ref().take(*group) {
+                prop_assert!(encoder.fits(payload.len()));
+                encoder.push(payload, time).unwrap();
+                expected.push((sequence, payload, time));
+                sequence += 1;
+            }
+            if encoder.is_empty() {
+                break;
+            }
+            let offset = bytes.len() as u64;
+            if sync {
+                durable_offset = offset;
+            }
+            let len = encoder.record_len();
+            let record = encoder.finish(Placement { offset, durable_offset }).unwrap();
+            prop_assert_eq!((record.len(), record.len() % 8), (len, 0));
+            bytes.extend_from_slice(record);
+        }
+        let end_offset = bytes.len() as u64;
+        bytes.resize(bytes.len() + reserved, 0);
+
+        let Read { entries, end } = read(&bytes);
+        prop_assert_eq!(end.unwrap().torn, None);
+        prop_assert_eq!(entries.len(), expected.len());
+        let mut chain = start.chain_before;
+        let mut scanner = Scanner::open(bytes.as_slice()).unwrap();
+        for (entry, (sequence, payload, time)) in entries.iter().zip(expected) {
+            chain = chain.after(payload);
+            prop_assert_eq!((entry.sequence, entry.commit_ms, entry.commit_exact), (sequence, time, true));
+            prop_assert_eq!((&entry.payload, entry.chain_hash), (payload, chain));
+            let scanned = scanner.next_entry().unwrap().unwrap();
+            prop_assert_eq!((scanned.sequence, scanned.commit_ms, scanned.chain_hash), (sequence, time, chain));
+            prop_assert_eq!(scanned.payload, payload.as_slice());
+        }
+        prop_assert!(scanner.next_entry().unwrap().is_none());
+        prop_assert_eq!(scanner.point().offset, end_offset);
+        prop_assert_eq!(scanner.judge().unwrap(), Outcome::Clean { end: end_offset });
+    }
+
+    /// Any bytes at all: no panic, no endless loop, and nothing unverified comes out of them.
+    #[test]
+    fn arbitrary_bytes_never_panic(
+        mut bytes in vec(any::<u8>(), 0..2000), version in 0..5_u8, sealed in any::<bool>(), legacy in any::<bool>(),
+        start in starts(),
+    ) {
+        if let Some(header) = bytes.first_chunk_mut::<HEADER_LEN>() {
+            header[..5].copy_from_slice(b"HADBJ");
+            header[5] = version;
+            header[6] = if sealed { 0x0c } else { 0 };
+            if legacy {
+                header[7..12].fill(0);
+                header[20..84].fill(0);
+                header[92..].fill(0);
+            } else {
+                let crc = crc32c::crc32c(&header[..124]);
+                header[124..].copy_from_slice(&crc.to_be_bytes());
+            }
+        }
+        let Read { entries, .. } = read(&bytes);
+        prop_assert!(entries.is_empty());
+
+        // The same behind a good header.
+        let header = OpenHeader { start, nonce: Nonce::from_bytes([1; 16]) };
+        let mut open = header.encode().unwrap().to_vec();
+        open.extend_from_slice(&bytes);
+        let Read { entries, end } = read(&open);
+        prop_assert!(entries.is_empty());
+        let zeros = bytes.iter().all(|&byte| byte == 0);
+        prop_assert_eq!(end.unwrap().torn.is_none(), zeros);
+    }
+
+    #[test]
+    fn lineage_and_chain_hash_text(lineage in any::<[u8; 16]>(), chain in any::<[u8; 32]>()) {
+        let (lineage, chain) = (Lineage::from_bytes(lineage), ChainHash::from_bytes(chain));
+        prop_assert_eq!(lineage.to_string().parse::<Lineage>().unwrap(), lineage);
+        prop_assert_eq!(chain.to_string().parse::<ChainHash>().unwrap(), chain);
+        prop_assert!(chain.to_string()[1..].parse::<ChainHash>().is_err());
+        prop_assert_eq!(Position::start(lineage), Position { lineage, sequence: 0, chain_hash: ChainHash::ZERO });
+    }
+}
