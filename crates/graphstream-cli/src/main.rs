@@ -1,2 +1,65 @@
-//! The graphstream command line.
-fn main() {}
+//! The `graphstream` command line.
+//!
+//! ```text
+//!  cli (flags) ──▶ verbs ──▶ the library (crate graphstream)
+//!                   │
+//!                   ├──▶ out        results, on stdout
+//!                   ├──▶ logs       diagnostics, on stderr
+//!                   └──▶ failure    one error, what to try next, the exit code
+//! ```
+
+mod cli;
+mod exit;
+mod failure;
+mod lines;
+mod logs;
+mod out;
+mod scrape;
+mod segments;
+mod sizes;
+mod stop;
+mod store;
+mod terminal;
+mod times;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing::Level;
+
+use crate::cli::{Cli, Verb};
+use crate::exit::Code;
+use crate::failure::{Failure, Kind};
+
+fn main() -> ExitCode {
+    // Usage errors and --help end the process in here, with 2 and 0.
+    let Cli { global, verb } = Cli::parse();
+    let daemon = matches!(verb, Verb::Replicate(_) | Verb::Follow(_));
+    logs::start(global.log_level, if daemon { Level::INFO } else { Level::WARN });
+    let quiet = global.quiet;
+    let (json, done) = match verb {
+        Verb::Demo(args) => (args.json, verbs::demo::run(&args, quiet)),
+        Verb::Append(args) => (args.json, verbs::append::run(args, quiet)),
+        Verb::Replicate(args) => (args.json, verbs::replicate::run(args)),
+        Verb::Follow(args) => (args.json, verbs::follow::run(args, quiet)),
+        Verb::Cat(args) => (args.json, verbs::cat::run(&args)),
+        Verb::Inspect(args) => (args.json, verbs::inspect::run(&args)),
+        Verb::Verify(args) => (args.json, verbs::verify::run(&args, quiet)),
+        Verb::Status(args) => (args.json, verbs::status::run(&args)),
+        Verb::Bench(args) => (args.json, verbs::bench::run(&args, quiet)),
+    };
+    ExitCode::from(end(json, done))
+}
+
+fn end(json: bool, done: Result<(), Failure>) -> Code {
+    match done {
+        Ok(()) => Code::Ok,
+        Err(failure) => {
+            if failure.kind() != Kind::BrokenPipe {
+                failure.report(json);
+            }
+            failure.code()
+        }
+    }
+}

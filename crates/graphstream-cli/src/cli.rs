@@ -1,0 +1,66 @@
+//! The command line: verbs, and what all of them take.
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::filter::Targets;
+
+use crate::verbs::{append, bench, cat, demo, follow, inspect, replicate, status, verify};
+
+/// Journal replication for embedded graph databases.
+///
+/// A leader appends every mutation to a checksummed, hash-chained journal, ships sealed segments to an object store, and
+/// followers fetch, verify and replay them.
+#[derive(Debug, Parser)]
+#[command(name = "graphstream", version, propagate_version = true, max_term_width = 110, after_help = AFTER)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const AFTER: &str = "Start here:
+  graphstream demo                                                     the whole path on sample data
+  graphstream append --journal ./journal --input mutations.jsonl       write
+  graphstream replicate --journal ./journal --database social --to file:///srv/store
+  graphstream follow --from file:///srv/store --database social --target grafeo:./replica.grafeo
+
+Exit codes:
+  0  done (also: drained after a signal)     4  object store
+  1  other, such as a bad input line         5  integrity: damage, gap, fork, rewind
+  2  usage or configuration                  6  replay target or its child process
+  3  local journal (also: in use)            7  fenced: another leader has taken over";
+
+/// What every verb takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// What is logged on stderr: error, warn, info, debug, trace or off, also per module (warn,graphstream_journal=debug)
+    /// [default: warn; info for replicate and follow]
+    #[arg(long, global = true, value_name = "LEVEL", env = "GRAPHSTREAM_LOG", hide_env_values = true, value_parser = crate::logs::parse)]
+    pub(crate) log_level: Option<Targets>,
+    /// No progress bars
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Show the whole path on sample data: leader, object store, a follower that is killed once, and a comparison
+    Demo(demo::Args),
+    /// Append JSON lines to a journal
+    Append(append::Args),
+    /// Ship a journal's sealed segments to an object store (the leader's daemon)
+    Replicate(replicate::Args),
+    /// Fetch, verify and replay a database from an object store into a target (the follower's daemon)
+    Follow(follow::Args),
+    /// Print entries as text or JSON lines
+    Cat(cat::Args),
+    /// Show one segment, field by field
+    Inspect(inspect::Args),
+    /// Verify checksums, chain and continuity of segments, a journal or an object store
+    Verify(verify::Args),
+    /// Show positions, lag, RPO, cursors and locks
+    Status(status::Args),
+    /// Measure this machine: appending, reading and sealing against the raw cost of the same work
+    Bench(bench::Args),
+}

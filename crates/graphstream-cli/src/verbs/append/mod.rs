@@ -1,0 +1,309 @@
+//! `append`: JSON lines into a journal.
+//!
+//! ```text
+//!  input ──▶ thread: line, parse, encode ──▶ bounded channel ──▶ append ──▶ pending ──▶ wait ──▶ acks on stdout
+//!                                                                  (many in flight: one sync serves them all)
+//! ```
+
+mod input;
+mod pending;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use graphstream::journal::{Journal, JournalDir, JournalOptions, RecoveryReport, SyncPolicy};
+
+use self::input::{Input, Item};
+use self::pending::Pending;
+use crate::failure::{Failure, Kind, warn};
+use crate::out::Out;
+use crate::terminal::{Progress, count};
+use crate::{sizes, stop, times};
+
+/// Flags of `append`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  graphstream append --journal ./journal --input mutations.jsonl
+  echo '{\"query\": \"CREATE (:Person {name: $name})\", \"params\": {\"name\": \"Ada\"}}' |
+    graphstream append --journal ./journal --acks --json
+  producer | graphstream append --journal ./journal --ack stored --acks | consumer
+
+A line is {\"query\": \"...\", \"params\": {...}, \"timestamp_ms\": 0, \"uuid\": \"...\"}; all but the query may be absent. Lines
+of cat --json can be appended too. Values JSON can't say are one-key objects: {\"$date\": \"2026-01-31\"}, {\"$bytes\":
+\"aGk=\"}, {\"$uuid\": ...}; see docs/cli-json.md.
+
+At a bad line append stops, names the line, and exits with 1; everything before it is acknowledged.
+SIGTERM and ctrl-C: what was appended is acknowledged, the journal is sealed, exit code 0.")]
+pub(crate) struct Args {
+    /// The journal's directory; it is made if it is missing (the directory above must exist)
+    #[arg(long, value_name = "DIR", env = "GRAPHSTREAM_JOURNAL")]
+    journal: PathBuf,
+    /// The file with the lines; - is standard input
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    input: PathBuf,
+    /// What an acknowledgement means
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = AckLevel::Synced)]
+    ack: AckLevel,
+    /// Print the sequence of each entry when it is acknowledged
+    #[arg(long)]
+    acks: bool,
+    /// With --acks: {"sequence": n}; errors as JSON on stderr
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where commit times come from: the clock, or each line's timestamp_ms (for imports; never decreasing)
+    #[arg(long, value_name = "SOURCE", value_enum, default_value_t = CommitTime::Now)]
+    commit_time: CommitTime,
+    /// The largest open segment, in bytes (4194304, 4MiB)
+    #[arg(long, value_name = "BYTES", value_parser = sizes::parse, default_value = "4MiB")]
+    segment_bytes_max: u64,
+    /// While a shipper is at work, how long entries may wait in the open segment
+    #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "10s")]
+    seal_interval: Duration,
+}
+
+/// What an acknowledgement means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AckLevel {
+    /// In the operating system: survives this process
+    Written,
+    /// On disk: survives a power cut
+    Synced,
+    /// In the object store and published; needs a running graphstream replicate
+    Stored,
+}
+
+impl AckLevel {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Synced => "synced",
+            Self::Stored => "stored",
+        }
+    }
+}
+
+/// Where commit times come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CommitTime {
+    /// The clock when the entry is written
+    Now,
+    /// The line's timestamp_ms
+    Entry,
+}
+
+/// How often an idle loop looks whether it should end or seal.
+const TICK: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
+    let Args { journal, input, ack, .. } = &args;
+    // Everything that can be wrong with the call comes before the first write.
+    let source = input::open(input)?;
+    create_directory(journal)?;
+    if *ack == AckLevel::Stored {
+        pending::require_shipper(journal)?;
+    }
+    let policy = if *ack == AckLevel::Written { SyncPolicy::INTERVAL } else { SyncPolicy::Always };
+    let options =
+        JournalOptions::default().with_segment_bytes_max(args.segment_bytes_max).with_sync_policy(policy);
+    let (journal, recovery) = Journal::builder(journal).options(options).open()?;
+    tell_recovery(&recovery);
+    let stopping = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stopping);
+    stop::listen(move || asked.store(true, Ordering::Release))?;
+    let input = input::start(source)?;
+    let progress = progress(&input, quiet);
+    let mut appender = Appender {
+        pending: Pending::new(journal.dir().clone(), args.ack, args.acks, args.json, Out::new()),
+        dir: journal.dir().clone(),
+        journal,
+        args: &args,
+        stopping,
+        unsealed_since: None,
+        appended: 0,
+        last_line: 0,
+    };
+    let read = appender.read(&input, &progress);
+    // Whatever ended the reading, what was appended is acknowledged and sealed.
+    let acked = appender.pending.acknowledge(&appender.journal);
+    let closed = appender.journal.close();
+    progress.finish();
+    if !quiet && !args.json {
+        appender.summary();
+    }
+    // A failed journal explains why reading ended, not the other way round.
+    acked.and(closed.map(drop).map_err(Failure::from)).and(read)
+}
+
+struct Appender<'a> {
+    journal: Journal,
+    dir: JournalDir,
+    pending: Pending,
+    args: &'a Args,
+    stopping: Arc<AtomicBool>,
+    /// When the oldest entry of the open segment was appended.
+    unsealed_since: Option<Instant>,
+    appended: u64,
+    last_line: u64,
+}
+
+impl Appender<'_> {
+    /// Appends until the input ends, a line is bad, or a signal comes.
+    fn read(&mut self, input: &Input, progress: &Progress) -> Result<(), Failure> {
+        loop {
+            if self.stopping.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            let item = match self.next(&input.items)? {
+                Next::Item(item) => item,
+                Next::Idle => continue,
+                Next::End => return Ok(()),
+            };
+            match item {
+                Item::Entry { line, payload, timestamp_ms } => {
+                    let bytes = payload.len();
+                    let ticket = match self.args.commit_time {
+                        CommitTime::Now => self.journal.append(payload),
+                        CommitTime::Entry => self.journal.append_at(payload, timestamp_ms),
+                    }
+                    .map_err(|error| {
+                        let too_large = matches!(error, graphstream::journal::Error::PayloadTooLarge { .. });
+                        let failure = Failure::from(error);
+                        if too_large { input::bad_line(line, failure) } else { failure }
+                    })?;
+                    self.appended += 1;
+                    self.last_line = line;
+                    self.unsealed_since.get_or_insert_with(Instant::now);
+                    self.pending.push(ticket, bytes);
+                    if self.pending.is_full() {
+                        self.acknowledge(input, progress)?;
+                    }
+                }
+                Item::Bad(failure) => return Err(failure),
+                Item::End => return Ok(()),
+            }
+        }
+    }
+
+    /// The next item; before waiting for one, everything appended is acknowledged.
+    fn next(&mut self, items: &Receiver<Item>) -> Result<Next, Failure> {
+        match items.try_recv() {
+            Ok(item) => return Ok(Next::Item(item)),
+            Err(TryRecvError::Disconnected) => return Ok(Next::End),
+            Err(TryRecvError::Empty) => {}
+        }
+        if !self.pending.is_empty() {
+            // A producer that writes line by line gets a moment, so that its lines share a sync.
+            match items.recv_timeout(Duration::from_micros(200)) {
+                Ok(item) => return Ok(Next::Item(item)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Next::End),
+                Err(RecvTimeoutError::Timeout) => self.pending.acknowledge(&self.journal)?,
+            }
+        }
+        self.seal_for_shipper()?;
+        match items.recv_timeout(TICK) {
+            Ok(item) => Ok(Next::Item(item)),
+            Err(RecvTimeoutError::Disconnected) => Ok(Next::End),
+            Err(RecvTimeoutError::Timeout) => Ok(Next::Idle),
+        }
+    }
+
+    fn acknowledge(&mut self, input: &Input, progress: &Progress) -> Result<(), Failure> {
+        self.pending.acknowledge(&self.journal)?;
+        progress.set(input.bytes_read());
+        progress.say(format!("appended {}", count(self.appended)));
+        self.seal_for_shipper()
+    }
+
+    /// A shipper takes sealed segments only: a slow stream must not keep its entries from it.
+    fn seal_for_shipper(&mut self) -> Result<(), Failure> {
+        if self.unsealed_since.is_some_and(|since| since.elapsed() >= self.args.seal_interval) {
+            self.unsealed_since = None;
+            if self.dir.shipper()?.held {
+                self.journal.seal()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn summary(&self) {
+        let mut text = match self.pending.acknowledged() {
+            None => "nothing was appended".to_owned(),
+            Some((first, last)) => {
+                format!(
+                    "{} entries {}, sequences {first} to {last}",
+                    count(self.pending.count()),
+                    self.args.ack.word()
+                )
+            }
+        };
+        if self.stopping.load(Ordering::Acquire) {
+            text.push_str(&format!("; stopped by a signal after line {}", self.last_line));
+        }
+        tell(text);
+    }
+}
+
+enum Next {
+    Item(Item),
+    Idle,
+    End,
+}
+
+fn tell(text: impl std::fmt::Display) {
+    use std::io::Write;
+
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Makes the journal's directory, but not those above: a mistyped path must not become a tree.
+fn create_directory(dir: &Path) -> Result<(), Failure> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let failed = |error: &std::io::Error| {
+        Failure::new(Kind::Journal, format!("the journal's directory {} can't be made", dir.display()))
+            .because(error)
+            .file(dir)
+    };
+    match std::fs::create_dir(dir) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let parent = dir.parent().unwrap_or(dir);
+            return Err(failed(&error).hint(format!("mkdir -p {}", parent.display())));
+        }
+        Err(error) => {
+            return Err(failed(&error).hint("check --journal: it must be a directory, or not exist yet"));
+        }
+    }
+    // The directory's own name must survive a power cut as the entries in it do.
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(|error| failed(&error))
+}
+
+fn tell_recovery(recovery: &RecoveryReport) {
+    if let Some(torn) = &recovery.torn_tail {
+        warn(format_args!(
+            "{} ended in a torn tail, cut at file offset {} after sequence {}",
+            torn.path.display(),
+            torn.offset,
+            torn.last_sequence
+        ));
+    }
+    if !recovery.sealed.is_empty() {
+        tracing::info!(segments = recovery.sealed.len(), "sealed what an unclean stop had left open");
+    }
+    if let Some(forked) = &recovery.forked {
+        warn(format_args!("entries that another leader did not take over were moved aside: {forked:?}"));
+    }
+}
+
+fn progress(input: &Input, quiet: bool) -> Progress {
+    match input.bytes_total {
+        Some(total) => Progress::new(total, "bytes", quiet),
+        None => Progress::endless(true),
+    }
+}

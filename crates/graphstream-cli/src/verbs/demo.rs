@@ -1,0 +1,15 @@
+//! `demo`.
+
+use crate::failure::Failure;
+
+/// Flags of `demo`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) fn run(_args: &Args, _quiet: bool) -> Result<(), Failure> {
+    Ok(())
+}

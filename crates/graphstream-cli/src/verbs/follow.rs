@@ -1,0 +1,251 @@
+//! `follow`: the follower's daemon. Fetches, verifies and replays a database into a target.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use graphstream::metrics::GraphstreamMetrics;
+use graphstream::remote::DatabaseName;
+use graphstream::replay::{ExecOptions, ExecTarget, Guarantee, JsonlTarget, ReplayTarget};
+use graphstream::replication::{Follower, FollowerOptions, FollowerStatus, Stop};
+use serde::Serialize;
+
+use crate::failure::{Failure, Kind, warn};
+use crate::out::Out;
+use crate::store::{self, Access, StoreUrl};
+use crate::terminal::{Progress, count};
+use crate::{scrape, stop, times};
+
+/// Flags of `follow`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  graphstream follow --from file:///srv/store --database social --target grafeo:./replica.grafeo
+  graphstream follow --from file:///srv/store --database social --target jsonl:- --once | jq .query
+  graphstream follow --from file:///srv/store --database social --target 'exec:python3 ladybug_target.py replica.lbug'
+
+Targets:
+  grafeo:PATH    an embedded graph database: data and position in one transaction (exactly once)
+  exec:COMMAND   a child process that applies batches and keeps its position; see docs/exec-target.md
+  jsonl:PATH     a file of JSON lines, with its position in the last line (exactly once)
+  jsonl:-        standard output (at least once: it starts from the beginning each time)
+
+Nothing is applied before the whole path to the published position is verified. SIGTERM and ctrl-C finish the batch in
+hand and exit with 0; after kill -9 the next start goes on where the target is.")]
+pub(crate) struct Args {
+    /// The object store: file:///path
+    #[arg(long, value_name = "URL", env = "GRAPHSTREAM_FROM", value_parser = StoreUrl::parse)]
+    from: StoreUrl,
+    /// The database in the object store
+    #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
+    database: DatabaseName,
+    /// Where entries are replayed: jsonl:PATH, jsonl:-, exec:COMMAND, grafeo:PATH
+    #[arg(long, value_name = "TARGET", env = "GRAPHSTREAM_TARGET", value_parser = Target::parse)]
+    target: Target,
+    /// Apply what is published now and end
+    #[arg(long)]
+    once: bool,
+    /// End when this entry is applied
+    #[arg(long, value_name = "N")]
+    until_sequence: Option<u64>,
+    /// Entries per batch, that is, per transaction of the target
+    #[arg(long, value_name = "N", default_value = "500")]
+    batch: NonZeroUsize,
+    /// Where fetched segments are kept until they are applied [default: a temporary directory]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// How often the head is asked for
+    #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "1s")]
+    poll_interval: Duration,
+    /// Serve Prometheus metrics: a port (on 127.0.0.1), or ADDR:PORT
+    #[arg(long, value_name = "ADDR", value_parser = scrape::parse)]
+    metrics: Option<SocketAddr>,
+    /// At the end print where the follower stands as JSON; errors as JSON on stderr
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A parsed `--target`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// `jsonl:PATH`.
+    Jsonl(PathBuf),
+    /// `jsonl:-`.
+    Stdout,
+    /// `exec:COMMAND`.
+    Exec(String),
+    /// `grafeo:PATH`.
+    Grafeo(PathBuf),
+}
+
+impl Target {
+    fn parse(text: &str) -> Result<Self, String> {
+        let expected = || "expected jsonl:PATH, jsonl:-, exec:COMMAND or grafeo:PATH".to_owned();
+        let (kind, rest) = text.split_once(':').ok_or_else(expected)?;
+        if rest.trim().is_empty() {
+            return Err(expected());
+        }
+        match kind {
+            "jsonl" if rest == "-" => Ok(Self::Stdout),
+            "jsonl" => Ok(Self::Jsonl(rest.into())),
+            "exec" => Ok(Self::Exec(rest.to_owned())),
+            "grafeo" if cfg!(feature = "grafeo") => Ok(Self::Grafeo(rest.into())),
+            "grafeo" => Err("this build has no grafeo targets (feature grafeo)".to_owned()),
+            "ladybug" => {
+                Err("this build has no ladybug targets; exec:COMMAND takes a child that has".to_owned())
+            }
+            _ => Err(expected()),
+        }
+    }
+
+    fn open(&self) -> Result<Box<dyn ReplayTarget>, Failure> {
+        Ok(match self {
+            Self::Jsonl(path) => Box::new(JsonlTarget::open(path)?),
+            Self::Stdout => Box::new(JsonlTarget::stream("jsonl:-", Stdout)),
+            Self::Exec(command) => Box::new(ExecTarget::spawn(command.as_str(), ExecOptions::default())?),
+            #[cfg(feature = "grafeo")]
+            Self::Grafeo(path) => Box::new(graphstream::target_grafeo::GrafeoTarget::open(path)?),
+            #[cfg(not(feature = "grafeo"))]
+            Self::Grafeo(_) => return Err(Failure::new(Kind::Usage, "this build has no grafeo targets")),
+        })
+    }
+}
+
+/// Standard output whose reader may leave: then there is nothing left to do, and no position to keep.
+struct Stdout;
+
+impl std::io::Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        quietly(std::io::stdout().lock().write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        quietly(std::io::stdout().lock().flush())
+    }
+}
+
+fn quietly<T>(written: std::io::Result<T>) -> std::io::Result<T> {
+    if matches!(&written, Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe) {
+        std::process::exit(0);
+    }
+    written
+}
+
+#[derive(Serialize)]
+struct Report {
+    applied_sequence: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lineage: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain_hash: Option<String>,
+    committed_sequence: u64,
+    lag_entries: u64,
+    lag_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_seconds: Option<f64>,
+}
+
+impl From<FollowerStatus> for Report {
+    fn from(status: FollowerStatus) -> Self {
+        Self {
+            applied_sequence: status.applied_sequence(),
+            lineage: status.applied.map(|position| position.lineage.to_string()),
+            chain_hash: status.applied.map(|position| position.chain_hash.to_string()),
+            committed_sequence: status.committed_sequence,
+            lag_entries: status.lag_entries(),
+            lag_bytes: status.lag_bytes,
+            lag_seconds: status.lag_time().map(|lag| lag.as_secs_f64()),
+        }
+    }
+}
+
+pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
+    if args.json && args.target == Target::Stdout {
+        return Err(Failure::new(
+            Kind::Usage,
+            "--json would mix with the lines of jsonl:- on standard output",
+        )
+        .hint("--target jsonl:PATH, or without --json"));
+    }
+    let metrics = GraphstreamMetrics::shared();
+    let remote = store::open_counted(&args.from, args.database.clone(), Access::Read, &metrics)?;
+    let stop = Stop::new();
+    let asked = stop.clone();
+    stop::listen(move || asked.cancel())?;
+    if let Some(address) = args.metrics {
+        scrape::serve(address, metrics.clone())?;
+    }
+    let target = args.target.open()?;
+    if target.guarantee() == Guarantee::AtLeastOnce && args.target != Target::Stdout {
+        warn("this target can't keep its position: after a restart entries come again");
+    }
+    let mut options = FollowerOptions::default()
+        .with_batch_entries_max(args.batch.get())
+        .with_poll_interval(args.poll_interval);
+    if let Some(cache) = &args.cache {
+        options = options.with_cache_dir(cache);
+    }
+    let status = store::runtime()?.block_on(async {
+        let mut follower = Follower::open(remote, target, options, metrics).await?;
+        let (from, target) = (&args.from, &args.target);
+        tracing::info!(%from, database = %args.database, ?target, applied = follower.status().applied_sequence(), "following");
+        let progress = Progress::new(0, "entries", quiet || args.target == Target::Stdout);
+        let shown = tokio::spawn(show(follower.watch(), progress));
+        let followed = if args.once {
+            follower.catch_up(args.until_sequence, &stop).await
+        } else {
+            follower.run(args.until_sequence, &stop).await
+        };
+        shown.abort();
+        let _ = shown.await;
+        followed
+    })?;
+    if let Some(wanted) =
+        args.until_sequence.filter(|wanted| args.once && *wanted > status.applied_sequence())
+    {
+        warn(format_args!(
+            "entry {wanted} is not published yet: the follower is at {}",
+            status.applied_sequence()
+        ));
+    }
+    let mut out = Out::new();
+    if args.json {
+        out.json(&Report::from(status))?;
+    } else if args.target != Target::Stdout {
+        out.line(format_args!(
+            "applied through sequence {} of {}",
+            count(status.applied_sequence()),
+            count(status.committed_sequence)
+        ))?;
+    }
+    out.flush()
+}
+
+/// Keeps the progress line up to date until it is aborted.
+async fn show(mut status: tokio::sync::watch::Receiver<FollowerStatus>, progress: Progress) {
+    loop {
+        let now = *status.borrow_and_update();
+        progress.set_total(now.committed_sequence);
+        progress.set(now.applied_sequence());
+        progress.say(if now.lag_entries() == 0 { "up to date" } else { "applying" });
+        if status.changed().await.is_err() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_a_kind_and_the_rest() {
+        assert_eq!(Target::parse("jsonl:-"), Ok(Target::Stdout));
+        assert_eq!(Target::parse("jsonl:a:b"), Ok(Target::Jsonl("a:b".into())));
+        assert_eq!(Target::parse("exec:cat -n | wc"), Ok(Target::Exec("cat -n | wc".into())));
+        for bad in ["", "jsonl", "jsonl:", "exec:  ", "csv:x", "ladybug:x"] {
+            assert!(Target::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

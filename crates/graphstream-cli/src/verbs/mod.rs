@@ -1,0 +1,11 @@
+//! One module per verb: its flags, and what it does.
+
+pub(crate) mod append;
+pub(crate) mod bench;
+pub(crate) mod cat;
+pub(crate) mod demo;
+pub(crate) mod follow;
+pub(crate) mod inspect;
+pub(crate) mod replicate;
+pub(crate) mod status;
+pub(crate) mod verify;

@@ -1,0 +1,316 @@
+//! `status`: how far a journal and a store are, and who works on them.
+
+use std::path::{Path, PathBuf};
+
+use graphstream::journal::{JournalDir, LockState};
+use graphstream::remote::{DatabaseName, HeadPoll, HeadReader};
+use graphstream::replication::UPLOADER_CURSOR;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::out::Out;
+use crate::store::{self, Access, StoreUrl};
+use crate::terminal::{Palette, bytes, count};
+use crate::times;
+
+/// Flags of `status`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  graphstream status --journal ./journal
+  graphstream status --from file:///srv/store --database social
+  graphstream status --journal ./journal --from file:///srv/store --database social --json
+
+With a journal and its store it also says the RPO: what a lost disk would lose now. Reads the newest segment to find the
+end of the journal; changes nothing.")]
+pub(crate) struct Args {
+    /// A journal's directory
+    #[arg(long, value_name = "DIR", required_unless_present = "from")]
+    journal: Option<PathBuf>,
+    /// An object store: file:///path
+    #[arg(long, value_name = "URL", requires = "database", value_parser = StoreUrl::parse)]
+    from: Option<StoreUrl>,
+    /// The database in the object store
+    #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
+    database: Option<DatabaseName>,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Serialize)]
+struct Status {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<JournalStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<StoreStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rpo: Option<Rpo>,
+}
+
+#[derive(Serialize)]
+struct JournalStatus {
+    directory: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_id: Option<String>,
+    lineage: String,
+    legacy: bool,
+    written_sequence: u64,
+    sealed_sequence: u64,
+    chain_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_sequence: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_commit_ms: Option<i64>,
+    sealed_segments: u64,
+    sealed_bytes: u64,
+    open_segments: u64,
+    writer: Lock,
+    shipper: Lock,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fenced_after: Option<u64>,
+    cursors: Vec<CursorStatus>,
+}
+
+#[derive(Serialize)]
+struct Lock {
+    held: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+}
+
+impl From<LockState> for Lock {
+    fn from(state: LockState) -> Self {
+        Self { held: state.held, pid: state.holder_pid }
+    }
+}
+
+impl std::fmt::Display for Lock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.held, self.pid) {
+            (false, _) => f.write_str("none"),
+            (true, Some(pid)) => write!(f, "process {pid}"),
+            (true, None) => f.write_str("running"),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CursorStatus {
+    name: String,
+    sequence: u64,
+    lag_entries: u64,
+    updated_ms: i64,
+    age_ms: u64,
+}
+
+#[derive(Serialize)]
+struct StoreStatus {
+    url: String,
+    database: String,
+    database_id: String,
+    lineage: String,
+    epoch: u32,
+    revision: u64,
+    committed_sequence: u64,
+    committed_commit_ms: i64,
+    committed_chain_hash: String,
+    window_segments: usize,
+    window_bytes: u64,
+    epochs: Vec<Epoch>,
+}
+
+#[derive(Serialize)]
+struct Epoch {
+    epoch: u32,
+    start_sequence: u64,
+}
+
+/// What a lost disk would lose.
+#[derive(Serialize)]
+struct Rpo {
+    entries: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<f64>,
+    same_history: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let journal = args.journal.as_deref().map(read_journal).transpose()?;
+    let store = match (&args.from, &args.database) {
+        (Some(url), Some(database)) => Some(read_store(url, database.clone())?),
+        _ => None,
+    };
+    let rpo = match (&journal, &store) {
+        (Some(journal), Some(store)) => Some(rpo(journal, store)),
+        _ => None,
+    };
+    let status = Status { journal, store, rpo };
+    let mut out = Out::new();
+    if args.json {
+        out.json(&status)?;
+    } else {
+        print(&mut out, &status)?;
+    }
+    out.flush()
+}
+
+fn read_journal(path: &Path) -> Result<JournalStatus, Failure> {
+    let dir = JournalDir::open(path)?;
+    let identity = dir.identity()?;
+    let position = dir.position()?;
+    let segments = dir.segments()?;
+    let sealed: Vec<_> = segments.iter().filter(|segment| segment.is_sealed()).collect();
+    let now = times::now_ms();
+    let cursors = dir.cursors()?.into_iter().map(|cursor| CursorStatus {
+        lag_entries: position.sequence.saturating_sub(cursor.sequence),
+        age_ms: cursor.age_ms(now),
+        name: cursor.name,
+        sequence: cursor.sequence,
+        updated_ms: cursor.updated_ms,
+    });
+    let (writer, shipper) = (dir.writer()?.into(), dir.shipper()?.into());
+    let fenced_after = match dir.fenced()? {
+        Some(note) => Some(note.after),
+        None => identity.as_ref().and_then(|identity| identity.fenced_after),
+    };
+    Ok(JournalStatus {
+        directory: path.display().to_string(),
+        database_id: identity
+            .as_ref()
+            .map(|identity| graphstream::remote::DatabaseId::from_bytes(identity.database_id).to_string()),
+        lineage: position.lineage.to_string(),
+        legacy: identity.is_none(),
+        written_sequence: position.sequence,
+        sealed_sequence: sealed.last().map_or(0, |segment| segment.header.last_seq),
+        chain_hash: position.chain_hash.to_string(),
+        first_sequence: segments.first().map(|segment| segment.first_sequence),
+        last_commit_ms: sealed.last().map(|segment| segment.header.last_commit_ms),
+        sealed_segments: sealed.len() as u64,
+        sealed_bytes: sealed.iter().map(|segment| segment.file_bytes).sum(),
+        open_segments: (segments.len() - sealed.len()) as u64,
+        writer,
+        shipper,
+        fenced_after,
+        cursors: cursors.collect(),
+    })
+}
+
+fn read_store(url: &StoreUrl, database: DatabaseName) -> Result<StoreStatus, Failure> {
+    let remote = store::open(url, database.clone(), Access::Read)?;
+    let describe = remote.backend().describe();
+    let mut reader = HeadReader::new(remote)?;
+    let HeadPoll::Changed(stored) = store::runtime()?.block_on(reader.poll())? else {
+        let database = database.to_string();
+        return Err(graphstream::replication::Error::NoDatabase { database, store: describe }.into());
+    };
+    let head = &stored.head;
+    let committed = head.committed();
+    Ok(StoreStatus {
+        url: url.to_string(),
+        database: database.to_string(),
+        database_id: head.database_id().to_string(),
+        lineage: head.lineage().to_string(),
+        epoch: head.epoch(),
+        revision: head.revision(),
+        committed_sequence: committed.sequence,
+        committed_commit_ms: committed.commit_ms,
+        committed_chain_hash: committed.chain_hash.to_string(),
+        window_segments: head.segments().len(),
+        window_bytes: head.segments().iter().map(|segment| segment.size).sum(),
+        epochs: head
+            .epochs()
+            .iter()
+            .map(|row| Epoch { epoch: row.epoch, start_sequence: row.start_sequence })
+            .collect(),
+    })
+}
+
+fn rpo(journal: &JournalStatus, store: &StoreStatus) -> Rpo {
+    let entries = journal.written_sequence.saturating_sub(store.committed_sequence);
+    // How old the oldest entry is that is not stored; its commit time is not before the last stored one's.
+    let seconds = match entries {
+        0 => Some(0.0),
+        _ if store.committed_sequence == 0 => None,
+        #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
+        _ => Some((times::now_ms().saturating_sub(store.committed_commit_ms)).max(0) as f64 / 1000.0),
+    };
+    Rpo { entries, seconds, same_history: journal.lineage == store.lineage }
+}
+
+fn print(out: &mut Out, status: &Status) -> Result<(), Failure> {
+    let palette = Palette::stdout();
+    let ago = |ms: i64| times::span(u64::try_from(times::now_ms().saturating_sub(ms)).unwrap_or(0));
+    if let Some(journal) = &status.journal {
+        out.line(palette.head(format_args!("journal {}", journal.directory)))?;
+        if let Some(id) = &journal.database_id {
+            out.line(format_args!("  database id  {id}"))?;
+        }
+        let legacy = if journal.legacy { "  (a journal of the predecessor)" } else { "" };
+        out.line(format_args!("  lineage      {}{legacy}", journal.lineage))?;
+        out.line(format_args!("  writer       {}", journal.writer))?;
+        out.line(format_args!("  shipper      {}", journal.shipper))?;
+        out.line(format_args!(
+            "  segments     {} sealed ({}), {} open",
+            count(journal.sealed_segments),
+            bytes(journal.sealed_bytes),
+            journal.open_segments
+        ))?;
+        let first = journal.first_sequence.map_or(String::new(), |first| format!(", from {}", count(first)));
+        out.line(format_args!(
+            "  entries      written {}, sealed {}{first}",
+            count(journal.written_sequence),
+            count(journal.sealed_sequence)
+        ))?;
+        out.line(format_args!("  chain hash   {}", journal.chain_hash))?;
+        if let Some(after) = journal.fenced_after {
+            out.line(format_args!(
+                "  {}       after sequence {after}: another leader has taken over",
+                palette.error("fenced")
+            ))?;
+        }
+        for cursor in &journal.cursors {
+            let what = if cursor.name == UPLOADER_CURSOR { " (stored)" } else { "" };
+            out.line(format_args!(
+                "  cursor       {} at {}{what}, {} entries behind, moved {} ago",
+                cursor.name,
+                count(cursor.sequence),
+                count(cursor.lag_entries),
+                times::span(cursor.age_ms)
+            ))?;
+        }
+    }
+    if let Some(store) = &status.store {
+        out.line(palette.head(format_args!("store {} database {}", store.url, store.database)))?;
+        out.line(format_args!("  database id  {}", store.database_id))?;
+        out.line(format_args!("  lineage      {}", store.lineage))?;
+        out.line(format_args!("  head         epoch {}, revision {}", store.epoch, store.revision))?;
+        let when = if store.committed_sequence == 0 {
+            String::new()
+        } else {
+            format!(
+                ", {} ({} ago)",
+                times::rfc3339(store.committed_commit_ms),
+                ago(store.committed_commit_ms)
+            )
+        };
+        out.line(format_args!("  committed    {}{when}", count(store.committed_sequence)))?;
+        out.line(format_args!("  chain hash   {}", store.committed_chain_hash))?;
+        out.line(format_args!(
+            "  window       {} segments ({})",
+            store.window_segments,
+            bytes(store.window_bytes)
+        ))?;
+    }
+    if let Some(rpo) = &status.rpo {
+        let text = if !rpo.same_history {
+            palette.error("the journal and the store hold different histories").to_string()
+        } else if rpo.entries == 0 {
+            palette.good("0 entries: everything written is stored").to_string()
+        } else {
+            let since = rpo.seconds.map_or(String::new(), |seconds| format!(", {seconds:.1} s"));
+            format!("{} entries{since}", count(rpo.entries))
+        };
+        out.line(format_args!("{} {text}", palette.head("RPO")))?;
+    }
+    Ok(())
+}

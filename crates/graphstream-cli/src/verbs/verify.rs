@@ -1,0 +1,235 @@
+//! `verify`: checksums, chain and continuity, segment by segment. Goes on behind damage, so that one run names everything.
+
+mod walk;
+
+use std::path::{Path, PathBuf};
+
+use graphstream::remote::DatabaseName;
+use serde::Serialize;
+
+use self::walk::{Row, Walk};
+use crate::failure::{Failure, Place, warn};
+use crate::out::Out;
+use crate::segments::{History, Piece};
+use crate::store::{self, Access, StoreUrl};
+use crate::terminal::{Palette, Progress, bytes, count};
+
+/// Flags of `verify`.
+#[derive(Debug, clap::Args)]
+#[command(
+    group(clap::ArgGroup::new("source").required(true).multiple(false).args(["files", "journal", "from"])),
+    after_help = "Examples:
+  graphstream verify --journal ./journal
+  graphstream verify --from file:///srv/store --database social
+  graphstream verify --json journal/*.hadbj
+
+Reads every byte: header, length, body checksum, the checksum of each entry, the hash chain within and between segments,
+missing entries, and for a store the published chain hash. Repairs nothing. A torn tail, as an unclean stop leaves it, is
+reported and is no error; damage, gaps and forks exit with 5."
+)]
+pub(crate) struct Args {
+    /// Segments; those of one journal are put in order and checked against each other
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A journal's directory; also while it is written to
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
+    /// An object store: file:///path
+    #[arg(long, value_name = "URL", requires = "database", value_parser = StoreUrl::parse)]
+    from: Option<StoreUrl>,
+    /// The database in the object store
+    #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
+    database: Option<DatabaseName>,
+    /// One JSON object per segment or gap, then a summary
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What all rows come to.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    segments: u64,
+    entries: u64,
+    bytes: u64,
+    damaged: u64,
+    gaps: u64,
+    torn: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_sequence: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_sequence: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain_hash: Option<String>,
+    #[serde(skip)]
+    first_problem: Option<Failure>,
+}
+
+#[derive(Serialize)]
+struct SummaryLine<'a> {
+    summary: &'a Summary,
+}
+
+/// Prints rows as they come and adds them up.
+struct Report {
+    out: Out,
+    json: bool,
+    palette: Palette,
+    progress: Progress,
+    summary: Summary,
+}
+
+pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
+    let mut report = Report {
+        out: Out::new(),
+        json: args.json,
+        palette: Palette::stdout(),
+        progress: Progress::endless(quiet),
+        summary: Summary::default(),
+    };
+    let done = match (&args.journal, &args.from, &args.database) {
+        (Some(dir), ..) => walk::journal(dir, &mut |row| report.row(row)),
+        (None, Some(url), Some(database)) => published(url, database.clone(), &mut report),
+        _ => walk::files(&args.files, &mut |row| report.row(row)),
+    };
+    report.progress.finish();
+    report.out.flush()?;
+    done?;
+    report.end()
+}
+
+fn published(url: &StoreUrl, database: DatabaseName, report: &mut Report) -> Result<(), Failure> {
+    let remote = store::open(url, database, Access::Read)?;
+    store::runtime()?.block_on(async {
+        let (mut history, stored) = History::open(remote, 0).await?;
+        let mut walk = Walk::of_store(stored.head.lineage());
+        while let Some(piece) = history.next().await? {
+            match piece {
+                Piece::Segment(fetched) => {
+                    for row in walk.object(&fetched) {
+                        report.row(row)?;
+                    }
+                }
+                Piece::Bad(bad) => report.row(walk.bad(bad))?,
+            }
+        }
+        let committed = stored.head.committed();
+        if let Some(row) = walk.end_of_store(committed.sequence, committed.chain_hash) {
+            report.row(row)?;
+        }
+        Ok(())
+    })
+}
+
+impl Report {
+    fn row(&mut self, row: Row) -> Result<(), Failure> {
+        self.count(&row);
+        if self.json {
+            self.out.json(&row)
+        } else {
+            let status = format!("{:<8}", row.status);
+            let status = match row.status {
+                "ok" => self.palette.good(status).to_string(),
+                "torn" => self.palette.warning(status).to_string(),
+                _ => self.palette.error(status).to_string(),
+            };
+            let range = match (row.first_sequence, row.last_sequence) {
+                (Some(first), Some(last)) if first <= last => format!("  {first}..={last}"),
+                _ => String::new(),
+            };
+            let what = match (&row.file, &row.problem) {
+                (Some(file), None) => {
+                    format!("{file}{range}  {} entries  {}", count(row.entries), bytes(row.bytes))
+                }
+                (_, Some(problem)) => problem.message.clone(),
+                (None, None) => range,
+            };
+            self.out.line(format_args!("{status}  {what}"))
+        }?;
+        // A run over a large store takes long: what was found is shown when it is found.
+        if self.palette.is_on() { self.out.flush() } else { Ok(()) }
+    }
+
+    fn count(&mut self, row: &Row) {
+        let summary = &mut self.summary;
+        summary.entries += row.entries;
+        summary.bytes += row.bytes;
+        self.progress.add(row.entries);
+        self.progress.say("verified entries");
+        match row.status {
+            "gap" => summary.gaps += 1,
+            status => {
+                summary.segments += u64::from(row.file.is_some());
+                summary.damaged += u64::from(status == "damaged");
+                summary.torn += u64::from(status == "torn");
+                if let Some(first) = row.first_sequence {
+                    summary.first_sequence =
+                        Some(summary.first_sequence.map_or(first, |least| least.min(first)));
+                }
+                if let Some(last) = row.last_sequence.filter(|last| *last > 0) {
+                    summary.last_sequence = Some(summary.last_sequence.map_or(last, |most| most.max(last)));
+                }
+                summary.chain_hash.clone_from(&row.chain_hash);
+            }
+        }
+        if let Some(failure) = &row.failure
+            && summary.first_problem.is_none()
+        {
+            summary.first_problem = Some(failure.clone());
+        }
+        if row.status == "torn"
+            && let Some(problem) = &row.problem
+        {
+            warn(&problem.message);
+        }
+    }
+
+    fn end(mut self) -> Result<(), Failure> {
+        let summary = &self.summary;
+        if self.json {
+            self.out.json(&SummaryLine { summary })?;
+        } else if summary.first_problem.is_none() {
+            let range = match (summary.first_sequence, summary.last_sequence) {
+                (Some(first), Some(last)) => format!(", sequences {first} to {last}"),
+                _ => String::new(),
+            };
+            self.out.line(format_args!(
+                "verified {} segments, {} entries, {}{range}",
+                count(summary.segments),
+                count(summary.entries),
+                bytes(summary.bytes)
+            ))?;
+        }
+        self.out.flush()?;
+        let Some(first) = self.summary.first_problem.take() else { return Ok(()) };
+        let (damaged, gaps) = (self.summary.damaged, self.summary.gaps);
+        if damaged + gaps == 1 {
+            return Err(first);
+        }
+        Err(first.while_doing(format_args!("{damaged} damaged segments and {gaps} gaps; the first")))
+    }
+}
+
+/// What is wrong with a row, for programs.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Problem {
+    kind: &'static str,
+    message: String,
+    #[serde(flatten)]
+    place: Place,
+}
+
+impl Problem {
+    fn of(failure: &Failure) -> Self {
+        Self { kind: failure.kind().word(), message: failure.sentence(), place: failure.where_().clone() }
+    }
+
+    /// A torn tail, which is no damage.
+    fn torn(failure: &Failure) -> Self {
+        Self { kind: "torn_tail", ..Self::of(failure) }
+    }
+}
+
+/// A path as rows show it.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,332 @@
+//! From segments to rows: each is read to its end and compared with the one before.
+
+use std::path::{Path, PathBuf};
+
+use graphstream::format::{ChainHash, Entry, Header, Lineage, ReadOptions, SegmentKind};
+use graphstream::journal::{self, JournalDir, SegmentInfo};
+use serde::Serialize;
+
+use super::{Problem, shown};
+use crate::failure::{Failure, Kind};
+use crate::segments::{self, Bad, Fetched};
+use crate::verbs::inspect::kind_word;
+
+/// One segment, or a gap.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    pub(super) status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) first_sequence: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last_sequence: Option<u64>,
+    pub(super) entries: u64,
+    pub(super) bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) chain_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) problem: Option<Problem>,
+    #[serde(skip)]
+    pub(super) failure: Option<Failure>,
+}
+
+impl Row {
+    fn bad(status: &'static str, failure: Failure) -> Self {
+        Self {
+            status,
+            file: failure.where_().file.clone().filter(|_| status != "gap"),
+            kind: None,
+            first_sequence: None,
+            last_sequence: None,
+            entries: 0,
+            bytes: 0,
+            chain_hash: None,
+            problem: Some(Problem::of(&failure)),
+            failure: Some(failure),
+        }
+    }
+}
+
+/// Takes rows as they come.
+pub(super) type Sink<'a> = dyn FnMut(Row) -> Result<(), Failure> + 'a;
+
+/// Where the last segment ended.
+#[derive(Debug, Clone, Copy)]
+struct Joint {
+    lineage: Lineage,
+    last_sequence: u64,
+    /// Not known behind damage.
+    chain_hash: Option<ChainHash>,
+}
+
+/// Compares each segment with the one before.
+#[derive(Debug)]
+pub(super) struct Walk {
+    joint: Option<Joint>,
+    /// What messages say entries are missing in.
+    place: PathBuf,
+    any_bad: bool,
+    /// Merged segments of a store may overlap those before.
+    overlaps: bool,
+}
+
+/// What a segment is expected to be.
+struct Subject<'a> {
+    path: &'a Path,
+    name: &'a Path,
+    /// Another segment follows in the directory, which proves this one whole.
+    followed_by: Option<PathBuf>,
+    /// Somebody writes to it.
+    live: bool,
+}
+
+/// Verifies the segments of a directory.
+pub(super) fn journal(dir: &Path, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    let dir = JournalDir::open(dir)?;
+    let live = dir.writer()?.held;
+    let lineage = dir.identity()?.map(|identity| identity.lineage);
+    let sequences = dir.segment_sequences()?;
+    let mut walk = Walk { joint: None, place: dir.path().to_path_buf(), any_bad: false, overlaps: false };
+    for (index, first) in sequences.iter().enumerate() {
+        let path = dir.segment_path(*first);
+        match dir.segment(*first) {
+            // Released since it was listed.
+            Ok(None) => continue,
+            Ok(Some(SegmentInfo { header, .. })) => {
+                if let Some(expected) = lineage.filter(|lineage| *lineage != header.lineage) {
+                    let found = header.lineage;
+                    let error = journal::Error::ForeignLineage { path, expected, found };
+                    sink(walk.damaged(Some(&header), Failure::from(error)))?;
+                    continue;
+                }
+                let followed_by = sequences.get(index + 1).map(|next| dir.segment_path(*next));
+                let subject = Subject { path: &path, name: &path, followed_by, live };
+                for row in walk.segment(&subject, &header) {
+                    sink(row)?;
+                }
+            }
+            Err(error) => sink(walk.damaged(None, error.into()))?,
+        }
+    }
+    Ok(())
+}
+
+/// Verifies files; those of one history in their order.
+pub(super) fn files(files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), Failure> {
+    let mut readable = Vec::new();
+    for path in files {
+        match segments::header(path) {
+            Ok(header) => readable.push((path, header)),
+            Err(failure) if failure.kind() == Kind::Journal => return Err(failure),
+            Err(failure) => sink(Row::bad("damaged", failure))?,
+        }
+    }
+    readable.sort_by_key(|(_, header)| (header.lineage, header.first_seq));
+    let mut walk = Walk { joint: None, place: PathBuf::from("the files"), any_bad: false, overlaps: false };
+    for (path, header) in readable {
+        if walk.joint.is_some_and(|joint| joint.lineage != header.lineage) {
+            walk.joint = None;
+        }
+        let subject = Subject { path, name: path, followed_by: None, live: false };
+        for row in walk.segment(&subject, &header) {
+            sink(row)?;
+        }
+    }
+    Ok(())
+}
+
+impl Walk {
+    /// Of a published history, which begins at the beginning.
+    pub(super) fn of_store(lineage: Lineage) -> Self {
+        let joint = Joint { lineage, last_sequence: 0, chain_hash: Some(ChainHash::ZERO) };
+        Self { joint: Some(joint), place: PathBuf::new(), any_bad: false, overlaps: true }
+    }
+
+    /// Verifies a fetched object.
+    pub(super) fn object(&mut self, fetched: &Fetched) -> Vec<Row> {
+        let subject = Subject { path: &fetched.path, name: &fetched.name, followed_by: None, live: false };
+        self.segment(&subject, &fetched.segment.header)
+    }
+
+    /// An object that is not there, or not what it should be.
+    pub(super) fn bad(&mut self, bad: Bad) -> Row {
+        self.any_bad = true;
+        if let Some(joint) = &mut self.joint {
+            *joint = Joint { last_sequence: bad.last_sequence, chain_hash: None, ..*joint };
+        }
+        let status = if bad.failure.kind() == Kind::Gap { "gap" } else { "damaged" };
+        let mut row = Row::bad(status, bad.failure);
+        row.file = bad.name;
+        row.first_sequence = Some(bad.first_sequence);
+        row.last_sequence = Some(bad.last_sequence);
+        row
+    }
+
+    /// The published chain hash must be that of the last entry.
+    pub(super) fn end_of_store(&self, sequence: u64, chain_hash: ChainHash) -> Option<Row> {
+        let joint = self.joint.as_ref()?;
+        let found = joint.chain_hash?;
+        if self.any_bad || joint.last_sequence != sequence || found == chain_hash {
+            return None;
+        }
+        let error = graphstream::replication::Error::HeadChain { sequence, expected: chain_hash, found };
+        Some(Row::bad("damaged", error.into()))
+    }
+
+    /// A segment that can't be read at all.
+    fn damaged(&mut self, header: Option<&Header>, failure: Failure) -> Row {
+        self.any_bad = true;
+        self.joint = header.filter(|header| header.is_sealed()).map(|header| Joint {
+            lineage: header.lineage,
+            last_sequence: header.last_seq,
+            chain_hash: None,
+        });
+        let mut row = Row::bad("damaged", failure);
+        row.kind = header.map(kind_word);
+        row.first_sequence = header.map(|header| header.first_seq);
+        row
+    }
+
+    /// A gap before the segment, if there is one, and the segment.
+    fn segment(&mut self, subject: &Subject<'_>, header: &Header) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let joint = self.joint;
+        let next = joint.map(|joint| joint.last_sequence.saturating_add(1));
+        if let Some(next) = next.filter(|next| *next < header.first_seq) {
+            rows.push(self.gap(next, header.first_seq - 1));
+        }
+        if let Some(last) =
+            joint.map(|joint| joint.last_sequence).filter(|last| !self.overlaps && *last >= header.first_seq)
+        {
+            let (path, found) = (subject.name.to_path_buf(), header.first_seq);
+            rows.push(self.damaged(Some(header), journal::Error::Overlap { path, last, found }.into()));
+            return rows;
+        }
+        let continues = next == Some(header.first_seq);
+        let mut options = ReadOptions::default();
+        if header.first_seq == 1 {
+            options = options.with_expected_chain(ChainHash::ZERO);
+        } else if let Some(chain) = joint.and_then(|joint| joint.chain_hash).filter(|_| continues) {
+            options = options.with_expected_chain(chain);
+        }
+        rows.push(self.read(subject, header, options));
+        rows
+    }
+
+    fn gap(&mut self, first: u64, last: u64) -> Row {
+        self.any_bad = true;
+        let path = self.place.clone();
+        let mut row = Row::bad("gap", journal::Error::Gap { first, last, path }.into());
+        row.first_sequence = Some(first);
+        row.last_sequence = Some(last);
+        row
+    }
+
+    fn read(&mut self, subject: &Subject<'_>, header: &Header, options: ReadOptions) -> Row {
+        let mut row = Row {
+            status: "ok",
+            file: Some(shown(subject.name)),
+            kind: Some(kind_word(header)),
+            first_sequence: Some(header.first_seq),
+            last_sequence: None,
+            entries: 0,
+            bytes: 0,
+            chain_hash: None,
+            problem: None,
+            failure: None,
+        };
+        let before = self.joint;
+        let read = self.read_entries(subject, options, before, &mut row);
+        let torn = match read {
+            Ok(torn) => torn,
+            Err(failure) => {
+                self.any_bad = true;
+                row.problem = Some(Problem::of(&failure));
+                row.failure = Some(failure);
+                row.status = "damaged";
+                let last_sequence =
+                    if header.is_sealed() { Some(header.last_seq) } else { row.last_sequence };
+                self.joint = last_sequence.map(|last_sequence| Joint {
+                    lineage: header.lineage,
+                    last_sequence,
+                    chain_hash: None,
+                });
+                return row;
+            }
+        };
+        let last_sequence = row.last_sequence.unwrap_or(header.first_seq.saturating_sub(1));
+        if let Some((offset, why)) = torn {
+            let failure = match &subject.followed_by {
+                Some(next) => Some(Failure::from(journal::Error::DamagedBelowNext {
+                    path: subject.name.to_path_buf(),
+                    offset,
+                    last_sequence,
+                    next: next.clone(),
+                })),
+                // The writer is in the middle of it.
+                None if subject.live => None,
+                None => {
+                    let text = format!(
+                        "{} ends in a torn tail at file offset {offset}, after sequence {last_sequence}: {why}",
+                        subject.name.display()
+                    );
+                    let torn = Failure::new(Kind::Corruption, text).file(subject.name).place(|place| {
+                        place.offset = Some(offset);
+                        place.sequence = Some(last_sequence);
+                    });
+                    row.status = "torn";
+                    row.problem = Some(Problem::torn(&torn));
+                    None
+                }
+            };
+            if let Some(failure) = failure {
+                self.any_bad = true;
+                row.status = "damaged";
+                row.problem = Some(Problem::of(&failure));
+                row.failure = Some(failure);
+            }
+        }
+        row
+    }
+
+    /// Reads to the end; the torn tail, if there is one.
+    fn read_entries(
+        &mut self,
+        subject: &Subject<'_>,
+        options: ReadOptions,
+        before: Option<Joint>,
+        row: &mut Row,
+    ) -> Result<Option<(u64, String)>, Failure> {
+        let damaged = |error: &graphstream::format::Error| Failure::in_segment(subject.name, error);
+        let mut reader = segments::open_as(subject.path, subject.name, options)?;
+        row.bytes = std::fs::metadata(subject.path).map_or(0, |meta| meta.len());
+        let lineage = reader.header().lineage;
+        let mut entry = Entry::default();
+        while reader.read_next(&mut entry).map_err(|error| damaged(&error))? {
+            row.entries += 1;
+            row.last_sequence = Some(entry.sequence);
+            // A merged segment may begin before the end of the one before it.
+            if let Some(Joint { last_sequence, chain_hash: Some(expected), .. }) = before
+                && entry.sequence == last_sequence
+                && entry.chain_hash != expected
+            {
+                let error = journal::Error::Fork {
+                    path: subject.name.to_path_buf(),
+                    sequence: entry.sequence,
+                    expected,
+                    found: entry.chain_hash,
+                };
+                return Err(error.into());
+            }
+        }
+        let Some(end) = reader.end().copied() else { return Ok(None) };
+        let known = row.entries > 0 || !matches!(reader.kind(), SegmentKind::LegacyOpen);
+        let last_sequence = end.last_seq.max(before.map_or(0, |joint| joint.last_sequence));
+        row.chain_hash = known.then(|| end.chain_hash.to_string());
+        self.joint = Some(Joint { lineage, last_sequence, chain_hash: known.then_some(end.chain_hash) });
+        Ok(end.torn.map(|torn| (torn.offset, torn.why.to_string())))
+    }
+}
