@@ -13,7 +13,8 @@ impl LeaderSession {
     /// clock in ms since 1970. A session that owns an epoch keeps it.
     ///
     /// The journal is compared with the head before each attempt, and again when the outcome of one was not plain.
-    /// After an error the call may be repeated: an attempt of ours that landed unseen is recognised by its nonce.
+    /// A journal that ends before [`epoch_start`](Self::epoch_start) then catches up exactly to it, not to a newer head: what lies
+    /// behind it a rival has committed. After an error the call may be repeated: an attempt of ours that landed unseen is recognised by its nonce.
     ///
     /// # Errors
     /// As [`open`](Self::open); [`Error::Behind`] when the journal ends before the committed position and its end is not

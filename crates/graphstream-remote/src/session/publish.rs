@@ -127,6 +127,12 @@ impl LeaderSession {
             Some(row) => *row,
             None => self.first_epoch_above(head, ours.epoch).await?,
         };
+        // What was stored stays: an epoch that begins before what we know to be committed stands on another history.
+        if next.start_sequence < confirmed.sequence {
+            let floor = Floor::new(ours.epoch, confirmed.sequence, confirmed.chain_hash);
+            let found = Committed::new(next.start_sequence, next.start_chain, confirmed.commit_ms);
+            return Err(Error::rewound(&self.head_key, floor, next.epoch, found));
+        }
         let fenced = Fenced {
             epoch: ours.epoch,
             by_epoch: next.epoch,
