@@ -287,7 +287,12 @@ impl Committer {
         let path = self.dir.path.join(name);
         let limit = self.segment_bytes_max.max(RECORDS_START + record_bytes);
 
-        let (file, nonce) = self.open_temp(&temp).map_err(|error| Failure::NotCreated(Arc::new(error)))?;
+        let (file, nonce) = self.open_temp(&temp).map_err(|error| {
+            if error.is_no_space() {
+                return Failure::Full { path: path.clone(), bytes: limit };
+            }
+            Failure::NotCreated(Arc::new(error))
+        })?;
         let visible = self
             .prepare(&*file, &temp, nonce, first_sequence, limit)
             .and_then(|()| self.dir.fs.rename(&temp, &path).map_err(Error::io("renaming into", &path)));

@@ -531,8 +531,7 @@ impl Shared {
             }
             state = if state.written_group < target {
                 if state.can_write() { self.lead_write_only(state) } else { wait_on(&self.progress, state) }
-            } else if state.synced_group < target
-            {
+            } else if state.synced_group < target {
                 if state.syncing { wait_on(&self.progress, state) } else { self.lead_sync(state) }
             } else {
                 return Ok(self.position(state.synced));
