@@ -1,2 +1,71 @@
-//! Project tasks.
-fn main() {}
+//! The project's tasks: `cargo xtask TASK`.
+//!
+//! This program is built whenever anybody runs a task, so it depends on next to nothing; what needs more (the code generator) is a
+//! package of its own that only its task builds.
+
+mod checks;
+mod layers;
+mod python;
+mod run;
+mod summary;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// A task: its name, its arguments, what it does, and the function that does it.
+struct Task {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result<()>,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "ci",
+        arguments: "",
+        about: "everything CI checks, cheapest first, with a timed summary",
+        run: checks::ci,
+    },
+    Task {
+        name: "test",
+        arguments: "[CARGO TEST ARGUMENTS]",
+        about: "all tests, with the Python environment of the end-to-end tests",
+        run: checks::test,
+    },
+    Task {
+        name: "layers",
+        arguments: "",
+        about: "compare the crates' dependencies with the layer table",
+        run: layers::run,
+    },
+    Task {
+        name: "codegen",
+        arguments: "[--check]",
+        about: "generate the protobuf messages from proto/, or check that they are up to date",
+        run: checks::codegen,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else { return usage() };
+    let Some(task) = TASKS.iter().find(|task| task.name == name) else { return usage() };
+    match (task.run)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask {name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: cargo xtask TASK\n");
+    for Task { name, arguments, about, .. } in TASKS {
+        eprintln!("  {:<30} {about}", format!("{name} {arguments}"));
+    }
+    ExitCode::from(2)
+}

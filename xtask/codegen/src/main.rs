@@ -82,7 +82,9 @@ fn compare(directory: &Path, wanted: &BTreeMap<String, String>) -> Result<ExitCo
         if &found != text {
             let line = found.lines().zip(text.lines()).position(|(a, b)| a != b);
             let line = line.unwrap_or_else(|| found.lines().count().min(text.lines().count())) + 1;
-            eprintln!("{OUTPUT}/{name}: not what proto/ generates, first in line {line}: run `cargo xtask codegen`");
+            eprintln!(
+                "{OUTPUT}/{name}: not what proto/ generates, first in line {line}: run `cargo xtask codegen`"
+            );
             code = ExitCode::FAILURE;
         }
     }

@@ -1,0 +1,74 @@
+//! The Python environment of the end-to-end tests: a real LadybugDB follows a journal through a small Python program.
+//!
+//! The environment lies below the target directory and is made once; it is made again when the requirements change. Where there is
+//! no Python, or the package can't be installed, the tests that need it are skipped, and that is said loudly.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::run::{root, run};
+
+/// What the environment must contain, below the workspace's root.
+const REQUIREMENTS: &str = "crates/graphstream/examples/requirements.txt";
+
+/// The variable that tells the tests where Python is.
+pub(crate) const VARIABLE: &str = "GRAPHSTREAM_TEST_PYTHON";
+
+/// A Python with the requirements, or the reason why there is none.
+pub(crate) enum Python {
+    Ready(PathBuf),
+    Missing(String),
+}
+
+impl Python {
+    /// The notice that the tests are skipped.
+    pub(crate) fn notice(reason: &str) -> String {
+        format!(
+            "SKIPPED: the end-to-end test with a real LadybugDB.\n\
+             It needs python3 with the packages of {REQUIREMENTS}.\n\
+             Reason: {reason}\n\
+             To run it: install python3 with venv and pip, or set {VARIABLE} to such a Python."
+        )
+    }
+}
+
+/// Finds or makes the environment.
+pub(crate) fn prepare() -> Result<Python> {
+    if let Some(python) = std::env::var_os(VARIABLE) {
+        return Ok(Python::Ready(PathBuf::from(python)));
+    }
+    let root = root()?;
+    let requirements = root.join(REQUIREMENTS);
+    let Ok(wanted) = fs::read_to_string(&requirements) else {
+        return Ok(Python::Missing(format!("there is no {REQUIREMENTS}")));
+    };
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    let environment = target.join("test-python");
+    match make(&environment, &requirements, &wanted) {
+        Ok(python) => Ok(Python::Ready(python)),
+        // Not an error: the other tests are worth running. The notice is not to be overlooked.
+        Err(error) => Ok(Python::Missing(format!("{error:#}"))),
+    }
+}
+
+fn make(environment: &Path, requirements: &Path, wanted: &str) -> Result<PathBuf> {
+    let python = environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    // Written last, so that an environment that was interrupted is made again.
+    let stamp = environment.join("requirements.installed");
+    if python.exists() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(environment))
+        .context("making a virtual environment")?;
+    run(Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"])
+        .arg("--requirement")
+        .arg(requirements))
+    .context("installing the requirements")?;
+    fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))?;
+    Ok(python)
+}
