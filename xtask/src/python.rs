@@ -72,3 +72,45 @@ fn make(environment: &Path, requirements: &Path, wanted: &str) -> Result<PathBuf
     fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))?;
     Ok(python)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_is_made_once_and_again_when_the_requirements_change() {
+        if !Command::new("python3").args(["-c", "import venv, ensurepip"]).status().is_ok_and(|s| s.success())
+        {
+            eprintln!("SKIPPED: no python3 with venv and pip");
+            return;
+        }
+        let directory = std::env::temp_dir().join(format!("graphstream-xtask-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (environment, requirements) = (directory.join("environment"), directory.join("requirements.txt"));
+
+        // Nothing to install, so no network is needed.
+        fs::write(&requirements, "# nothing\n").unwrap();
+        let python = make(&environment, &requirements, "# nothing\n").unwrap();
+        assert!(Command::new(&python).args(["-c", "pass"]).status().unwrap().success());
+        let stamp = environment.join("requirements.installed");
+        let made = fs::metadata(&stamp).unwrap().modified().unwrap();
+        make(&environment, &requirements, "# nothing\n").unwrap();
+        assert_eq!(fs::metadata(&stamp).unwrap().modified().unwrap(), made, "not made again");
+
+        // What can't be installed is an error, and leaves an environment that is not taken for a whole one.
+        let missing = format!("{}\n", directory.join("no-such-package").display());
+        fs::write(&requirements, &missing).unwrap();
+        let error = make(&environment, &requirements, &missing).unwrap_err();
+        assert!(format!("{error:#}").starts_with("installing the requirements"), "{error:#}");
+        assert!(!stamp.exists());
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn the_notice_says_what_is_skipped_and_why() {
+        let notice = Python::notice("no python3");
+        assert!(notice.starts_with("SKIPPED"));
+        assert!(notice.contains("LadybugDB") && notice.contains("no python3") && notice.contains(VARIABLE));
+        assert!(notice.lines().count() > 2);
+    }
+}
