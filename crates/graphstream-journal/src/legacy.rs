@@ -82,12 +82,15 @@ pub(crate) fn adopt(opening: &Opening<'_>, mut identity: Identity) -> Result<(Id
     for first in firsts {
         let path = dir.segment_path(first);
         let in_place = OpenedSegment::open(fs, &path, first)?;
-        if let Some(done) = in_place.as_ref().filter(|segment| !segment.header.is_legacy())
+        // After a power cut the original may stand in both places.
+        let sealed_again = in_place.as_ref().filter(|segment| !segment.header.is_legacy());
+        if let Some(done) = sealed_again
             && done.header.lineage != identity.lineage
         {
             let found = done.header.lineage;
             return Err(Error::ForeignLineage { path, expected: identity.lineage, found });
         }
+        let done = sealed_again.is_some();
         // The original is always read, also of what is done: it carries the clamp and the chain on.
         let original_path = moved.segment_path(first);
         let (source_path, source) = match OpenedSegment::open(fs, &original_path, first)? {
@@ -98,10 +101,8 @@ pub(crate) fn adopt(opening: &Opening<'_>, mut identity: Identity) -> Result<(Id
             },
         };
         if !source.header.is_legacy() {
-            // Appended after an adoption whose last step was lost: nothing of the predecessor's.
-            continue;
+            return Err(Error::IdentityMissing { path: originals.join(names::segment_name(first)) });
         }
-        let done = source_path == original_path && OpenedSegment::open(fs, &path, first)?.is_some();
         let temp = dir.path.join(names::temp_name(&names::segment_name(first)));
         let order = Resealing { dir, identity: &identity, compression: opening.compression };
         let sealed = order.reseal(&mut running, &source_path, source, &temp, &path, &mut adoption)?;
@@ -116,6 +117,9 @@ pub(crate) fn adopt(opening: &Opening<'_>, mut identity: Identity) -> Result<(Id
         if let Some(sealed) = sealed {
             fs.rename(&temp, &path).map_err(Error::io("renaming into", &path))?;
             adoption.segments.push(sealed);
+        } else {
+            // An empty one that a power cut has left in both places.
+            remove_if_exists(fs, &path)?;
         }
         fs.sync_dir(&dir.path).map_err(Error::io("syncing", &dir.path))?;
     }

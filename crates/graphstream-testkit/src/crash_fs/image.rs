@@ -131,7 +131,10 @@ impl Crashes {
         for (index, effect) in self.effects.iter().take(at).enumerate() {
             match pending.iter().position(|pending| *pending == index) {
                 None => disk.apply(effect),
-                Some(place) => apply_pending(&mut disk, effect, place, persisted),
+                Some(place) => {
+                    apply_pending(&mut disk, effect, place, persisted);
+                    self.keep_synced_link(&mut disk, effect, index, at);
+                }
             }
         }
         disk.collect();
@@ -139,6 +142,15 @@ impl Crashes {
         disk.hash(&mut hasher);
         let new = self.seen.insert(hasher.finish());
         new.then_some(Image { at, persisted, disk, next_inode: self.next_inode })
+    }
+
+    /// A move between directories is pending until both are synced; the new name stands once its own directory is.
+    fn keep_synced_link(&self, disk: &mut Disk, effect: &Effect, index: usize, at: usize) {
+        let Effect::Rename { to_dir, to_name, inode, .. } = effect else { return };
+        let after = self.effects.get(index + 1..at).unwrap_or_default();
+        if after.iter().any(|later| matches!(later, Effect::SyncDir { dir, ok: true } if dir == to_dir)) {
+            disk.link(to_dir, to_name, *inode);
+        }
     }
 
     /// The indices of the changes before `at` that no sync covers.
