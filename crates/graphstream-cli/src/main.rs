@@ -35,7 +35,11 @@ use crate::failure::{Failure, Kind};
 fn main() -> ExitCode {
     // Usage errors and --help end the process in here, with 2 and 0.
     let Cli { global, verb } = Cli::parse();
-    let daemon = matches!(verb, Verb::Replicate(_) | Verb::Follow(_));
+    let daemon = match &verb {
+        Verb::Replicate(args) => !args.once,
+        Verb::Follow(args) => !args.once,
+        _ => false,
+    };
     logs::start(global.log_level, if daemon { Level::INFO } else { Level::WARN });
     let quiet = global.quiet;
     let (json, done) = match verb {

@@ -56,8 +56,6 @@ pub(crate) enum Kind {
     Rewind,
     /// Another database or lineage.
     Lineage,
-    /// Follower too far behind: only a snapshot helps.
-    Retained,
     /// The replay target fails.
     Target,
     /// The replay target refuses one entry.
@@ -77,7 +75,7 @@ impl Kind {
             Self::Journal | Self::Locked | Self::Full | Self::Unresolved => Code::Journal,
             Self::Store | Self::Denied | Self::NoDatabase => Code::Store,
             Self::Corruption | Self::Gap | Self::Fork | Self::Rewind | Self::Lineage => Code::Integrity,
-            Self::Retained | Self::Target | Self::Poison | Self::Mismatch => Code::Target,
+            Self::Target | Self::Poison | Self::Mismatch => Code::Target,
             Self::Fenced => Code::Fenced,
         }
     }
@@ -102,7 +100,6 @@ impl Kind {
             Self::Fork => "fork",
             Self::Rewind => "rewind",
             Self::Lineage => "lineage",
-            Self::Retained => "retained",
             Self::Target => "target",
             Self::Poison => "poison",
             Self::Mismatch => "mismatch",
@@ -182,12 +179,6 @@ impl Failure {
     /// What to do next; without a full stop, beginning with a verb or a command.
     pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.0.hint = Some(hint.into());
-        self
-    }
-
-    /// As [`Failure::hint`], unless there is one.
-    pub(crate) fn hint_if_none(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.0.hint.get_or_insert(hint.into());
         self
     }
 

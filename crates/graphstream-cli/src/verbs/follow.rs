@@ -9,7 +9,7 @@ use graphstream::metrics::GraphstreamMetrics;
 use graphstream::remote::DatabaseName;
 use graphstream::replay::{ExecOptions, ExecTarget, Guarantee, JsonlTarget, ReplayTarget};
 use graphstream::replication::{Follower, FollowerOptions, FollowerStatus, Stop};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind, warn};
 use crate::out::Out;
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     target: Target,
     /// Apply what is published now and end
     #[arg(long)]
-    once: bool,
+    pub(crate) once: bool,
     /// End when this entry is applied
     #[arg(long, value_name = "N")]
     until_sequence: Option<u64>,
@@ -60,7 +60,8 @@ pub(crate) struct Args {
     /// Serve Prometheus metrics: a port (on 127.0.0.1), or ADDR:PORT
     #[arg(long, value_name = "ADDR", value_parser = scrape::parse)]
     metrics: Option<SocketAddr>,
-    /// At the end print where the follower stands as JSON; errors as JSON on stderr
+    /// Print where the follower stands as JSON lines: when it moves, at most ten times a second, and at the end; errors as
+    /// JSON on stderr
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -111,6 +112,20 @@ impl Target {
     }
 }
 
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Jsonl(path) => write!(f, "jsonl:{}", path.display()),
+            Self::Stdout => f.write_str("jsonl:-"),
+            // Its arguments may hold credentials.
+            Self::Exec(command) => {
+                write!(f, "exec:{}", command.split_whitespace().next().unwrap_or_default())
+            }
+            Self::Grafeo(path) => write!(f, "grafeo:{}", path.display()),
+        }
+    }
+}
+
 /// Standard output whose reader may leave: then there is nothing left to do, and no position to keep.
 struct Stdout;
 
@@ -131,14 +146,17 @@ fn quietly<T>(written: std::io::Result<T>) -> std::io::Result<T> {
     written
 }
 
-#[derive(Serialize)]
-struct Report {
-    applied_sequence: u64,
+/// A line of `--json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// The last line.
+    pub(crate) done: bool,
+    pub(crate) applied_sequence: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     lineage: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     chain_hash: Option<String>,
-    committed_sequence: u64,
+    pub(crate) committed_sequence: u64,
     lag_entries: u64,
     lag_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,6 +166,7 @@ struct Report {
 impl From<FollowerStatus> for Report {
     fn from(status: FollowerStatus) -> Self {
         Self {
+            done: false,
             applied_sequence: status.applied_sequence(),
             lineage: status.applied.map(|position| position.lineage.to_string()),
             chain_hash: status.applied.map(|position| position.chain_hash.to_string()),
@@ -188,9 +207,9 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     let status = store::runtime()?.block_on(async {
         let mut follower = Follower::open(remote, target, options, metrics).await?;
         let (from, target) = (&args.from, &args.target);
-        tracing::info!(%from, database = %args.database, ?target, applied = follower.status().applied_sequence(), "following");
-        let progress = Progress::new(0, "entries", quiet || args.target == Target::Stdout);
-        let shown = tokio::spawn(show(follower.watch(), progress));
+        tracing::info!(%from, database = %args.database, %target, applied = follower.status().applied_sequence(), "following");
+        let progress = Progress::new(0, "entries", quiet || args.json || args.target == Target::Stdout);
+        let shown = tokio::spawn(show(follower.watch(), progress, args.json));
         let followed = if args.once {
             follower.catch_up(args.until_sequence, &stop).await
         } else {
@@ -210,7 +229,7 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     }
     let mut out = Out::new();
     if args.json {
-        out.json(&Report::from(status))?;
+        out.json(&Report { done: true, ..Report::from(status) })?;
     } else if args.target != Target::Stdout {
         out.line(format_args!(
             "applied through sequence {} of {}",
@@ -221,13 +240,21 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     out.flush()
 }
 
-/// Keeps the progress line up to date until it is aborted.
-async fn show(mut status: tokio::sync::watch::Receiver<FollowerStatus>, progress: Progress) {
+/// Keeps the progress line, or the lines of `--json`, up to date until it is aborted.
+async fn show(mut status: tokio::sync::watch::Receiver<FollowerStatus>, progress: Progress, json: bool) {
+    let mut shown = None;
     loop {
         let now = *status.borrow_and_update();
         progress.set_total(now.committed_sequence);
         progress.set(now.applied_sequence());
         progress.say(if now.lag_entries() == 0 { "up to date" } else { "applying" });
+        let moved = (now.applied_sequence(), now.committed_sequence);
+        if json && shown != Some(moved) {
+            shown = Some(moved);
+            let mut out = Out::new();
+            // A reader that has gone misses nothing: the follower's work is in the target.
+            let _ = out.json(&Report::from(now)).and_then(|()| out.flush());
+        }
         if status.changed().await.is_err() {
             return;
         }

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     to: StoreUrl,
     /// Ship what there is and end; seals the open segment if nobody appends
     #[arg(long)]
-    once: bool,
+    pub(crate) once: bool,
     /// How often new segments are looked for
     #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "10s")]
     upload_interval: Duration,
