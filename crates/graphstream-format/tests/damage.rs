@@ -204,7 +204,8 @@ fn l12_a_hole_below_a_later_durable_offset_is_corruption() {
 /// The covering record is found however far behind the damage it stands, at any place relative to the reader's buffers.
 #[test]
 fn l12_a_covering_record_is_found_behind_a_long_stretch() {
-    for filler in [65_000, 65_400, 65_480, 65_528, 65_536, 130_000, 400_000] {
+    // Also where a buffer ends inside the covering record's nonce.
+    for filler in (65_400..65_560).step_by(4).chain([130_000, 400_000]) {
         let mut file = OpenFile::new();
         file.push_standard(1);
         file.push(&[vec![0xee; filler]]);
@@ -218,6 +219,7 @@ fn l12_a_covering_record_is_found_behind_a_long_stretch() {
         let zeros = (file.records[1] as usize)..(file.records[2] as usize);
         bytes[zeros].fill(0);
         assert!(matches!(judged(&bytes), Outcome::Corrupt { .. }), "filler {filler}");
+        assert!(matches!(read(&bytes).end, Err(Error::Damaged { .. })), "filler {filler}");
     }
 }
 

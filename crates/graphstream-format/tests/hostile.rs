@@ -271,6 +271,44 @@ fn h01_records_with_valid_checksums_and_impossible_fields_are_corruption() {
     }
 }
 
+/// What stands in a record must continue the record before it in every respect.
+#[test]
+fn l12_a_record_that_steps_back_is_corruption() {
+    let two = |step_back: fn(&mut OpenFile)| {
+        let mut file = OpenFile::new();
+        file.push_standard(1);
+        file.sync();
+        file.push_standard(1);
+        step_back(&mut file);
+        file.push_standard(1);
+        (file.records[2], read(&file.bytes))
+    };
+    assert_eq!(two(|_| ()).1.entries.len(), 3);
+    let (at, earlier) = two(|file| file.commit_ms -= 2);
+    let (again, less_durable) = two(|file| file.durable_offset = RECORDS_START);
+    for (read, expected) in [
+        (earlier, RecordDefect::CommitTime),
+        (less_durable, RecordDefect::DurableOffset { found: RECORDS_START }),
+    ] {
+        assert_eq!(read.entries.len(), 2);
+        let Err(Error::Damaged { what: Damage::Record { what }, offset, sequence: Some(3) }) = read.end
+        else {
+            panic!("{:?}", read.end);
+        };
+        assert_eq!((what, offset.get()), (expected, at));
+    }
+    assert_eq!(at, again);
+}
+
+#[test]
+fn a_header_of_ours_never_has_the_predecessors_lineage() {
+    let file = reheader(sealed(2, Compression::None), field::LINEAGE, &[0; 16]);
+    assert!(matches!(
+        read(&file).end,
+        Err(Error::Damaged { what: Damage::HeaderField { field: "lineage", .. }, .. })
+    ));
+}
+
 #[test]
 fn a_zero_nonce_is_refused() {
     let mut header = OpenFile::new().header;
@@ -321,6 +359,47 @@ fn a_file_full_of_false_records_is_refused_in_bounded_time() {
         "{end:?}"
     );
     assert!(begun.elapsed() < std::time::Duration::from_secs(20), "it took {:?}", begun.elapsed());
+}
+
+/// The same for the predecessor's open segments, where anything with the right sequence looks like an entry.
+#[test]
+fn a_legacy_tail_full_of_false_entries_is_refused_in_bounded_time() {
+    let mut file = [0; HEADER_LEN].to_vec();
+    file[..6].copy_from_slice(b"HADBJ\x01");
+    file[field::FIRST_SEQ + 7] = 1;
+    let size = 4 << 20;
+    while file.len() < size / 2 {
+        file.extend_from_slice(&[0xff; 4]);
+        file.extend_from_slice(&(size as u32 / 2 - 100).to_be_bytes());
+        file.extend_from_slice(&2_u64.to_be_bytes());
+        file.extend_from_slice(&[0xff; 32]);
+    }
+    file.resize(size, 0xab);
+    let end = read(&file).end;
+    assert!(matches!(end, Err(Error::Damaged { what: Damage::SearchExhausted { .. }, .. })), "{end:?}");
+}
+
+/// A record can be finished for another place, and go on growing after that, as when a write is tried again.
+#[test]
+fn a_finished_record_can_be_finished_again() {
+    use graphstream_format::open::{Placement, RecordEncoder};
+    let mut file = OpenFile::new();
+    let mut encoder = RecordEncoder::new(file.header.nonce);
+    encoder.begin(1);
+    encoder.push(b"first", 1).unwrap();
+    let first = encoder.finish(Placement { offset: 4096, durable_offset: RECORDS_START }).unwrap().to_vec();
+    encoder.push(b"second", 2).unwrap();
+    let place = Placement { offset: RECORDS_START, durable_offset: RECORDS_START };
+    let both = encoder.finish(place).unwrap().to_vec();
+    assert_eq!(encoder.finish(place).unwrap(), both);
+    file.bytes.extend_from_slice(&both);
+    let payloads: Vec<_> = read(&file.bytes).entries.into_iter().map(|entry| entry.payload).collect();
+    assert_eq!(payloads, [b"first".to_vec(), b"second".to_vec()]);
+    assert_eq!(both.len(), encoder.record_len());
+    // Bound to its place: not a record elsewhere.
+    file.bytes.truncate(RECORDS_START as usize);
+    file.bytes.extend_from_slice(&first);
+    assert!(read(&file.bytes).entries.is_empty());
 }
 
 #[test]

@@ -197,6 +197,49 @@ fn p06_entries_behind_a_partial_write_are_reported_not_cut() {
     }
 }
 
+/// The search behind damage finds an entry wherever it stands relative to the reader's buffers.
+#[test]
+fn p06_an_entry_far_behind_damage_is_found() {
+    let (bytes, entries, boundaries) = short_tail();
+    let second = boundaries[1] as usize;
+    for garbage in (65_440..65_560).chain([200_000]) {
+        let mut torn = bytes[..second].to_vec();
+        torn.resize(second + garbage, 0xff);
+        torn.extend_from_slice(&bytes[second..]);
+        let read = read(&torn);
+        assert_eq!(read.entries, entries[..1]);
+        assert!(
+            matches!(read.end, Err(Error::Damaged { what: Damage::EntriesBehind { later, .. }, .. }) if later == (second + garbage) as u64),
+            "{garbage}: {:?}",
+            read.end
+        );
+    }
+}
+
+/// PEERS 40: an entry with a valid CRC that does not continue the chain, or has another sequence, was written like that.
+#[test]
+fn p40_an_open_tail_must_continue_its_own_chain() {
+    let (bytes, entries, boundaries) = short_tail();
+    let (second, third) = (boundaries[1] as usize, boundaries[2] as usize);
+    let without = [&bytes[..second], &bytes[third..]].concat();
+    let read_without = read(&without);
+    assert_eq!(read_without.entries, entries[..1]);
+    assert!(matches!(read_without.end, Err(Error::Damaged { what: Damage::Sequence { .. }, .. })));
+
+    let mut relinked = bytes.clone();
+    relinked[second + v1::entry_field::PREV_HASH] ^= 1;
+    let crc = crc32c::crc32c(&relinked[second + v1::entry_field::PAYLOAD_LEN..third]);
+    relinked[second..second + 4].copy_from_slice(&crc.to_be_bytes());
+    let read_relinked = read(&relinked);
+    assert_eq!(read_relinked.entries, entries[..1]);
+    let Err(Error::Damaged { what: Damage::Chain { expected, .. }, offset, sequence }) = read_relinked.end
+    else {
+        panic!("{:?}", read_relinked.end);
+    };
+    assert_eq!((expected, offset.get()), (entries[0].chain_hash, second as u64));
+    assert_eq!(sequence, Some(entries[1].sequence));
+}
+
 #[test]
 fn every_flipped_bit_of_a_legacy_open_tail_gives_a_prefix() {
     let (bytes, entries, boundaries) = short_tail();
