@@ -10,6 +10,8 @@
 //!
 //! Everything here is synchronous: a target blocks, and whoever drives it gives it a thread of its own.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod entry;
 mod error;
 mod exec;

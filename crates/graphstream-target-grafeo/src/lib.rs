@@ -1,1 +1,41 @@
-//! Replays a journal into the embedded graph database grafeo.
+//! A replay target for the embedded graph database [grafeo](https://docs.rs/grafeo), pure Rust, version 0.5.44 exactly.
+//!
+//! ```text
+//! x.grafeo                     one file (with x.grafeo.wal/ beside it while open), or a directory: by the name
+//!   default graph              what the entries made: all that statements see, counts and digest
+//!   graph "__graphstream"      one node (:GraphstreamPosition {lineage, sequence, chain_hash, indexes})
+//! ```
+//!
+//! [`GrafeoTarget`] commits a batch and its position in one grafeo transaction. The position lives in a named graph of its own, so
+//! no statement can see, count or delete it: a leader and a follower with different batch sizes compute the same.
+//!
+//! What this adapter does about the database's habits, each with a test:
+//! - **Commits that fail silently.** grafeo only logs a warning when writing or syncing a commit fails. The adapter therefore
+//!   runs it without syncs of its own, syncs itself (which reports), and compares the end of the file with the commit.
+//! - **Indexes are forgotten** whenever the database recovers from its WAL, and always in the directory format. The position
+//!   node keeps the statements of all indexes; they are run again at open.
+//! - **Index statements take effect at once**, not at commit. They change no result, so a leftover of a batch that was
+//!   rolled back does no harm; `CREATE INDEX` and `DROP INDEX` are made idempotent, and the list above is transactional.
+//!   Other schema statements are refused.
+//! - **Unknown functions are null**, `point()` and `randomUUID()` among them. A statement that calls a function grafeo doesn't
+//!   evaluate is refused, and so is one that gives another result every time (`rand()`, `timestamp()`, `id()`...).
+//! - **Date-times keep milliseconds** in the one-file format (their microseconds vanish at close). Finer ones are refused
+//!   there; the directory format keeps microseconds.
+//! - **Statements time out** after 30 s by default, which would make a slow entry a poisonous one. Here they don't.
+
+mod digest;
+mod durable;
+mod error;
+mod guard;
+mod reserved;
+mod target;
+mod temporal;
+mod value;
+
+pub use digest::GraphDigest;
+pub use error::{Error, Result};
+pub use target::{GrafeoOptions, GrafeoTarget};
+pub use value::{Precision, from_grafeo, to_grafeo};
+
+/// The version of grafeo this adapter was made for.
+pub(crate) const GRAFEO_VERSION: &str = "0.5.44";

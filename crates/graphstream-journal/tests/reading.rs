@@ -1,0 +1,249 @@
+//! Readers: from any sequence, beside a live writer, and what they say about damage.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use graphstream_journal::{
+    Ack, Entry, Error, Journal, JournalDir, JournalOptions, JournalReader, ReaderOptions, Service,
+    segment_name,
+};
+
+fn payload(n: u64) -> Vec<u8> {
+    format!("CREATE (:City {{id: {n}}})").into_bytes()
+}
+
+/// Entries 1..=30 in sealed segments of 5 each, and 31..=33 in an open one.
+fn journal(dir: &Path) -> Journal {
+    let (journal, _) = Journal::builder(dir).open().unwrap();
+    for n in 1..=33 {
+        let _ = journal.append(payload(n)).unwrap();
+        if n % 5 == 0 {
+            journal.seal().unwrap();
+        }
+    }
+    journal.sync().unwrap();
+    journal
+}
+
+fn from(dir: &Path, sequence: u64) -> JournalReader {
+    JournalReader::open(dir, ReaderOptions::default().with_from_sequence(sequence)).unwrap()
+}
+
+#[test]
+fn reading_starts_at_any_sequence() {
+    let dir = tempfile::tempdir().unwrap();
+    let _journal = journal(dir.path());
+    let all: Vec<Entry> = from(dir.path(), 0).map(|entry| entry.unwrap()).collect();
+    assert_eq!(all.len(), 33);
+    for sequence in 1..=33 {
+        let entries: Vec<Entry> = from(dir.path(), sequence).map(|entry| entry.unwrap()).collect();
+        assert_eq!(entries, all[sequence as usize - 1..], "from {sequence}");
+        let chain = JournalDir::open(dir.path()).unwrap().chain_at(sequence).unwrap();
+        assert_eq!(chain, all[sequence as usize - 1].chain_hash);
+    }
+    let mut at_the_end = from(dir.path(), 34);
+    assert!(at_the_end.next().is_none());
+    assert_eq!(at_the_end.position().unwrap().sequence, 33);
+    let error = from(dir.path(), 35).next().unwrap().unwrap_err();
+    assert!(matches!(error, Error::BeyondEnd { sequence: 35, last: 33, .. }), "{error:?}");
+    let dir = JournalDir::open(dir.path()).unwrap();
+    assert!(matches!(dir.chain_at(34), Err(Error::BeyondEnd { .. })));
+    assert_eq!(dir.chain_at(0).unwrap(), graphstream_journal::ChainHash::ZERO);
+}
+
+/// P37: an incremental read does not decode what comes before its segment.
+#[test]
+fn p37_segments_before_the_start_are_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    journal(dir.path()).close().unwrap();
+    for first in [1, 6, 11] {
+        std::fs::write(dir.path().join(segment_name(first)), b"rubbish").unwrap();
+    }
+    assert_eq!(from(dir.path(), 18).map(|entry| entry.unwrap()).count(), 16);
+}
+
+/// P35: an unreadable segment yields one error, then the reader ends; so does a hole.
+#[test]
+fn p35_one_error_then_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    journal(dir.path()).close().unwrap();
+    let path = dir.path().join(segment_name(11));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    for follow in [false, true] {
+        let options = ReaderOptions::default().with_follow(follow);
+        let mut reader = JournalReader::open(dir.path(), options).unwrap();
+        let mut errors = 0;
+        let good =
+            reader.by_ref().take(100_000).filter_map(|entry| entry.map_err(|_| errors += 1).ok()).count();
+        assert!((10..15).contains(&good) && errors == 1, "{good} entries, {errors} errors");
+        assert!(reader.next().is_none() && reader.next().is_none());
+    }
+    let error = from(dir.path(), 11).find_map(Result::err).unwrap();
+    let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    assert!(text.contains("journal-0000000000000011.hadbj") && text.contains("offset"), "{text}");
+    std::fs::remove_file(&path).unwrap();
+    let mut reader = from(dir.path(), 0);
+    assert_eq!(reader.by_ref().take_while(Result::is_ok).count(), 10);
+    assert!(reader.next().is_none());
+}
+
+#[test]
+fn released_segments_are_a_named_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    journal(dir.path()).close().unwrap();
+    let journal_dir = JournalDir::open(dir.path()).unwrap();
+    assert_eq!(journal_dir.remove_released().unwrap(), 0, "without a cursor nothing goes");
+    journal_dir.set_cursor("uploader", 19, 1_000).unwrap();
+    journal_dir.set_cursor("history", 12, 2_000).unwrap();
+    assert_eq!(journal_dir.remove_released().unwrap(), 2, "1..=5 and 6..=10");
+    assert_eq!(journal_dir.segment_sequences().unwrap()[0], 11);
+    let error = from(dir.path(), 7).next().unwrap().unwrap_err();
+    assert!(matches!(error, Error::Gap { first: 7, last: 10, .. }), "{error:?}");
+    assert_eq!(from(dir.path(), 0).next().unwrap().unwrap().sequence, 11);
+    let cursors = journal_dir.cursors().unwrap();
+    assert_eq!(
+        cursors.iter().map(|cursor| cursor.name.as_str()).collect::<Vec<_>>(),
+        ["history", "uploader"]
+    );
+    assert_eq!((cursors[1].sequence, cursors[1].age_ms(1_500), cursors[1].age_ms(0)), (19, 500, 0));
+    journal_dir.remove_cursor("history").unwrap();
+    journal_dir.set_cursor("uploader", 33, 3_000).unwrap();
+    journal_dir.remove_released().unwrap();
+    // P12: the newest segment stays, whatever was passed: it says where the journal goes on.
+    assert_eq!(journal_dir.segment_sequences().unwrap(), [31]);
+    let (journal, report) = Journal::builder(dir.path()).open().unwrap();
+    assert_eq!(report.position.sequence, 33);
+    assert_eq!(journal.append(b"x").unwrap().wait(Ack::Synced).unwrap(), 34..=34);
+    assert!(matches!(journal_dir.set_cursor("../x", 1, 1), Err(Error::InvalidCursorName)));
+}
+
+/// A follower sees every entry once and in order while segments are rotated and sealed under its hands.
+#[test]
+fn a_follower_sees_a_live_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = JournalOptions::default().with_segment_bytes_max(2048);
+    let (journal, _) = Journal::builder(dir.path()).options(options).open().unwrap();
+    let total = 3_000;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let followers: Vec<_> = (0..3)
+            .map(|place| {
+                let (done, path) = (&done, dir.path());
+                scope.spawn(move || {
+                    let options = ReaderOptions::default().with_follow(true).with_from_sequence(place * 500);
+                    let mut reader = JournalReader::open(path, options).unwrap();
+                    let mut entry = Entry::default();
+                    let mut next = (place * 500).max(1);
+                    while next <= total {
+                        if reader.wait_next(&mut entry, Duration::from_secs(20)).unwrap() {
+                            assert_eq!((entry.sequence, &entry.payload), (next, &payload(next)));
+                            next += 1;
+                        } else {
+                            assert!(!done.load(Ordering::SeqCst), "stuck before {next}");
+                        }
+                    }
+                })
+            })
+            .collect();
+        for n in 1..=total {
+            let ticket = journal.append(payload(n)).unwrap();
+            if n % 3 == 0 {
+                let _ = ticket.wait(Ack::Written).unwrap();
+            }
+            if n == 500 || n == 1000 {
+                // Followers that start late find what they asked for.
+                journal.sync().unwrap();
+            }
+        }
+        journal.sync().unwrap();
+        for follower in followers {
+            follower.join().unwrap();
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    let report = journal.close().unwrap();
+    assert_eq!(report.position.sequence, total);
+    assert!(JournalDir::open(dir.path()).unwrap().segments().unwrap().len() > 20);
+}
+
+/// A follower at the end waits through seal, close and reopen, and through a bad tail that a live writer may complete.
+#[test]
+fn a_follower_waits_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::builder(dir.path()).open().unwrap();
+    let mut reader = JournalReader::open(dir.path(), ReaderOptions::default().with_follow(true)).unwrap();
+    let mut entry = Entry::default();
+    assert!(!reader.read_next(&mut entry).unwrap());
+    let mut n = 0;
+    let mut step = |journal: &Journal, reader: &mut JournalReader| {
+        n += 1;
+        let _ = journal.append(payload(n)).unwrap().wait(Ack::Written).unwrap();
+        let started = Instant::now();
+        assert!(reader.wait_next(&mut entry, Duration::from_secs(5)).unwrap(), "entry {n}");
+        assert_eq!((entry.sequence, &entry.payload), (n, &payload(n)));
+        assert!(started.elapsed() < Duration::from_secs(2));
+        for _ in 0..200 {
+            assert!(!reader.read_next(&mut entry).unwrap());
+        }
+    };
+    step(&journal, &mut reader);
+    step(&journal, &mut reader);
+    journal.seal().unwrap();
+    step(&journal, &mut reader);
+    journal.close().unwrap();
+    drop(journal);
+    let (journal, _) = Journal::builder(dir.path()).open().unwrap();
+    step(&journal, &mut reader);
+    drop(journal);
+    let (journal, report) = Journal::builder(dir.path()).open().unwrap();
+    assert_eq!(report.sealed.len(), 1);
+    step(&journal, &mut reader);
+
+    // Half a record behind the end: to a follower of a live writer it is incomplete, not damaged.
+    let path = dir.path().join(segment_name(5));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap().next_multiple_of(8);
+    bytes[end..end + 20].copy_from_slice(&[0xaa; 20]);
+    std::fs::write(&path, &bytes).unwrap();
+    for _ in 0..200 {
+        assert!(!reader.read_next(&mut entry).unwrap());
+    }
+    assert!(reader.torn_tail().is_none());
+    // Once nobody writes any more it is a torn tail.
+    drop(journal);
+    assert!(!reader.wait_next(&mut entry, Duration::from_secs(5)).unwrap());
+    assert_eq!(reader.torn_tail().unwrap().last_sequence, 5);
+}
+
+#[test]
+fn memory_stays_small_whatever_the_segment_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = JournalOptions::default().with_segment_bytes_max(64 << 20).with_service(Service::Inline);
+    let (journal, _) = Journal::builder(dir.path()).options(options).open().unwrap();
+    // Compresses well: a small file that decodes to 48 MiB.
+    for n in 0..48_u8 {
+        let _ = journal.append(vec![n; 1 << 20]).unwrap().wait(Ack::Written).unwrap();
+    }
+    journal.close().unwrap();
+    let before = resident_kib();
+    let mut reader = from(dir.path(), 0);
+    let mut entry = Entry::default();
+    let mut entries = 0;
+    while reader.read_next(&mut entry).unwrap() {
+        entries += 1;
+    }
+    assert_eq!(entries, 48);
+    let grown = resident_kib().saturating_sub(before);
+    assert!(grown < 32 << 10, "{grown} KiB more after reading 48 MiB");
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}

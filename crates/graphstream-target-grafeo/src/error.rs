@@ -1,0 +1,75 @@
+//! Why grafeo, or this adapter around it, refused something. Reported as the source of a
+//! [`graphstream_replay::Error`], which adds the target and the sequence.
+
+use std::path::PathBuf;
+
+/// A `Result` of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A parameter's value that grafeo has no type for. It is never replaced by null or by text.
+    #[error("grafeo {} can't hold a value of kind {kind}: {why}", crate::GRAFEO_VERSION)]
+    Value {
+        /// The kind of the value.
+        kind: &'static str,
+        /// What is in the way.
+        why: &'static str,
+    },
+    /// A statement that changes the schema and can't run in a transaction.
+    #[error(
+        "grafeo runs {statement} outside of transactions: only CREATE INDEX and DROP INDEX can be replayed"
+    )]
+    Schema {
+        /// The statement's first words.
+        statement: &'static str,
+    },
+    /// A function whose result differs from one run to the next, or from one database to the next.
+    #[error("{function}() gives another result at every replay: compute it first and pass it as a parameter")]
+    NotDeterministic {
+        /// The function.
+        function: String,
+    },
+    /// A function that grafeo doesn't know. It would evaluate to null.
+    #[error(
+        "grafeo {} doesn't know the function {function}() and would use null for it",
+        crate::GRAFEO_VERSION
+    )]
+    UnknownFunction {
+        /// The function.
+        function: String,
+    },
+    /// `LOAD CSV`: its file isn't in the journal.
+    #[error("LOAD CSV reads a file that isn't in the journal: pass its rows as a parameter")]
+    LoadCsv,
+    /// A value in the database that has no [`ParamValue`](graphstream_proto::ParamValue).
+    #[error("a stored value of grafeo type {kind} has no kind of its own in a journal")]
+    Unportable {
+        /// The grafeo type.
+        kind: &'static str,
+    },
+    /// grafeo panicked.
+    #[error("grafeo panicked; the database is closed and has to be reopened")]
+    Panicked,
+    /// grafeo reported a commit that isn't in its file.
+    #[error("grafeo reported a commit, but {} doesn't end with it", path.display())]
+    CommitNotWritten {
+        /// The file that should end with it.
+        path: PathBuf,
+    },
+    /// The file system failed under the database.
+    #[error("{attempt} {} failed", path.display())]
+    Io {
+        /// What was attempted.
+        attempt: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The error.
+        source: std::io::Error,
+    },
+    /// grafeo's own error.
+    #[error(transparent)]
+    Grafeo(#[from] grafeo::Error),
+}

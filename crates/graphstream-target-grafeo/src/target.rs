@@ -1,0 +1,440 @@
+//! The target itself.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use grafeo::{Config, DurabilityMode, GrafeoDB, GraphStore, Role, Session, Value};
+use graphstream_format::Position;
+use graphstream_proto::JournalEntry;
+use graphstream_replay::{
+    BatchStep, Cause, Error as ReplayError, Guarantee, Reason, ReplayEntry, ReplayTarget,
+    Result as ReplayResult, TransactionalTarget, check_batch,
+};
+
+use crate::durable::{Durable, sync_directory};
+use crate::guard::{Statement, inspect};
+use crate::reserved::{Indexes, NotAPosition, Reserved};
+use crate::{Error, GraphDigest, Precision, Result, digest, to_grafeo};
+
+/// How a database is opened.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct GrafeoOptions {
+    /// The most bytes grafeo may use for its buffers; `None` leaves it to grafeo.
+    pub memory_bytes_max: Option<usize>,
+}
+
+impl GrafeoOptions {
+    /// Sets [`memory_bytes_max`](Self::memory_bytes_max).
+    #[must_use]
+    pub fn with_memory_bytes_max(mut self, bytes: Option<usize>) -> Self {
+        self.memory_bytes_max = bytes;
+        self
+    }
+}
+
+/// Replays into a grafeo database, and lets a leader write through it.
+///
+/// ```
+/// use graphstream_format::{ChainHash, Lineage};
+/// use graphstream_proto::JournalEntry;
+/// use graphstream_replay::{ReplayEntry, ReplayTarget};
+/// use graphstream_target_grafeo::GrafeoTarget;
+///
+/// # let dir = std::env::temp_dir().join(format!("graphstream-grafeo-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir)?;
+/// let mut target = GrafeoTarget::open(dir.join("follower.grafeo"))?;
+/// let entry = JournalEntry::new("CREATE (:Person {id: $id})", 0).with_param("id", 1_i64);
+/// let chain_hash = ChainHash::ZERO.after(&entry.encode()?);
+/// let batch = [ReplayEntry { sequence: 1, commit_ms: 0, chain_hash, entry }];
+/// let position = batch[0].position(Lineage::from_bytes([7; 16]));
+/// target.apply(&batch, position)?;
+///
+/// assert_eq!(target.digest()?.nodes["Person"], 1);
+/// assert_eq!(target.position()?, Some(position));
+/// # target.close()?;
+/// # std::fs::remove_dir_all(&dir)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct GrafeoTarget {
+    name: String,
+    path: PathBuf,
+    options: GrafeoOptions,
+    /// `None` once it is closed or has failed.
+    open: Option<Database>,
+}
+
+struct Database {
+    // Before the database: a session that is dropped rolls back.
+    session: Session,
+    db: GrafeoDB,
+    precision: Precision,
+    durable: Durable,
+    reserved: Reserved,
+    /// The node as it was when the transaction began; a rollback may have taken it away again.
+    position: Option<Position>,
+    indexes: Indexes,
+    transaction: Option<Transaction>,
+}
+
+/// The open transaction.
+struct Transaction {
+    /// To go back to.
+    indexes: Indexes,
+    /// A statement failed in it: it can only be rolled back.
+    failed: bool,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
+impl GrafeoTarget {
+    /// Opens or creates a database with default options.
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with).
+    pub fn open(path: impl AsRef<Path>) -> ReplayResult<Self> {
+        Self::open_with(path, GrafeoOptions::default())
+    }
+
+    /// Opens or creates a database. A new one is a single file if its name ends in `.grafeo`, otherwise a directory.
+    ///
+    /// # Errors
+    /// [`ReplayError::Open`] when grafeo can't open it, because it is open elsewhere for example;
+    /// [`ReplayError::NotAFile`] for a FIFO or a device, [`ReplayError::DamagedPosition`].
+    pub fn open_with(path: impl AsRef<Path>, options: GrafeoOptions) -> ReplayResult<Self> {
+        let path = path.as_ref().to_path_buf();
+        let mut target = Self { name: format!("grafeo:{}", path.display()), path, options, open: None };
+        target.reopen()?;
+        Ok(target)
+    }
+
+    /// Counts, and a digest over all rows, of what is committed. The adapter's own node isn't in it.
+    ///
+    /// # Errors
+    /// [`ReplayError::Gone`] when the database isn't open or holds a value that no journal could have brought.
+    pub fn digest(&self) -> ReplayResult<GraphDigest> {
+        let open = self.opened("computing its digest")?;
+        let store: &dyn GraphStore = &**open.db.store();
+        digest::of_store(store).map_err(|error| self.gone("computing its digest", error))
+    }
+
+    /// A session that sees what is committed and can't write: for queries of the application.
+    ///
+    /// # Errors
+    /// [`ReplayError::Gone`] when the database isn't open.
+    pub fn read_session(&self) -> ReplayResult<Session> {
+        Ok(self.opened("opening a session")?.db.session_with_role(Role::ReadOnly))
+    }
+
+    fn opened(&self, attempt: &'static str) -> ReplayResult<&Database> {
+        self.open.as_ref().ok_or_else(|| self.not_open(attempt))
+    }
+
+    fn not_open(&self, attempt: &'static str) -> ReplayError {
+        self.gone(attempt, Reason::new("it is closed, or failed before: reopen it"))
+    }
+
+    fn gone(&self, attempt: &'static str, source: impl Into<Cause>) -> ReplayError {
+        ReplayError::Gone { target: self.name.clone(), attempt, source: source.into() }
+    }
+
+    fn state(&self, attempt: &'static str, state: &'static str) -> ReplayError {
+        ReplayError::State { target: self.name.clone(), attempt, state }
+    }
+
+    /// Gives the database up after an error that leaves its state unknown.
+    fn give_up(&mut self, attempt: &'static str, error: Error) -> ReplayError {
+        self.open = None;
+        self.gone(attempt, error)
+    }
+
+    /// Runs one entry in the open transaction. A panic of grafeo closes the database.
+    fn run(&mut self, attempt: &'static str, entry: &JournalEntry) -> ReplayResult<(), Failure> {
+        let Some(open) = self.open.as_mut() else { return Err(Failure::Gone(self.not_open(attempt))) };
+        let ran = catch_unwind(AssertUnwindSafe(|| open.run(entry)));
+        match ran {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                if let Some(transaction) = &mut open.transaction {
+                    transaction.failed = true;
+                }
+                Err(Failure::Refused(error))
+            }
+            Err(_) => {
+                // What it left behind is anybody's guess. Opening it again rolls back to the last commit.
+                self.open = None;
+                Err(Failure::Refused(Error::Panicked))
+            }
+        }
+    }
+}
+
+enum Failure {
+    Gone(ReplayError),
+    Refused(Error),
+}
+
+impl Database {
+    fn open(path: &Path, options: &GrafeoOptions) -> Result<(Self, Result<(), NotAPosition>)> {
+        // The syncs are ours: see `durable`.
+        let mut config =
+            Config::persistent(path).with_wal_durability(DurabilityMode::NoSync).without_query_timeout();
+        if let Some(bytes) = options.memory_bytes_max {
+            config = config.with_memory_limit(bytes);
+        }
+        let db = GrafeoDB::with_config(config)?;
+        let precision =
+            if db.file_manager().is_some() { Precision::Milliseconds } else { Precision::Microseconds };
+        let (reserved, kept) = Reserved::load(&db)?;
+        let (kept, damage) = match kept {
+            Ok(kept) => (kept, Ok(())),
+            Err(damage) => (crate::reserved::Kept::default(), Err(damage)),
+        };
+        let mut open = Self {
+            session: db.session(),
+            db,
+            precision,
+            durable: Durable::default(),
+            reserved,
+            position: kept.position,
+            indexes: kept.indexes,
+            transaction: None,
+        };
+        open.restore_indexes()?;
+        if let Some(parent) = path.parent() {
+            sync_directory(parent)?;
+        }
+        // What a crashed process wrote may still be in memory only; a position that is reported must hold.
+        open.durable.sync(&open.db, false)?;
+        Ok((open, damage))
+    }
+
+    /// Brings the database's indexes back to those the position says: grafeo forgets them when it recovers, and keeps those of a
+    /// transaction that was rolled back.
+    fn restore_indexes(&self) -> Result<()> {
+        let present = self.index_names()?;
+        for name in present.iter().filter(|name| !self.indexes.contains_key(*name)) {
+            self.drop_index(name)?;
+        }
+        for (_, statement) in self.indexes.iter().filter(|(name, _)| !present.contains(name)) {
+            self.execute(statement, HashMap::new())?;
+        }
+        Ok(())
+    }
+
+    fn index_names(&self) -> Result<Vec<String>> {
+        let found = self.session.execute_language("SHOW INDEXES", "cypher", Some(HashMap::new()))?;
+        let mut names = Vec::new();
+        for row in found.rows() {
+            if let Some(Value::String(name)) = row.first()
+                && !names.iter().any(|known: &String| known.as_str() == name.as_str())
+            {
+                names.push(name.to_string());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Drops an index, as often as there is one of that name.
+    fn drop_index(&self, name: &str) -> Result<()> {
+        while self.index_names()?.iter().any(|known| known == name) {
+            self.execute(&format!("DROP INDEX `{name}`"), HashMap::new())?;
+        }
+        Ok(())
+    }
+
+    fn execute(&self, query: &str, params: HashMap<String, Value>) -> Result<()> {
+        self.session.execute_language(query, "cypher", Some(params))?;
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.session.begin_transaction()?;
+        self.transaction = Some(Transaction { indexes: self.indexes.clone(), failed: false });
+        Ok(())
+    }
+
+    fn run(&mut self, entry: &JournalEntry) -> Result<()> {
+        let mut params = HashMap::with_capacity(entry.params.len());
+        for (key, value) in &entry.params {
+            params.insert(key.clone(), to_grafeo(value, self.precision)?);
+        }
+        match inspect(&entry.query)? {
+            Statement::Data => self.execute(&entry.query, params)?,
+            Statement::CreateIndex { name } => {
+                // One of that name may be left over from a transaction that was rolled back, with another definition.
+                self.drop_index(&name)?;
+                self.execute(&entry.query, params)?;
+                self.indexes.insert(name, entry.query.clone());
+            }
+            Statement::DropIndex { name } => {
+                if self.indexes.remove(&name).is_some() {
+                    // A transaction that was rolled back may have dropped it already.
+                    self.drop_index(&name)?;
+                } else {
+                    self.execute(&entry.query, params)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rollback(&mut self) -> Result<()> {
+        let Some(transaction) = self.transaction.take() else { return Ok(()) };
+        self.session.rollback()?;
+        // A node that was made in the transaction is gone, and so is what it said about indexes.
+        let (reserved, _) = Reserved::load(&self.db)?;
+        self.reserved = reserved;
+        if self.indexes != transaction.indexes || self.index_names()?.len() != transaction.indexes.len() {
+            self.indexes = transaction.indexes;
+            self.restore_indexes()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the position into the open transaction, commits, and makes sure of it.
+    fn commit(&mut self, position: Position) -> Result<()> {
+        self.reserved.write(&self.session, &position, &self.indexes)?;
+        self.session.commit()?;
+        self.transaction = None;
+        self.durable.sync(&self.db, true)?;
+        self.position = Some(position);
+        Ok(())
+    }
+}
+
+impl ReplayTarget for GrafeoTarget {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
+    }
+
+    fn position(&mut self) -> ReplayResult<Option<Position>> {
+        Ok(self.opened("asking for its position")?.position)
+    }
+
+    fn apply(&mut self, batch: &[ReplayEntry], position: Position) -> ReplayResult<()> {
+        const ATTEMPT: &str = "applying a batch";
+        let open = self.opened(ATTEMPT)?;
+        if open.transaction.is_some() {
+            return Err(self.state("apply a batch", "a transaction is open"));
+        }
+        if check_batch(&self.name, open.position.as_ref(), batch, &position)? == BatchStep::Nothing {
+            return Ok(());
+        }
+        let begun = self.open.as_mut().map_or(Ok(()), Database::begin);
+        begun.map_err(|error| self.give_up(ATTEMPT, error))?;
+        for entry in batch {
+            match self.run(ATTEMPT, &entry.entry) {
+                Ok(()) => {}
+                Err(Failure::Gone(error)) => return Err(error),
+                Err(Failure::Refused(error)) => {
+                    let rolled_back = self.open.as_mut().map_or(Ok(()), Database::rollback);
+                    if let Err(error) = rolled_back {
+                        return Err(self.give_up("rolling back a batch", error));
+                    }
+                    return Err(ReplayError::Poison {
+                        target: self.name.clone(),
+                        sequence: entry.sequence,
+                        source: error.into(),
+                    });
+                }
+            }
+        }
+        let committed = self.open.as_mut().map_or(Ok(()), |open| open.commit(position));
+        committed.map_err(|error| self.give_up("committing a batch", error))
+    }
+
+    fn reopen(&mut self) -> ReplayResult<()> {
+        // Closing writes grafeo's checkpoint, from a state that holds a batch with its position or neither.
+        self.open = None;
+        if let Ok(found) = std::fs::metadata(&self.path)
+            && !found.is_file()
+            && !found.is_dir()
+        {
+            let path = self.path.clone();
+            return Err(ReplayError::NotAFile { path, found: "a FIFO, a socket or a device" });
+        }
+        let (open, damage) = Database::open(&self.path, &self.options)
+            .map_err(|error| ReplayError::Open { target: self.name.clone(), source: error.into() })?;
+        damage.map_err(|NotAPosition(expected)| ReplayError::DamagedPosition {
+            target: self.name.clone(),
+            expected,
+        })?;
+        self.open = Some(open);
+        Ok(())
+    }
+
+    fn close(&mut self) -> ReplayResult<()> {
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        let closed = open.rollback().and_then(|()| {
+            drop(open.session);
+            Ok(open.db.close()?)
+        });
+        closed.map_err(|error| self.gone("closing it", error))
+    }
+}
+
+impl TransactionalTarget for GrafeoTarget {
+    fn begin(&mut self) -> ReplayResult<()> {
+        if self.opened("beginning a transaction")?.transaction.is_some() {
+            return Err(self.state("begin a transaction", "one is open"));
+        }
+        let begun = self.open.as_mut().map_or(Ok(()), Database::begin);
+        begun.map_err(|error| self.give_up("beginning a transaction", error))
+    }
+
+    fn execute(&mut self, entry: &JournalEntry) -> ReplayResult<()> {
+        const ATTEMPT: &str = "executing a statement";
+        match &self.opened(ATTEMPT)?.transaction {
+            None => return Err(self.state("execute a statement", "no transaction is open")),
+            Some(Transaction { failed: true, .. }) => {
+                return Err(self.state("execute a statement", "one failed before it: roll back"));
+            }
+            Some(_) => {}
+        }
+        self.run(ATTEMPT, entry).map_err(|failure| match failure {
+            Failure::Gone(error) => error,
+            Failure::Refused(error) => {
+                ReplayError::Statement { target: self.name.clone(), source: error.into() }
+            }
+        })
+    }
+
+    fn rollback(&mut self) -> ReplayResult<()> {
+        self.opened("rolling back")?;
+        let rolled_back = self.open.as_mut().map_or(Ok(()), Database::rollback);
+        rolled_back.map_err(|error| self.give_up("rolling back", error))
+    }
+
+    fn commit(&mut self, position: Position) -> ReplayResult<()> {
+        const ATTEMPT: &str = "committing";
+        let open = self.opened(ATTEMPT)?;
+        match &open.transaction {
+            None => return Err(self.state("commit", "no transaction is open")),
+            Some(Transaction { failed: true, .. }) => {
+                return Err(self.state("commit", "a statement failed in the transaction: roll back"));
+            }
+            Some(_) => {}
+        }
+        let recorded = open.position;
+        if check_batch(&self.name, recorded.as_ref(), &[], &position)? != BatchStep::PositionOnly {
+            return Err(ReplayError::Backwards {
+                target: self.name.clone(),
+                recorded: recorded.map_or(0, |at| at.sequence),
+                offered: position.sequence,
+            });
+        }
+        let committed = self.open.as_mut().map_or(Ok(()), |open| open.commit(position));
+        committed.map_err(|error| self.give_up(ATTEMPT, error))
+    }
+}
