@@ -46,7 +46,7 @@ pub enum Error {
         /// Its name.
         segment: SegmentName,
         /// What is wrong, and at which offset and sequence.
-        source: graphstream_format::Error,
+        source: Box<graphstream_format::Error>,
     },
     /// A fetched segment holds other sequences than its name says.
     #[error("segment {segment} holds sequences {first} to {last}, which its name denies")]
@@ -136,7 +136,7 @@ pub enum Error {
         /// The segment's file.
         path: PathBuf,
         /// What is wrong, and at which offset and sequence.
-        source: graphstream_format::Error,
+        source: Box<graphstream_format::Error>,
     },
     /// A sealed segment of the journal can't be read, or cut again.
     #[error("{attempted} {} failed", path.display())]

@@ -64,7 +64,7 @@ fn open(path: &Path) -> Result<(File, u64)> {
 
 fn damaged(path: &Path) -> impl Fn(graphstream_format::Error) -> Error {
     let path: PathBuf = path.to_path_buf();
-    move |source| Error::Local { path: path.clone(), source }
+    move |source| Error::Local { path: path.clone(), source: Box::new(source) }
 }
 
 /// Reads a whole segment once: entries and chain are verified, the file is hashed.
@@ -125,7 +125,7 @@ fn cut(path: &Path, lineage: Lineage, joint: Joint) -> Result<tempfile::TempPath
         chain_before: joint.chain_hash,
         created_ms: reader.header().created_ms,
     };
-    let recut = |source| Error::Local { path: output_path.to_path_buf(), source };
+    let recut = |source| Error::Local { path: output_path.to_path_buf(), source: Box::new(source) };
     let mut writer = v1::Writer::new(output, start, Compression::default()).map_err(recut)?;
     let mut entry = Entry::default();
     while reader.read_next(&mut entry).map_err(&damaged)? {
