@@ -1,0 +1,127 @@
+//! The real binary as tests run it: arguments, standard input, exit code, both outputs; and as a daemon that is killed.
+//!
+//! ```text
+//!  Graphstream ──run──▶ Finished   (all output, the exit code)
+//!      └──spawn──▶ Running ──kill, wait──▶ Finished
+//!  Place   a temporary directory with the names that every test uses
+//! ```
+//!
+//! Nothing here waits for longer than [`DEADLINE`]: a hang is a failure that says what was waited for.
+#![allow(
+    dead_code,
+    unused_imports,
+    missing_docs,
+    unreachable_pub,
+    reason = "every test binary uses its own part"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a broken test environment ends the test"
+)]
+
+mod finished;
+mod place;
+mod running;
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub use self::finished::Finished;
+pub use self::place::{Place, entries, entry};
+pub use self::running::{Running, Signal};
+
+/// How long anything may take before the test fails. Generous: machines that build at the same time are slow.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A call of the binary.
+pub struct Graphstream {
+    command: Command,
+    stdin: Option<Vec<u8>>,
+}
+
+impl Graphstream {
+    /// `graphstream VERB`, without the environment variables that this process happens to have.
+    pub fn new(verb: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_graphstream"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("GRAPHSTREAM_") {
+                command.env_remove(name);
+            }
+        }
+        // An absent verb: usage errors and --help of the whole.
+        if !verb.is_empty() {
+            command.arg(verb);
+        }
+        Self { command, stdin: None }
+    }
+
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// What standard input gives, and then ends. Without it, standard input is empty; see also [`Self::spawn_with_stdin`].
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> Finished {
+        self.spawn().wait()
+    }
+
+    /// Runs it to its end and expects code 0.
+    pub fn ok(self) -> Finished {
+        self.run().expect_code(0)
+    }
+
+    /// Starts it, to be killed or waited for.
+    pub fn spawn(mut self) -> Running {
+        let Some(bytes) = self.stdin.take() else {
+            self.command.stdin(Stdio::null());
+            return Running::start(self.command);
+        };
+        let mut running = self.spawn_with_stdin();
+        let mut stdin = running.take_stdin();
+        std::thread::spawn(move || {
+            // A process that has ended, at a bad line say, takes no more.
+            let _ = stdin.write_all(&bytes);
+        });
+        running
+    }
+
+    /// Starts it with a standard input that stays open until [`Running::close_stdin`].
+    pub fn spawn_with_stdin(mut self) -> Running {
+        self.command.stdin(Stdio::piped());
+        Running::start(self.command)
+    }
+}
+
+/// Waits until `look` finds something. For states of files, of which no event tells.
+#[track_caller]
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {DEADLINE:?} for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,117 @@
+//! A temporary directory with a journal, a store and a database's name, and entries to fill them with.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Finished, Graphstream};
+
+/// Where a test works; gone with it.
+pub struct Place {
+    root: TempDir,
+}
+
+impl Place {
+    pub const DATABASE: &'static str = "people";
+
+    pub fn new() -> Self {
+        Self { root: tempfile::Builder::new().prefix("graphstream-cli-").tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// The journal's directory. It does not exist before the first append.
+    pub fn journal(&self) -> PathBuf {
+        self.path("journal")
+    }
+
+    /// The object store's directory. It does not exist before the first `replicate`.
+    pub fn store(&self) -> PathBuf {
+        self.path("store")
+    }
+
+    /// The URL of [`Self::store`].
+    pub fn url(&self) -> String {
+        format!("file://{}", self.store().display())
+    }
+
+    /// `graphstream VERB --journal JOURNAL`.
+    pub fn on_journal(&self, verb: &str) -> Graphstream {
+        Graphstream::new(verb).arg("--journal").arg(self.journal())
+    }
+
+    /// `graphstream VERB --from STORE --database people`.
+    pub fn on_store(&self, verb: &str) -> Graphstream {
+        Graphstream::new(verb).args(["--from", &self.url(), "--database", Self::DATABASE])
+    }
+
+    /// Appends lines and closes the journal.
+    #[track_caller]
+    pub fn append(&self, lines: impl Into<Vec<u8>>) -> Finished {
+        self.on_journal("append").stdin(lines).ok()
+    }
+
+    /// Appends each of `parts` with a call of its own, which makes a sealed segment of each.
+    #[track_caller]
+    pub fn append_segments<'a>(&self, parts: impl IntoIterator<Item = &'a str>) {
+        for part in parts {
+            self.append(part);
+        }
+    }
+
+    /// A journal of `segments` sealed segments with `each` entries.
+    #[track_caller]
+    pub fn fill(&self, segments: u64, each: u64) {
+        for number in 0..segments {
+            self.append(entries(number * each + 1, each));
+        }
+    }
+
+    /// Ships what the journal holds to the store, and ends.
+    #[track_caller]
+    pub fn ship(&self) -> Finished {
+        self.on_journal("replicate").args(["--database", Self::DATABASE, "--to", &self.url(), "--once"]).ok()
+    }
+
+    /// All entries of the journal, as `cat --json` prints them.
+    #[track_caller]
+    pub fn cat(&self) -> Vec<Value> {
+        self.on_journal("cat").arg("--json").ok().json_lines()
+    }
+
+    /// The journal's segments in order.
+    pub fn segments(&self) -> Vec<PathBuf> {
+        hadbj(&self.journal())
+    }
+
+    /// The database's level-0 objects in order.
+    pub fn objects(&self) -> Vec<PathBuf> {
+        hadbj(&self.store().join(Self::DATABASE).join("seg/0"))
+    }
+}
+
+fn hadbj(dir: &Path) -> Vec<PathBuf> {
+    let Ok(files) = fs::read_dir(dir) else { return Vec::new() };
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "hadbj"));
+    files.sort();
+    files
+}
+
+/// The `n`th entry: every one differs.
+pub fn entry(n: u64) -> Value {
+    json!({
+        "query": "CREATE (:Person {id: $id, name: $name})",
+        "params": {"id": n, "name": format!("person {n}")},
+        "timestamp_ms": 1_700_000_000_000_u64 + n,
+    })
+}
+
+/// `count` entries from the `first` on, as lines.
+pub fn entries(first: u64, count: u64) -> String {
+    (first..first + count).map(|n| format!("{}\n", entry(n))).collect()
+}
