@@ -355,7 +355,7 @@ fn an_open_segment_without_a_record_is_removed() {
     std::fs::write(&path, &bytes).unwrap();
     assert_eq!(read(dir.path()).unwrap().len(), 0);
     let (journal, report) = open(dir.path()).unwrap();
-    assert_eq!(report.removed_empty, [path.clone()]);
+    assert_eq!(report.removed_empty, std::slice::from_ref(&path));
     assert!(!path.exists() && report.sealed.is_empty());
     assert_eq!(journal.close().unwrap().newest_sealed, None);
 }

@@ -777,7 +777,7 @@ fn simulate(name: &str, seeds: u64, bounds: Bounds) -> Counts {
         total.committed += counts.committed;
         total.refused += counts.refused;
     }
-    println!("{name}: {count} seeds, {total:?}");
+    eprintln!("{name}: {count} seeds, {total:?}");
     total
 }
 
