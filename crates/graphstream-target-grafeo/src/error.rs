@@ -10,10 +10,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A parameter's value that grafeo has no type for. It is never replaced by null or by text.
+    /// A value that grafeo has no type for. It is never replaced by null or by text.
     #[error("grafeo {} can't hold a value of kind {kind}: {why}", crate::GRAFEO_VERSION)]
     Value {
         /// The kind of the value.
+        kind: &'static str,
+        /// What is in the way.
+        why: &'static str,
+    },
+    /// The same, for a parameter of a statement.
+    #[error("parameter ${name}: grafeo {} can't hold a value of kind {kind}: {why}", crate::GRAFEO_VERSION)]
+    Parameter {
+        /// The parameter.
+        name: String,
+        /// The kind of the value, or of the one in it that is in the way.
         kind: &'static str,
         /// What is in the way.
         why: &'static str,

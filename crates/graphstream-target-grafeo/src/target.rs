@@ -263,7 +263,11 @@ impl Database {
     fn run(&mut self, entry: &JournalEntry) -> Result<()> {
         let mut params = HashMap::with_capacity(entry.params.len());
         for (key, value) in &entry.params {
-            params.insert(key.clone(), to_grafeo(value, self.precision)?);
+            let value = to_grafeo(value, self.precision).map_err(|error| match error {
+                Error::Value { kind, why } => Error::Parameter { name: key.clone(), kind, why },
+                other => other,
+            })?;
+            params.insert(key.clone(), value);
         }
         match inspect(&entry.query)? {
             Statement::Data => self.execute(&entry.query, params)?,
