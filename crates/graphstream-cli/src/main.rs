@@ -21,11 +21,11 @@ mod stop;
 mod store;
 mod terminal;
 mod times;
+mod usage;
 mod verbs;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing::Level;
 
 use crate::cli::{Cli, Verb};
@@ -33,8 +33,10 @@ use crate::exit::Code;
 use crate::failure::{Failure, Kind};
 
 fn main() -> ExitCode {
-    // Usage errors and --help end the process in here, with 2 and 0.
-    let Cli { global, verb } = Cli::parse();
+    let Cli { global, verb } = match usage::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code.into(),
+    };
     let daemon = match &verb {
         Verb::Replicate(args) => !args.once,
         Verb::Follow(args) => !args.once,

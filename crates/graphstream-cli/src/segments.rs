@@ -72,7 +72,7 @@ impl SegmentSink for Scratch {
 /// The next piece of a published history.
 pub(crate) enum Piece {
     /// A segment, fetched and checked against its name and the head.
-    Segment(Fetched),
+    Segment(Box<Fetched>),
     /// A segment that is not what it should be, or entries that are nowhere. Reading can go on behind.
     Bad(Bad),
 }
@@ -153,12 +153,12 @@ impl History {
                 }
                 Ok(Some(segment)) => {
                     self.at = planned.name.last();
-                    return Ok(Some(Piece::Segment(Fetched {
+                    return Ok(Some(Piece::Segment(Box::new(Fetched {
                         planned,
                         segment,
                         path,
                         name: planned.name.to_string().into(),
-                    })));
+                    }))));
                 }
                 Err(error) if error.kind().is_integrity() => {
                     self.at = planned.name.last();

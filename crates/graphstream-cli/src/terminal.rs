@@ -151,6 +151,11 @@ pub(crate) fn count(number: u64) -> impl fmt::Display {
     indicatif::HumanCount(number)
 }
 
+/// `1 entry`, `2 entries`.
+pub(crate) fn counted(number: u64, one: &'static str, many: &'static str) -> impl fmt::Display {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
 /// Bytes with a binary unit.
 pub(crate) fn bytes(number: u64) -> impl fmt::Display {
     indicatif::BinaryBytes(number)

@@ -108,6 +108,34 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// What to try next where nothing more exact is known.
+    const fn hint(self) -> &'static str {
+        match self {
+            Self::Usage => "the same command with --help",
+            Self::Input | Self::Io => "check the path, its permissions and the free space of its disk",
+            Self::BrokenPipe | Self::Internal => {
+                "the same command again with --log-level debug, and report it"
+            }
+            Self::NoShipper => "graphstream replicate --journal DIR --database NAME --to URL, beside this",
+            Self::Journal | Self::Locked | Self::Full | Self::Unresolved => {
+                "graphstream status --journal DIR shows who works on the journal and how far it is"
+            }
+            Self::Store | Self::Denied | Self::NoDatabase => {
+                "check the URL of the store and its permissions, then the same command again"
+            }
+            Self::Corruption | Self::Gap | Self::Fork | Self::Rewind => {
+                "graphstream verify names everything that is wrong; keep all copies until it is understood"
+            }
+            Self::Lineage => "graphstream inspect FILE and graphstream status show which lineage is whose",
+            Self::Target | Self::Poison | Self::Mismatch => {
+                "check the target; the same command goes on where it is"
+            }
+            Self::Fenced => "decide which leader leads; graphstream status shows where this one was fenced",
+        }
+    }
+}
+
 impl Serialize for Kind {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.word())
@@ -234,7 +262,7 @@ impl Failure {
                     kind: self.kind(),
                     message: &self.0.message,
                     causes: &self.0.causes,
-                    hint: self.0.hint.as_deref(),
+                    hint: self.next_step(),
                     place: &self.0.place,
                 },
             };
@@ -245,9 +273,12 @@ impl Failure {
         }
         let palette = Palette::stderr();
         let _ = writeln!(stderr, "{} {}", palette.error("error:"), self.sentence());
-        if let Some(hint) = &self.0.hint {
-            let _ = writeln!(stderr, "{} {hint}", palette.head("Try:"));
-        }
+        let _ = writeln!(stderr, "{} {}", palette.head("Try:"), self.next_step());
+    }
+
+    /// What to try next: no error leaves the operator without it.
+    fn next_step(&self) -> &str {
+        self.0.hint.as_deref().unwrap_or(self.kind().hint())
     }
 }
 
@@ -263,8 +294,7 @@ struct ErrorObject<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     causes: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'a str>,
+    hint: &'a str,
     #[serde(flatten)]
     place: &'a Place,
 }

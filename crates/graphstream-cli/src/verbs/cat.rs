@@ -229,18 +229,19 @@ impl Printer {
             .ok()
             .and_then(|line| line.params)
             .map(RawValue::get)
-            .filter(|params| *params != "{}")
-            .unwrap_or_default();
+            .filter(|params| *params != "{}");
+        let (gap, params) = params.map_or(("", ""), |params| ("  ", params));
         self.out.line(format_args!(
-            "{:>10}  {}  {}  {params}",
+            "{:>10}  {}  {}{gap}{}",
             entry.sequence,
             times::rfc3339(entry.commit_ms),
-            OneLine(&decoded.query)
+            OneLine(&decoded.query),
+            OneLine(params)
         ))
     }
 }
 
-/// A query on one line, with nothing in it that a terminal would obey.
+/// A text on one line, with nothing in it that a terminal would obey. (JSON leaves the controls U+007F to U+009F as they are.)
 struct OneLine<'a>(&'a str);
 
 impl std::fmt::Display for OneLine<'_> {

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use graphstream::metrics::GraphstreamMetrics;
-use graphstream::remote::DatabaseName;
+use graphstream::remote::{DatabaseName, Remote};
 use graphstream::replay::{ExecOptions, ExecTarget, Guarantee, JsonlTarget, ReplayTarget};
 use graphstream::replication::{Follower, FollowerOptions, FollowerStatus, Stop};
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,14 @@ impl Target {
                 Err("this build has no ladybug targets; exec:COMMAND takes a child that has".to_owned())
             }
             _ => Err(expected()),
+        }
+    }
+
+    /// Whether opening it would make a file that is not there yet.
+    fn is_new(&self) -> bool {
+        match self {
+            Self::Jsonl(path) | Self::Grafeo(path) => path.symlink_metadata().is_err(),
+            Self::Stdout | Self::Exec(_) => false,
         }
     }
 
@@ -194,17 +203,24 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     if let Some(address) = args.metrics {
         scrape::serve(address, metrics.clone())?;
     }
-    let target = args.target.open()?;
-    if target.guarantee() == Guarantee::AtLeastOnce && args.target != Target::Stdout {
-        warn("this target can't keep its position: after a restart entries come again");
-    }
     let mut options = FollowerOptions::default()
         .with_batch_entries_max(args.batch.get())
         .with_poll_interval(args.poll_interval);
     if let Some(cache) = &args.cache {
         options = options.with_cache_dir(cache);
     }
-    let status = store::runtime()?.block_on(async {
+    let runtime = store::runtime()?;
+    if args.target.is_new() {
+        runtime.block_on(database_stands(&args, &remote, &options, &metrics, &stop))?;
+        if stop.is_cancelled() {
+            return report(&args, FollowerStatus::default());
+        }
+    }
+    let target = args.target.open()?;
+    if target.guarantee() == Guarantee::AtLeastOnce && args.target != Target::Stdout {
+        warn("this target can't keep its position: after a restart entries come again");
+    }
+    let status = runtime.block_on(async {
         let mut follower = Follower::open(remote, target, options, metrics).await?;
         let (from, target) = (&args.from, &args.target);
         tracing::info!(%from, database = %args.database, %target, applied = follower.status().applied_sequence(), "following");
@@ -227,6 +243,30 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
             status.applied_sequence()
         ));
     }
+    report(&args, status)
+}
+
+/// Looks for the database, as a follower of which nothing is wanted: a mistyped name must not leave an empty target behind.
+async fn database_stands(
+    args: &Args,
+    remote: &Remote,
+    options: &FollowerOptions,
+    metrics: &Arc<GraphstreamMetrics>,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let nothing = Box::new(JsonlTarget::stream("nothing", std::io::sink()));
+    let mut follower = Follower::open(remote.clone(), nothing, options.clone(), metrics.clone()).await?;
+    let wanted = Some(0);
+    if args.once {
+        follower.catch_up(wanted, stop).await?;
+    } else {
+        follower.run(wanted, stop).await?;
+    }
+    Ok(())
+}
+
+/// The last line.
+fn report(args: &Args, status: FollowerStatus) -> Result<(), Failure> {
     let mut out = Out::new();
     if args.json {
         out.json(&Report { done: true, ..Report::from(status) })?;

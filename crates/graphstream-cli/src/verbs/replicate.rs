@@ -139,8 +139,8 @@ fn report(args: &Args, report: &Report) -> Result<(), Failure> {
         out.json(report)?;
     } else {
         out.line(format_args!(
-            "shipped {} segments ({}) to {} as {}; stored through sequence {}",
-            report.segments,
+            "shipped {} ({}) to {} as {}; stored through sequence {}",
+            crate::terminal::counted(report.segments as u64, "segment", "segments"),
             crate::terminal::bytes(report.bytes),
             args.to,
             args.database,

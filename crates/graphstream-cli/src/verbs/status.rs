@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
-use crate::terminal::{Palette, bytes, count};
+use crate::terminal::{Palette, bytes, count, counted};
 use crate::times;
 
 /// Flags of `status`.
@@ -271,10 +271,10 @@ fn print(out: &mut Out, status: &Status) -> Result<(), Failure> {
         for cursor in &journal.cursors {
             let what = if cursor.name == UPLOADER_CURSOR { " (stored)" } else { "" };
             out.line(format_args!(
-                "  cursor       {} at {}{what}, {} entries behind, moved {} ago",
+                "  cursor       {} at {}{what}, {} behind, moved {} ago",
                 cursor.name,
                 count(cursor.sequence),
-                count(cursor.lag_entries),
+                counted(cursor.lag_entries, "entry", "entries"),
                 times::span(cursor.age_ms)
             ))?;
         }
@@ -296,8 +296,8 @@ fn print(out: &mut Out, status: &Status) -> Result<(), Failure> {
         out.line(format_args!("  committed    {}{when}", count(store.committed_sequence)))?;
         out.line(format_args!("  chain hash   {}", store.committed_chain_hash))?;
         out.line(format_args!(
-            "  window       {} segments ({})",
-            store.window_segments,
+            "  window       {} ({})",
+            counted(store.window_segments as u64, "segment", "segments"),
             bytes(store.window_bytes)
         ))?;
     }
@@ -308,7 +308,7 @@ fn print(out: &mut Out, status: &Status) -> Result<(), Failure> {
             palette.good("0 entries: everything written is stored").to_string()
         } else {
             let since = rpo.seconds.map_or(String::new(), |seconds| format!(", {seconds:.1} s"));
-            format!("{} entries{since}", count(rpo.entries))
+            format!("{}{since}", counted(rpo.entries, "entry", "entries"))
         };
         out.line(format_args!("{} {text}", palette.head("RPO")))?;
     }

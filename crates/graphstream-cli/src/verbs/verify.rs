@@ -12,7 +12,7 @@ use crate::failure::{Failure, Place, warn};
 use crate::out::Out;
 use crate::segments::{History, Piece};
 use crate::store::{self, Access, StoreUrl};
-use crate::terminal::{Palette, Progress, bytes, count};
+use crate::terminal::{Palette, Progress, bytes, counted};
 
 /// Flags of `verify`.
 #[derive(Debug, clap::Args)]
@@ -138,7 +138,11 @@ impl Report {
             };
             let what = match (&row.file, &row.problem) {
                 (Some(file), None) => {
-                    format!("{file}{range}  {} entries  {}", count(row.entries), bytes(row.bytes))
+                    format!(
+                        "{file}{range}  {}  {}",
+                        counted(row.entries, "entry", "entries"),
+                        bytes(row.bytes)
+                    )
                 }
                 (_, Some(problem)) => problem.message.clone(),
                 (None, None) => range,
@@ -193,9 +197,9 @@ impl Report {
                 _ => String::new(),
             };
             self.out.line(format_args!(
-                "verified {} segments, {} entries, {}{range}",
-                count(summary.segments),
-                count(summary.entries),
+                "verified {}, {}, {}{range}",
+                counted(summary.segments, "segment", "segments"),
+                counted(summary.entries, "entry", "entries"),
                 bytes(summary.bytes)
             ))?;
         }
@@ -205,7 +209,11 @@ impl Report {
         if damaged + gaps == 1 {
             return Err(first);
         }
-        Err(first.while_doing(format_args!("{damaged} damaged segments and {gaps} gaps; the first")))
+        Err(first.while_doing(format_args!(
+            "{} and {}; the first",
+            counted(damaged, "damaged segment", "damaged segments"),
+            counted(gaps, "gap", "gaps")
+        )))
     }
 }
 

@@ -74,7 +74,31 @@ impl Place {
     /// Ships what the journal holds to the store, and ends.
     #[track_caller]
     pub fn ship(&self) -> Finished {
-        self.on_journal("replicate").args(["--database", Self::DATABASE, "--to", &self.url(), "--once"]).ok()
+        self.replicate().arg("--once").ok()
+    }
+
+    /// `graphstream replicate` from the journal to the store.
+    pub fn replicate(&self) -> Graphstream {
+        self.on_journal("replicate").args(["--database", Self::DATABASE, "--to", &self.url()])
+    }
+
+    /// `graphstream follow` from the store into `target`.
+    pub fn follow(&self, target: impl AsRef<str>) -> Graphstream {
+        self.on_store("follow").args(["--target", target.as_ref()])
+    }
+
+    /// The last sequence that the store's head publishes; 0 without a head.
+    pub fn committed(&self) -> u64 {
+        let Ok(head) = fs::read(self.store().join(Self::DATABASE).join("head.json")) else { return 0 };
+        serde_json::from_slice::<Value>(&head).unwrap()["committed"]["sequence"].as_u64().unwrap()
+    }
+
+    /// Waits until the store's head publishes `sequence`.
+    #[track_caller]
+    pub fn wait_committed(&self, sequence: u64) {
+        super::until(&format!("entry {sequence} to be committed"), || {
+            (self.committed() >= sequence).then_some(())
+        });
     }
 
     /// All entries of the journal, as `cat --json` prints them.

@@ -21,7 +21,7 @@ use self::input::{Input, Item};
 use self::pending::Pending;
 use crate::failure::{Failure, Kind, warn};
 use crate::out::Out;
-use crate::terminal::{Progress, count};
+use crate::terminal::{Progress, count, counted};
 use crate::{sizes, stop, times};
 
 /// Flags of `append`.
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SOURCE", value_enum, default_value_t = CommitTime::Now)]
     commit_time: CommitTime,
     /// The largest open segment, in bytes (4194304, 4MiB)
-    #[arg(long, value_name = "BYTES", value_parser = sizes::parse, default_value = "4MiB")]
+    #[arg(long, value_name = "BYTES", value_parser = segment_bytes, default_value = "4MiB")]
     segment_bytes_max: u64,
     /// While a shipper is at work, how long entries may wait in the open segment
     #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "10s")]
@@ -95,6 +95,12 @@ enum CommitTime {
     Entry,
 }
 
+/// Refused here, before a directory is made: the journal would refuse it only when it is opened.
+fn segment_bytes(text: &str) -> Result<u64, String> {
+    let bytes = sizes::parse(text)?;
+    if (1 << 10..=1 << 30).contains(&bytes) { Ok(bytes) } else { Err("expected 1KiB to 1GiB".to_owned()) }
+}
+
 /// How often an idle loop looks whether it should end or seal.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -102,10 +108,10 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     let Args { journal, input, ack, .. } = &args;
     // Everything that can be wrong with the call comes before the first write.
     let source = input::open(input)?;
-    create_directory(journal)?;
     if *ack == AckLevel::Stored {
         pending::require_shipper(journal)?;
     }
+    create_directory(journal)?;
     let policy = if *ack == AckLevel::Written { SyncPolicy::INTERVAL } else { SyncPolicy::Always };
     let options =
         JournalOptions::default().with_segment_bytes_max(args.segment_bytes_max).with_sync_policy(policy);
@@ -233,11 +239,13 @@ impl Appender<'_> {
         let mut text = match self.pending.acknowledged() {
             None => "nothing was appended".to_owned(),
             Some((first, last)) => {
-                format!(
-                    "{} entries {}, sequences {first} to {last}",
-                    count(self.pending.count()),
-                    self.args.ack.word()
-                )
+                let (entries, word) = (self.pending.count(), self.args.ack.word());
+                let range = if first == last {
+                    format!("sequence {first}")
+                } else {
+                    format!("sequences {first} to {last}")
+                };
+                format!("{} {word}, {range}", counted(entries, "entry", "entries"))
             }
         };
         if self.stopping.load(Ordering::Acquire) {

@@ -367,7 +367,7 @@ impl Summary {
         out.line("")?;
         self.comparison.print(out)?;
         out.line("")?;
-        let percent = |part: u64, whole: u64| if whole == 0 { 0 } else { part * 100 / whole };
+        let percent = |part: u64, whole: u64| (part * 100).checked_div(whole).unwrap_or(0);
         let rows = [
             ("entries", format!("{} of {}", count(self.entries), self.data)),
             ("segments", format!("{} in the object store", count(self.segments))),
