@@ -288,8 +288,9 @@ fn l05_l06_failure_at_every_operation_keeps_what_was_reported_and_leaves_a_prefi
                 assert!(at >= applied, "reported {applied}, kept {at} (fails at {fails_at}, lost {lost})");
                 drop(target);
                 assert_eq!(run(&disk), 6);
-                assert_eq!(sequences(&disk.lock().unwrap().cached), [1, 2, 3, 4, 5, 6]);
-                assert_eq!(disk.lock().unwrap().durable, disk.lock().unwrap().cached);
+                let disk = disk.lock().unwrap();
+                assert_eq!(sequences(&disk.cached), [1, 2, 3, 4, 5, 6]);
+                assert_eq!(disk.durable, disk.cached);
             }
         }
     }
