@@ -20,6 +20,9 @@ import uuid
 import ladybug
 
 POSITION = "graphstream_position"  # a table of ours beside the user's
+CONTROLS_TRANSACTION = re.compile(
+    r"(?:\s|/\*.*?\*/|//[^\r\n]*|EXPLAIN\b|PROFILE\b)*(BEGIN|COMMIT|ROLLBACK|CHECKPOINT)\b", re.IGNORECASE | re.DOTALL
+)
 DURATION = re.compile(r"(-?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d{1,6})0*)?S)?)?$")
 
 
@@ -37,7 +40,16 @@ def duration(text):
 
 
 def moment(text):
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    fraction = re.search(r"\.\d{6}(\d*)", text)
+    if fraction and fraction[1].strip("0"):  # fromisoformat would cut it off
+        raise ValueError("a time finer than a microsecond, which LadybugDB's Python binding can't take")
+    parsed = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    # The binding drops an offset instead of applying it: what it gets is UTC, as the database keeps it.
+    return parsed if parsed.tzinfo is None else parsed.astimezone(datetime.timezone.utc)
+
+
+def exact_decimal(text):
+    return decimal.Decimal(format(decimal.Decimal(text), "f"))  # the binding takes no exponent
 
 
 def int128(text):
@@ -62,7 +74,7 @@ KINDS = {
     "$duration": duration,
     "$bytes": lambda text: base64.b64decode(text, validate=True),
     "$uuid": uuid.UUID,
-    "$decimal": decimal.Decimal,
+    "$decimal": exact_decimal,
     "$int128": int128,
     "$point": unsupported("point"),
     "$double": lambda text: float(text.replace("Infinity", "inf")),
@@ -106,7 +118,7 @@ class Target:
         try:
             for entry in batch:
                 at = entry["sequence"]
-                self.connection.execute(entry["query"], {key: value(item) for key, item in entry["params"].items()})
+                self.run(entry["query"], {key: value(item) for key, item in entry["params"].items()})
             at = commit["sequence"]
             self.connection.execute(
                 f"MERGE (p:{POSITION} {{id: 0}}) "
@@ -121,6 +133,13 @@ class Target:
                 pass  # the failure itself has already ended the transaction
             return {"sequence": at, "message": str(error)[:4096]}
         return None
+
+    def run(self, query, parameters):
+        """Runs one statement in the open transaction; what would end the transaction is refused."""
+        if CONTROLS_TRANSACTION.match(query):
+            raise ValueError("a statement that controls the transaction, which can't be replayed in one")
+        # With a parameter, even one that isn't used, the text is prepared, and that takes a single statement only.
+        self.connection.execute(query, parameters or {POSITION: None})
 
     def counts(self):
         counts = {}
@@ -137,6 +156,8 @@ def serve(target):
     print(json.dumps({"position": target.position()}), flush=True)
     batch = []
     for line in sys.stdin:
+        if not line.endswith("\n"):
+            return  # the follower died while it wrote
         message = json.loads(line)
         if "commit" not in message:
             batch.append(message)
@@ -148,6 +169,7 @@ def serve(target):
 
 
 def main():
+    sys.stdin.reconfigure(encoding="utf-8", newline="\n")  # whatever the locale says
     parser = argparse.ArgumentParser(description="A LadybugDB that follows a graphstream journal.")
     parser.add_argument("path", help="the database")
     parser.add_argument("--counts", action="store_true", help="print the rows per table as JSON and end")
