@@ -42,6 +42,7 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 pub struct Graphstream {
     command: Command,
     stdin: Option<Vec<u8>>,
+    stdout_lines_max: usize,
 }
 
 impl Graphstream {
@@ -57,7 +58,7 @@ impl Graphstream {
         if !verb.is_empty() {
             command.arg(verb);
         }
-        Self { command, stdin: None }
+        Self { command, stdin: None, stdout_lines_max: usize::MAX }
     }
 
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -81,6 +82,24 @@ impl Graphstream {
         self
     }
 
+    /// Whoever reads standard output goes away after that many lines (or some more), as `head` does.
+    pub fn stdout_read_for(mut self, lines: usize) -> Self {
+        self.stdout_lines_max = lines;
+        self
+    }
+
+    /// Runs it as a user who may not write what the test's user may not write: root may write everything, so it becomes
+    /// nobody.
+    pub fn without_privileges(mut self) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        use std::os::unix::process::CommandExt;
+
+        if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+            self.command.uid(65534).gid(65534);
+        }
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(self) -> Finished {
         self.spawn().wait()
@@ -95,7 +114,7 @@ impl Graphstream {
     pub fn spawn(mut self) -> Running {
         let Some(bytes) = self.stdin.take() else {
             self.command.stdin(Stdio::null());
-            return Running::start(self.command);
+            return Running::start(self.command, self.stdout_lines_max);
         };
         let mut running = self.spawn_with_stdin();
         let mut stdin = running.take_stdin();
@@ -109,7 +128,7 @@ impl Graphstream {
     /// Starts it with a standard input that stays open until [`Running::close_stdin`].
     pub fn spawn_with_stdin(mut self) -> Running {
         self.command.stdin(Stdio::piped());
-        Running::start(self.command)
+        Running::start(self.command, self.stdout_lines_max)
     }
 }
 

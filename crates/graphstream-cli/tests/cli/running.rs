@@ -23,14 +23,17 @@ struct Collected {
 }
 
 impl Collected {
-    fn from(stream: impl Read + Send + 'static) -> Arc<Self> {
+    /// Reads to the end, or closes the stream after `lines_max` lines.
+    fn from(stream: impl Read + Send + 'static, lines_max: usize) -> Arc<Self> {
         let this = Arc::new(Self::default());
         let collected = Arc::clone(&this);
         std::thread::spawn(move || {
             let mut stream = BufReader::new(stream);
+            let mut lines = 0;
             loop {
                 let buffer = stream.fill_buf().unwrap_or_default();
-                let (taken, ended) = (buffer.len(), buffer.is_empty());
+                lines += buffer.iter().filter(|&&byte| byte == b'\n').count();
+                let (taken, ended) = (buffer.len(), buffer.is_empty() || lines >= lines_max);
                 let mut state = collected.state.lock().unwrap();
                 state.0.extend_from_slice(buffer);
                 state.1 = ended;
@@ -79,11 +82,11 @@ pub struct Running {
 }
 
 impl Running {
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(super) fn start(mut command: Command, lines_max: usize) -> Self {
         let args = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = Collected::from(child.stdout.take().unwrap());
-        let stderr = Collected::from(child.stderr.take().unwrap());
+        let stdout = Collected::from(child.stdout.take().unwrap(), lines_max);
+        let stderr = Collected::from(child.stderr.take().unwrap(), usize::MAX);
         Self { stdin: child.stdin.take(), child, stdout, stderr, args }
     }
 
