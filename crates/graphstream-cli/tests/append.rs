@@ -277,8 +277,7 @@ fn stored_without_a_shipper_is_refused_before_anything_is_made() {
 
 /// A shipper that looks often.
 fn shipper(place: &Place) -> Running {
-    let daemon = place.on_journal("replicate").args(["--database", Place::DATABASE, "--to", &place.url()]);
-    let daemon = daemon.args(["--upload-interval", "20ms"]).spawn();
+    let daemon = place.replicate().args(["--upload-interval", "20ms"]).spawn();
     daemon.wait_for_stderr("the shipper's start", |lines| {
         lines.iter().any(|line| line.contains("shipping")).then_some(())
     });

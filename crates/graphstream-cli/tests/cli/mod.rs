@@ -43,6 +43,7 @@ pub struct Graphstream {
     command: Command,
     stdin: Option<Vec<u8>>,
     stdout_lines_max: usize,
+    stdout: Option<std::fs::File>,
 }
 
 impl Graphstream {
@@ -58,7 +59,7 @@ impl Graphstream {
         if !verb.is_empty() {
             command.arg(verb);
         }
-        Self { command, stdin: None, stdout_lines_max: usize::MAX }
+        Self { command, stdin: None, stdout_lines_max: usize::MAX, stdout: None }
     }
 
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -88,6 +89,12 @@ impl Graphstream {
         self
     }
 
+    /// Standard output goes to the file, and not to the test.
+    pub fn stdout_to(mut self, file: std::fs::File) -> Self {
+        self.stdout = Some(file);
+        self
+    }
+
     /// Runs it as a user who may not write what the test's user may not write: root may write everything, so it becomes
     /// nobody.
     pub fn without_privileges(mut self) -> Self {
@@ -114,7 +121,7 @@ impl Graphstream {
     pub fn spawn(mut self) -> Running {
         let Some(bytes) = self.stdin.take() else {
             self.command.stdin(Stdio::null());
-            return Running::start(self.command, self.stdout_lines_max);
+            return Running::start(self.command, self.stdout, self.stdout_lines_max);
         };
         let mut running = self.spawn_with_stdin();
         let mut stdin = running.take_stdin();
@@ -128,7 +135,7 @@ impl Graphstream {
     /// Starts it with a standard input that stays open until [`Running::close_stdin`].
     pub fn spawn_with_stdin(mut self) -> Running {
         self.command.stdin(Stdio::piped());
-        Running::start(self.command, self.stdout_lines_max)
+        Running::start(self.command, self.stdout, self.stdout_lines_max)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A call that runs: its standard input, what it has printed so far, signals.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -82,10 +83,15 @@ pub struct Running {
 }
 
 impl Running {
-    pub(super) fn start(mut command: Command, lines_max: usize) -> Self {
+    pub(super) fn start(mut command: Command, stdout: Option<File>, lines_max: usize) -> Self {
         let args = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = Collected::from(child.stdout.take().unwrap(), lines_max);
+        let stdout = stdout.map_or_else(Stdio::piped, Stdio::from);
+        let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout: Box<dyn Read + Send> = match child.stdout.take() {
+            Some(stdout) => Box::new(stdout),
+            None => Box::new(std::io::empty()),
+        };
+        let stdout = Collected::from(stdout, lines_max);
         let stderr = Collected::from(child.stderr.take().unwrap(), usize::MAX);
         Self { stdin: child.stdin.take(), child, stdout, stderr, args }
     }
