@@ -294,7 +294,12 @@ impl Error {
     /// Whether trying again later may help, without anybody doing anything here.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Remote(error) if error.kind() == graphstream_remote::ErrorKind::Storage)
-            || matches!(self, Self::NoDatabase { .. } | Self::Moved { .. })
+        match self {
+            Self::Remote(error) => error.kind() == graphstream_remote::ErrorKind::Storage,
+            // A full disk, mostly.
+            Self::Journal(error) => error.kind() == graphstream_journal::ErrorKind::Unavailable,
+            Self::NoDatabase { .. } | Self::Moved { .. } => true,
+            _ => false,
+        }
     }
 }

@@ -89,6 +89,9 @@ impl Cache {
 }
 
 /// Fetches a segment into `dir`, asking again while the store does not answer; `None` when the object is not there.
+///
+/// Bytes that are not what the head names may have been damaged on the way: they are fetched once more before the object is called
+/// damaged.
 pub(crate) async fn fetch(
     remote: &Remote,
     head: &Head,
@@ -101,6 +104,7 @@ pub(crate) async fn fetch(
         format!("{:016x}-{:016x}-{:08x}-{}.hadbj", name.last(), name.first(), name.epoch(), name.level());
     let cached = CachedSegment { path: dir.join(file) };
     let mut backoff = Backoff::new(options.retry_interval_max);
+    let mut damaged = false;
     loop {
         let file = File::create(&cached.path).map_err(|source| Error::Cache {
             attempted: "creating",
@@ -114,6 +118,10 @@ pub(crate) async fn fetch(
                 let pause = backoff.next_pause();
                 tracing::warn!(segment = %name, %error, ?pause, "fetching a segment failed, trying again");
                 tokio::time::sleep(pause).await;
+            }
+            Err(Error::Remote(error @ graphstream_remote::Error::SegmentDamaged { .. })) if !damaged => {
+                damaged = true;
+                tracing::warn!(segment = %name, %error, "fetching it once more");
             }
             Err(error) => return Err(error),
         }

@@ -13,9 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use graphstream_format::Position;
-use graphstream_journal::{
-    Journal, JournalOptions, JournalReader, Positions, ReaderOptions, RecoveryReport, Ticket,
-};
+use graphstream_journal::{Journal, JournalOptions, JournalReader, ReaderOptions, RecoveryReport, Ticket};
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_proto::JournalEntry;
 use graphstream_remote::{Committed, Remote};
@@ -25,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use self::database::Database;
 use crate::threads::blocking;
-use crate::uploader::BeforeShipping;
+use crate::uploader::Writer;
 use crate::{Error, Result, Stop, Uploader, UploaderOptions};
 
 /// What a leader starts with.
@@ -128,7 +126,8 @@ impl LeaderBuilder {
         })
         .await?;
         // Everything the journal had is sealed now, so the uploader can compare its end with the head.
-        let mut uploader = Uploader::open(&dir, remote, uploader, metrics).await?;
+        let writer = Writer::Here(journal.clone());
+        let mut uploader = Uploader::open_with(writer, &dir, remote, uploader, metrics).await?;
         let committed = *uploader.watch().borrow();
         uploader.claim().await?;
         journal.raise_commit_floor(committed.commit_ms);
@@ -136,7 +135,8 @@ impl LeaderBuilder {
         let epoch = uploader.epoch().unwrap_or(0);
         let started = Started { recovery, healed, epoch, committed };
         let (stop, wake, watch) = (Stop::new(), uploader.wake(), uploader.watch());
-        let uploading = tokio::spawn(ship(uploader, journal.clone(), stop.clone()));
+        let stopped = stop.clone();
+        let uploading = tokio::spawn(async move { uploader.run(&stopped).await });
         let leader = Leader { journal, database, committed: watch, wake, stop, uploading };
         Ok((leader, started))
     }
@@ -153,33 +153,6 @@ async fn heal(database: Option<Database>, journal: &Journal) -> Result<(Option<A
         Ok((Some(Arc::new(Mutex::new(database))), healed))
     })
     .await
-}
-
-/// The uploader's task. A fenced leader's journal ends before the task does, so nobody is acknowledged after it.
-async fn ship(mut uploader: Uploader, journal: Journal, stop: Stop) -> Result<()> {
-    let shipped = uploader.run_sealing(&stop, &Sealing(journal.clone())).await;
-    if let Err(Error::Remote(graphstream_remote::Error::Fenced(fenced))) = &shipped {
-        let after = fenced.fenced_after;
-        blocking("fencing the journal", move || Ok(journal.fence(after)?)).await?;
-    }
-    shipped
-}
-
-/// Seals what was written before each look at the journal.
-struct Sealing(Journal);
-
-impl BeforeShipping for Sealing {
-    async fn before_shipping(&self) -> Result<()> {
-        let journal = self.0.clone();
-        blocking("sealing", move || {
-            let Positions { written, sealed, .. } = journal.positions();
-            if written.sequence > sealed.sequence {
-                journal.seal()?;
-            }
-            Ok(())
-        })
-        .await
-    }
 }
 
 impl Leader {
@@ -292,7 +265,9 @@ impl Leader {
             Ok(Ok(shipped)) => Some(shipped),
             Ok(Err(_)) => Some(Err(Error::Ended("the uploader"))),
             Err(_) => {
+                // Once the task is gone it holds no lock any more: another leader may start.
                 self.uploading.abort();
+                let _ = (&mut self.uploading).await;
                 None
             }
         };

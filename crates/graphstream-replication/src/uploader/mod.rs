@@ -13,6 +13,7 @@
 
 mod chain;
 mod prepare;
+mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use self::chain::SealedChain;
 use self::prepare::{Joint, Prepared, prepare};
+pub(crate) use self::writer::Writer;
 use crate::backoff::{Backoff, jitter};
 use crate::threads::blocking;
 use crate::{Error, Result, Stop, UploaderOptions};
@@ -57,6 +59,7 @@ pub struct Shipped {
 pub struct Uploader {
     dir: JournalDir,
     lineage: Lineage,
+    writer: Writer,
     session: LeaderSession,
     chain: SealedChain,
     options: UploaderOptions,
@@ -78,9 +81,20 @@ impl Uploader {
         options: UploaderOptions,
         metrics: Arc<GraphstreamMetrics>,
     ) -> Result<Self> {
+        Self::open_with(Writer::Elsewhere, dir, remote, options, metrics).await
+    }
+
+    /// As [`open`](Self::open), for a journal whose writer is known.
+    pub(crate) async fn open_with(
+        writer: Writer,
+        dir: impl AsRef<Path>,
+        remote: Remote,
+        options: UploaderOptions,
+        metrics: Arc<GraphstreamMetrics>,
+    ) -> Result<Self> {
         let path = dir.as_ref().to_path_buf();
         let nonce = OwnerNonce::random(remote.randomness())?;
-        let (dir, lock, identity, chain, floor) = blocking("reading the journal", move || {
+        let (dir, lock, identity, chain, published) = blocking("reading the journal", move || {
             let dir = JournalDir::open(&path)?;
             let identity = dir.identity()?.ok_or(Error::NotAdopted { path })?;
             if let Some(note) = dir.fenced()? {
@@ -88,18 +102,20 @@ impl Uploader {
             }
             let lock = ShipLock::acquire(dir.path())?;
             let chain = SealedChain::open(dir.clone())?;
-            let floor = floor(&dir, &chain)?;
-            Ok((dir, lock, identity, chain, floor))
+            let published = Published::by(&dir, &chain)?;
+            Ok((dir, lock, identity, chain, published))
         })
         .await?;
         let lineage = identity.lineage;
         let identity = Identity::new(DatabaseId::from_bytes(identity.database_id), lineage);
-        // Only a journal that never published anything may create the head.
-        let session_options = SessionOptions::default().with_create(floor.is_none()).with_floor(floor);
+        let session_options = match published {
+            Published::Nothing => SessionOptions::default().with_create(true),
+            Published::Something(floor) => SessionOptions::default().with_create(false).with_floor(floor),
+        };
         let session = LeaderSession::open(remote, identity, nonce, session_options, &chain).await?;
         let (committed, _) = watch::channel(session.committed());
         let wake = Arc::new(Notify::new());
-        Ok(Self { dir, lineage, session, chain, options, metrics, committed, wake, _lock: lock })
+        Ok(Self { dir, lineage, writer, session, chain, options, metrics, committed, wake, _lock: lock })
     }
 
     /// What is committed, as it moves. All of it is *stored*.
@@ -248,7 +264,7 @@ impl Uploader {
         .await
     }
 
-    /// A leader that was fenced notes it durably before anybody is told.
+    /// That the leader was fenced is noted durably before anybody is told.
     async fn settle<T>(&self, result: impl Into<Settled<T>>) -> Result<T> {
         let Settled(result) = result.into();
         if let Err(Error::Remote(graphstream_remote::Error::Fenced(fenced))) = &result {
@@ -260,8 +276,7 @@ impl Uploader {
                 "fenced by another leader"
             );
             self.metrics.leader.fenced.set_bool(true);
-            let dir = self.dir.clone();
-            blocking("noting FENCED", move || Ok(dir.set_fenced(after, now_ms())?)).await?;
+            self.writer.fence(&self.dir, after).await?;
         }
         result
     }
@@ -272,15 +287,10 @@ impl Uploader {
     /// # Errors
     /// As [`ship`](Self::ship), but only what no retry mends; in the last look also what a retry might.
     pub async fn run(&mut self, stop: &Stop) -> Result<()> {
-        self.run_sealing(stop, &Beside).await
-    }
-
-    /// As [`run`](Self::run), with something to do before each look at the journal: a leader seals.
-    pub(crate) async fn run_sealing(&mut self, stop: &Stop, before: &impl BeforeShipping) -> Result<()> {
         let mut backoff = Backoff::new(self.options.retry_interval_max);
         loop {
             let last = stop.is_cancelled();
-            let looked = match before.before_shipping().await {
+            let looked = match self.writer.seal().await {
                 Ok(()) => self.ship().await,
                 Err(error) => Err(error),
             };
@@ -302,7 +312,7 @@ impl Uploader {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         ?pause,
-                        "the store failed, nothing is lost: trying again"
+                        "shipping failed, nothing is lost: trying again"
                     );
                     pause
                 }
@@ -317,21 +327,6 @@ impl Uploader {
                 () = stop.cancelled() => {}
             }
         }
-    }
-}
-
-/// What happens before each look at the journal.
-pub(crate) trait BeforeShipping {
-    /// Does it. What fails here is no failure of the store: it ends the uploader.
-    fn before_shipping(&self) -> impl Future<Output = Result<()>> + Send;
-}
-
-/// Nothing: the journal's writer is another process.
-struct Beside;
-
-impl BeforeShipping for Beside {
-    async fn before_shipping(&self) -> Result<()> {
-        Ok(())
     }
 }
 
@@ -383,13 +378,22 @@ fn collect(
     }
 }
 
-/// What this journal is known to have published: its uploader's cursor, as far as it still has the chain hash there.
-fn floor(dir: &JournalDir, chain: &SealedChain) -> Result<Option<Floor>> {
-    let Some(cursor) = dir.cursor(UPLOADER_CURSOR)?.filter(|cursor| cursor.sequence > 0) else {
-        return Ok(None);
-    };
-    let hash = chain.hash_at(cursor.sequence)?;
-    Ok(hash.map(|hash| Floor::new(0, cursor.sequence, hash)))
+/// What this journal is known to have published, by its uploader's cursor.
+enum Published {
+    /// Nothing: only such a journal may create the head.
+    Nothing,
+    /// The head can't be below this; `None` when the journal no longer knows its chain hash there.
+    Something(Option<Floor>),
+}
+
+impl Published {
+    fn by(dir: &JournalDir, chain: &SealedChain) -> Result<Self> {
+        let Some(cursor) = dir.cursor(UPLOADER_CURSOR)?.filter(|cursor| cursor.sequence > 0) else {
+            return Ok(Self::Nothing);
+        };
+        let hash = chain.hash_at(cursor.sequence)?;
+        Ok(Self::Something(hash.map(|hash| Floor::new(0, cursor.sequence, hash))))
+    }
 }
 
 /// The clock, in ms since 1970.
