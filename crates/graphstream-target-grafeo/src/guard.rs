@@ -299,7 +299,6 @@ fn check_functions(query: &str) -> Result<()> {
     // The name before the current token, with its qualifiers, if the token is directly behind a name.
     let mut name: Option<String> = None;
     let mut qualified = false;
-    let mut after_label_colon = false;
     let mut loading = false;
     while let Some(token) = words.next() {
         match token {
@@ -313,14 +312,11 @@ fn check_functions(query: &str) -> Result<()> {
                     Some(before) if qualified => Some(format!("{before}.{word}")),
                     _ => Some(word),
                 };
-                if std::mem::take(&mut after_label_colon) {
-                    // A label or a type: `(:Person (` isn't a call, and such a thing doesn't parse anyway.
-                    name = None;
-                }
                 qualified = false;
                 continue;
             }
-            Token::Symbol('.') => {
+            // The second of two dots is a range's, `list[1..size(list)]`: what follows is no part of a name.
+            Token::Symbol('.') if !qualified => {
                 qualified = true;
                 continue;
             }
@@ -333,7 +329,6 @@ fn check_functions(query: &str) -> Result<()> {
             }
             Token::Symbol(_) | Token::Text => {}
         }
-        after_label_colon = matches!(token, Token::Symbol(':'));
         loading = false;
         qualified = false;
         name = None;
