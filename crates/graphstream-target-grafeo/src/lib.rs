@@ -14,9 +14,9 @@
 //!   runs it without syncs of its own, syncs itself (which reports), and compares the end of the file with the commit.
 //! - **Indexes are forgotten** whenever the database recovers from its WAL, and always in the directory format. The position
 //!   node keeps the statements of all indexes; they are run again at open.
-//! - **Index statements take effect at once**, not at commit. They change no result, so a leftover of a batch that was
-//!   rolled back does no harm; `CREATE INDEX` and `DROP INDEX` are made idempotent, and the list above is transactional.
-//!   Other schema statements are refused.
+//! - **Index statements take effect at once**, not at commit, and an index that is made in a transaction lacks the nodes the
+//!   transaction has made. The adapter adds these, keeps indexes that share a property apart, and after a rollback makes all
+//!   of them again. Other schema statements are refused.
 //! - **Unknown functions are null**, `point()` and `randomUUID()` among them. A statement that calls a function grafeo doesn't
 //!   evaluate is refused, and so is one that gives another result every time (`rand()`, `timestamp()`, `id()`...).
 //! - **Date-times keep milliseconds** in the one-file format (their microseconds vanish at close). Finer ones are refused
@@ -27,6 +27,7 @@ mod digest;
 mod durable;
 mod error;
 mod guard;
+mod indexes;
 mod reserved;
 mod target;
 mod temporal;

@@ -8,19 +8,15 @@
 //!
 //! It is written in the transaction of the batch. grafeo writes a transaction over several graphs as one group.
 
-use std::collections::BTreeMap;
-
 use grafeo::{GrafeoDB, NodeId, Session, Value};
 use grafeo_core::graph::lpg::Node;
 use graphstream_format::Position;
 
+use crate::indexes::Indexes;
 use crate::{Error, Result};
 
 const GRAPH: &str = "__graphstream";
 const LABEL: &str = "GraphstreamPosition";
-
-/// The statements of the indexes, by name.
-pub(crate) type Indexes = BTreeMap<String, String>;
 
 /// What is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use graphstream_replay::{
 
 use crate::durable::{Durable, sync_directory};
 use crate::guard::{Statement, inspect};
-use crate::reserved::{Indexes, NotAPosition, Reserved};
+use crate::indexes::{self, Indexes};
+use crate::reserved::{NotAPosition, Reserved};
 use crate::{Error, GraphDigest, Precision, Result, digest, to_grafeo};
 
 /// How a database is opened.
@@ -83,6 +84,8 @@ struct Database {
 struct Transaction {
     /// To go back to.
     indexes: Indexes,
+    /// An index statement was tried in it: a rollback has to undo what grafeo doesn't.
+    changed_indexes: bool,
     /// A statement failed in it: it can only be rolled back.
     failed: bool,
 }
@@ -206,47 +209,14 @@ impl Database {
             indexes: kept.indexes,
             transaction: None,
         };
-        open.restore_indexes()?;
+        // grafeo forgets them when it recovers, and keeps those of a transaction that was never committed.
+        indexes::rebuild(&open.db, &open.session, &open.indexes)?;
         if let Some(parent) = path.parent() {
             sync_directory(parent)?;
         }
         // What a crashed process wrote may still be in memory only; a position that is reported must hold.
         open.durable.sync(&open.db, false)?;
         Ok((open, damage))
-    }
-
-    /// Brings the database's indexes back to those the position says: grafeo forgets them when it recovers, and keeps those of a
-    /// transaction that was rolled back.
-    fn restore_indexes(&self) -> Result<()> {
-        let present = self.index_names()?;
-        for name in present.iter().filter(|name| !self.indexes.contains_key(*name)) {
-            self.drop_index(name)?;
-        }
-        for (_, statement) in self.indexes.iter().filter(|(name, _)| !present.contains(name)) {
-            self.execute(statement, HashMap::new())?;
-        }
-        Ok(())
-    }
-
-    fn index_names(&self) -> Result<Vec<String>> {
-        let found = self.session.execute_language("SHOW INDEXES", "cypher", Some(HashMap::new()))?;
-        let mut names = Vec::new();
-        for row in found.rows() {
-            if let Some(Value::String(name)) = row.first()
-                && !names.iter().any(|known: &String| known.as_str() == name.as_str())
-            {
-                names.push(name.to_string());
-            }
-        }
-        Ok(names)
-    }
-
-    /// Drops an index, as often as there is one of that name.
-    fn drop_index(&self, name: &str) -> Result<()> {
-        while self.index_names()?.iter().any(|known| known == name) {
-            self.execute(&format!("DROP INDEX `{name}`"), HashMap::new())?;
-        }
-        Ok(())
     }
 
     fn execute(&self, query: &str, params: HashMap<String, Value>) -> Result<()> {
@@ -256,7 +226,8 @@ impl Database {
 
     fn begin(&mut self) -> Result<()> {
         self.session.begin_transaction()?;
-        self.transaction = Some(Transaction { indexes: self.indexes.clone(), failed: false });
+        self.transaction =
+            Some(Transaction { indexes: self.indexes.clone(), changed_indexes: false, failed: false });
         Ok(())
     }
 
@@ -272,21 +243,23 @@ impl Database {
         match inspect(&entry.query)? {
             Statement::Data => self.execute(&entry.query, params)?,
             Statement::CreateIndex { name } => {
-                // One of that name may be left over from a transaction that was rolled back, with another definition.
-                self.drop_index(&name)?;
-                self.execute(&entry.query, params)?;
+                self.changes_indexes();
+                indexes::create(&self.db, &self.session, &name, &entry.query)?;
                 self.indexes.insert(name, entry.query.clone());
             }
             Statement::DropIndex { name } => {
-                if self.indexes.remove(&name).is_some() {
-                    // A transaction that was rolled back may have dropped it already.
-                    self.drop_index(&name)?;
-                } else {
-                    self.execute(&entry.query, params)?;
-                }
+                self.changes_indexes();
+                indexes::drop(&self.db, &self.session, &name, &entry.query)?;
+                self.indexes.remove(&name);
             }
         }
         Ok(())
+    }
+
+    fn changes_indexes(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.changed_indexes = true;
+        }
     }
 
     fn rollback(&mut self) -> Result<()> {
@@ -295,9 +268,9 @@ impl Database {
         // A node that was made in the transaction is gone, and so is what it said about indexes.
         let (reserved, _) = Reserved::load(&self.db)?;
         self.reserved = reserved;
-        if self.indexes != transaction.indexes || self.index_names()?.len() != transaction.indexes.len() {
+        if transaction.changed_indexes {
             self.indexes = transaction.indexes;
-            self.restore_indexes()?;
+            indexes::rebuild(&self.db, &self.session, &self.indexes)?;
         }
         Ok(())
     }
