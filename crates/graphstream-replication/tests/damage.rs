@@ -1,4 +1,5 @@
 //! What a store holds or serves is not what was published: nothing of it is applied, and the error says where.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod world;
 

@@ -1,4 +1,5 @@
 //! Two leaders for one database: the later one wins, and nothing of the stale one is ever seen.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod world;
 

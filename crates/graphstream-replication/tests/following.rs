@@ -1,4 +1,5 @@
 //! A follower on a healthy store: everything once, in order, wherever it was stopped, at one request per look.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod world;
 

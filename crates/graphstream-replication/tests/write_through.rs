@@ -1,4 +1,5 @@
 //! A database that is written through: it and its journal agree after every error and every restart.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod world;
 

@@ -17,6 +17,12 @@ impl SealedChain {
     /// Looks for the newest sealed segment. Blocks for the disk.
     pub(super) fn open(dir: JournalDir) -> Result<Self> {
         let mut chain = Self { dir, last: (0, ChainHash::ZERO) };
+        if chain.dir.segment_sequences()?.is_empty() {
+            // It may begin behind entries that stayed elsewhere.
+            let start = chain.dir.position()?;
+            chain.last = (start.sequence, start.chain_hash);
+            return Ok(chain);
+        }
         let newest =
             chain.dir.segments()?.iter().rev().find(|segment| segment.is_sealed()).map(|s| s.header.last_seq);
         if let Some(sequence) = newest

@@ -115,7 +115,19 @@ impl Uploader {
         let session = LeaderSession::open(remote, identity, nonce, session_options, &chain).await?;
         let (committed, _) = watch::channel(session.committed());
         let wake = Arc::new(Notify::new());
-        Ok(Self { dir, lineage, writer, session, chain, options, metrics, committed, wake, _lock: lock })
+        let uploader =
+            Self { dir, lineage, writer, session, chain, options, metrics, committed, wake, _lock: lock };
+        uploader.refuse_behind()?;
+        Ok(uploader)
+    }
+
+    /// A journal that lacks published entries would give their sequences to others, which would then count as *stored*.
+    fn refuse_behind(&self) -> Result<()> {
+        let (local, committed) = (self.chain.last().0, self.session.committed());
+        if local < committed.sequence {
+            return Err(graphstream_remote::Error::Behind { local, committed }.into());
+        }
+        Ok(())
     }
 
     /// What is committed, as it moves. All of it is *stored*.
@@ -143,6 +155,7 @@ impl Uploader {
     pub async fn claim(&mut self) -> Result<()> {
         let claimed = self.session.claim(&self.chain, now_ms()).await;
         self.settle(claimed).await?;
+        self.refuse_behind()?;
         self.metrics.leader.epoch.set(self.session.epoch().unwrap_or(0).into());
         Ok(())
     }
