@@ -74,7 +74,7 @@ impl Uploader {
     ///
     /// # Errors
     /// [`Error::Journal`] when another shipper holds `SHIP`, or the directory holds no journal; [`Error::NotAdopted`];
-    /// [`Error::Remote`] when the store can't be read, or its history is another one.
+    /// [`Error::Remote`] when the store can't be read, its history is another one, or it publishes more than the journal holds.
     pub async fn open(
         dir: impl AsRef<Path>,
         remote: Remote,
