@@ -1,0 +1,163 @@
+//! Two leaders of one database: a journal and its copy, each with a `replicate` of its own.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod cli;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use cli::{Finished, Graphstream, Place, Running, Signal, entries};
+
+/// A database whose first three entries both leaders have; the first leader's daemon has shipped them and runs.
+fn rivals() -> (Place, Running) {
+    let place = Place::new();
+    place.fill(1, 3);
+    let daemon = place.replicate().args(["--upload-interval", "10ms"]).spawn();
+    place.wait_committed(3);
+    copy(&place.journal(), &place.path("copy"));
+    (place, daemon)
+}
+
+fn on_copy(place: &Place, verb: &str) -> Graphstream {
+    Graphstream::new(verb).arg("--journal").arg(place.path("copy"))
+}
+
+fn replicate_copy(place: &Place) -> Graphstream {
+    on_copy(place, "replicate").args(["--database", Place::DATABASE, "--to", &place.url(), "--json"])
+}
+
+/// The copy becomes the leader and publishes the entries 100 and 101.
+#[track_caller]
+fn take_over(place: &Place) {
+    on_copy(place, "append").stdin(entries(100, 2)).ok();
+    replicate_copy(place).arg("--once").ok();
+    assert_eq!(place.committed(), 5);
+}
+
+/// Followers have the history of the leader that took over.
+#[track_caller]
+fn assert_taken_over(place: &Place) {
+    let published = place.on_store("cat").arg("--json").ok().json_lines();
+    let ids: Vec<_> = published.iter().map(|line| line["params"]["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [1, 2, 3, 100, 101]);
+    place.on_store("verify").ok();
+}
+
+/// The journal as a backup of the machine has it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        let to = to.join(file.file_name());
+        if file.file_type().unwrap().is_dir() {
+            copy(&file.path(), &to);
+        } else {
+            fs::copy(file.path(), to).unwrap();
+        }
+    }
+}
+
+#[track_caller]
+fn assert_fenced(finished: Finished) {
+    let error = finished.expect_code(7).error();
+    assert_eq!(error["kind"], "fenced");
+    assert_eq!(error["sequence"], 3);
+}
+
+#[test]
+fn r04_a_leader_on_a_copy_fences_the_first_whose_entries_stay_invisible() {
+    let (place, daemon) = rivals();
+    let mut writer = place.on_journal("append").arg("--acks").spawn_with_stdin();
+    writer.write(&entries(4, 2));
+    writer.wait_for_stdout("both entries", |lines| lines.contains(&"5").then_some(()));
+    take_over(&place);
+    cli::until("the note", || place.journal().join("FENCED").exists().then_some(()));
+    writer.kill(Signal::Kill);
+
+    // Neither a writer nor a shipper goes on here, and what is here can still be read.
+    assert_fenced(place.on_journal("append").arg("--json").stdin(entries(6, 1)).run());
+    assert_fenced(place.replicate().arg("--json").run());
+    assert_fenced(place.replicate().args(["--once", "--json"]).run());
+    assert_eq!(place.cat().len(), 5);
+    assert_eq!(place.on_journal("status").arg("--json").ok().json()["journal"]["fenced_after"], 3);
+    assert_taken_over(&place);
+    daemon.wait().expect_code(7).expect_stderr(["fenced"]);
+}
+
+#[test]
+fn r03_an_idle_daemon_learns_it_too() {
+    let (place, daemon) = rivals();
+    take_over(&place);
+    daemon.wait().expect_code(7);
+    assert!(place.journal().join("FENCED").exists());
+}
+
+#[test]
+fn r03_an_application_beside_a_fenced_daemon_is_told() {
+    for ack in ["synced", "stored"] {
+        let (place, daemon) = rivals();
+        let flags = ["--json", "--acks", "--ack", ack, "--segment-bytes-max", "4KiB"];
+        let mut writer = place.on_journal("append").args(flags).spawn_with_stdin();
+        take_over(&place);
+        let mut stdin = writer.take_stdin();
+        let producer = std::thread::spawn(move || {
+            // Until nobody takes them any more.
+            for n in (4..).step_by(10) {
+                if stdin.write_all(entries(n, 10).as_bytes()).is_err() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let told = writer.wait();
+        if ack == "stored" {
+            assert_fenced(told.expect_no_stdout());
+        } else {
+            assert_fenced(told);
+        }
+        producer.join().unwrap();
+        assert_taken_over(&place);
+        daemon.wait().expect_code(7);
+    }
+}
+
+#[test]
+fn r04_a_journal_that_lacks_published_entries_neither_ships_nor_acknowledges() {
+    let (place, daemon) = rivals();
+    place.append(entries(4, 3));
+    place.wait_committed(6);
+    daemon.kill(Signal::Term).expect_code(0);
+    // An older copy of the machine comes up, and gives sequences to other entries that are published already.
+    on_copy(&place, "append").stdin(entries(100, 1)).ok();
+    for mode in [&["--once"][..], &[]] {
+        let refused = replicate_copy(&place).args(mode).run().expect_code(3).error();
+        assert_eq!(refused["kind"], "journal");
+        assert!(refused["message"].to_string().contains("ends at sequence 4, 6 is committed"), "{refused}");
+    }
+    let status = on_copy(&place, "status").arg("--json").ok().json();
+    let uploaded =
+        status["journal"]["cursors"].as_array().unwrap().iter().map(|c| c["sequence"].as_u64().unwrap());
+    assert!(uploaded.max() <= Some(3), "{status}");
+}
+
+#[test]
+fn a_daemon_that_never_led_and_holds_another_history_says_fork() {
+    let (place, daemon) = rivals();
+    // The copy's daemon starts and has nothing to publish; then the first publishes, and the copy appends.
+    let second = replicate_copy(&place).args(["--upload-interval", "10ms"]).spawn();
+    second.wait_for_stderr("its start", |lines| {
+        lines.iter().any(|line| line.contains("shipping")).then_some(())
+    });
+    place.append(entries(4, 2));
+    place.wait_committed(5);
+    on_copy(&place, "append").stdin(entries(100, 2)).ok();
+    let forked = second.wait().expect_code(5).error();
+    assert_eq!(forked["kind"], "fork");
+    // The leader goes on.
+    place.append(entries(6, 1));
+    place.wait_committed(6);
+    daemon.kill(Signal::Term).expect_code(0);
+    place.on_store("verify").ok();
+}
