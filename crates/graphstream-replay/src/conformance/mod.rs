@@ -1,4 +1,4 @@
-//! Whether a target keeps the obligations of [`ReplayTarget`](crate::ReplayTarget) and [`TransactionalTarget`]: plain
+//! Whether a target keeps the obligations of [`ReplayTarget`] and [`TransactionalTarget`]: plain
 //! functions over a factory, each callable alone.
 //!
 //! ```no_run

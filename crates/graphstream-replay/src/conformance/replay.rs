@@ -333,7 +333,7 @@ fn odd_entries(factory: &dyn TargetFactory) -> Vec<JournalEntry> {
         ParamValue::Int128("-170141183460469231731687303715884105728".to_owned()),
         deep,
     ];
-    let queries = ["", ";", "\0", "no statement", "'", "/*", "\u{1f980}"];
+    let queries = [";", "\0", "no statement", "'", "/*", "\u{1f980}"];
     let mut all: Vec<_> = queries.into_iter().map(|query| JournalEntry::new(query, i64::MIN)).collect();
     for (n, value) in (1..).zip(values) {
         all.push(factory.statement(n).with_param("odd", value.clone()));

@@ -33,6 +33,16 @@ pub(super) struct Child {
     /// The last line of standard error, and whether that has ended.
     last_line: Arc<Mutex<LastLine>>,
     reaped: bool,
+    /// How it ended, once that has been found out.
+    end: Option<End>,
+}
+
+/// What became of a child whose output ended.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Exited(ExitStatus),
+    /// It closed its output and lived on.
+    ClosedOutput,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +68,7 @@ impl Child {
             let last_line = Arc::clone(&last_line);
             spawn_thread("graphstream-exec-err", move || log_lines(stderr, &target, &last_line))?;
         }
-        Ok(Self { process, stdin, events, last_line, reaped: false })
+        Ok(Self { process, stdin, events, last_line, reaped: false, end: None })
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -107,15 +117,24 @@ impl Child {
         }
     }
 
+    /// Finds out how a child ended whose output did, and kills what is left of it. It gets a moment to exit by itself: its
+    /// status says more than our signal.
+    pub(super) fn settle(&mut self) {
+        if self.end.is_none() {
+            let status = self.wait(Instant::now().checked_add(GRACE));
+            self.end = Some(status.map_or(End::ClosedOutput, End::Exited));
+        }
+        self.kill();
+    }
+
     /// How it ended, and what it said last, after its output has ended.
     pub(super) fn last_words(&mut self) -> Reason {
-        let deadline = Instant::now() + GRACE;
-        let status = self.wait(Some(deadline));
-        let end = match status {
-            Some(status) => format!("the child ended ({status})"),
-            None => "the child closed its output".to_owned(),
+        self.settle();
+        let end = match self.end {
+            Some(End::Exited(status)) => format!("the child ended ({status})"),
+            Some(End::ClosedOutput) | None => "the child closed its output".to_owned(),
         };
-        self.kill();
+        let deadline = Instant::now() + GRACE;
         // Standard error may still be on its way through the pipe.
         loop {
             let last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);

@@ -216,8 +216,10 @@ impl ExecTarget {
             });
             let event = next_event(&child, deadline);
             let early = !asked.load(Ordering::Acquire);
-            if early || !matches!(event, Some(Event::Line(_))) {
-                child.kill();
+            match event {
+                Some(Event::Line(_)) if !early => {}
+                Some(Event::End) => child.settle(),
+                _ => child.kill(),
             }
             let stdin = match writer.join() {
                 Ok((stdin, Ok(()))) => Some(stdin),

@@ -65,6 +65,14 @@ impl DiskFile {
     }
 }
 
+impl Drop for DiskFile {
+    fn drop(&mut self) {
+        // Closing isn't enough: a process that another thread is just starting holds a copy of the descriptor, and with it the
+        // lock, until it becomes its program.
+        let _ = self.file.unlock();
+    }
+}
+
 fn refuse_special(path: &Path, found: &std::fs::Metadata) -> Result<()> {
     let kind = found.file_type();
     let found = if kind.is_file() {
