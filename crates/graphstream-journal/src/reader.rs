@@ -309,14 +309,24 @@ impl JournalReader {
         if self.take_from_open(entry)? {
             return Ok(Step::Entry);
         }
+        let At::Open(scanner, _) = &self.at else { return Ok(Step::Nothing) };
+        let own = scanner.header().start.first_seq;
         let next = self.last.and_then(|last| last.sequence.checked_add(1));
-        let left = next.map(|next| self.dir.segment(next)).transpose()?.flatten().is_some();
+        // Without an entry so far, the segment bears the next sequence's name itself.
+        let empty = next == Some(own);
+        let is_left = |this: &Self| match next {
+            Some(next) if !empty => this.dir.segment(next).map(|segment| segment.is_some()),
+            _ => Ok(false),
+        };
+        let left = is_left(self)?;
         if !left && !self.looks_around() {
             return Ok(Step::Nothing);
         }
         // When the writer was seen gone *before* the tail is judged, nobody completes it any more.
         let written = self.dir.writer()?.held;
         let later = next.map(|next| self.later_segment(next)).transpose()?.flatten();
+        // A writer may have left the segment since the first look; a later one proves nothing before the next name is looked at again.
+        let left = left || is_left(self)?;
         if self.take_from_open(entry)? {
             return Ok(Step::Entry);
         }
@@ -348,7 +358,13 @@ impl JournalReader {
                 self.torn_tail = Some(TornTail { path, offset, last_sequence: point.sequence, why });
                 Ok(Step::Nothing)
             }
-            _ => Ok(Step::Nothing),
+            _ => {
+                if empty {
+                    // Closing removes an empty segment, and the next one bears the same name: look there again.
+                    self.at = At::Behind;
+                }
+                Ok(Step::Nothing)
+            }
         }
     }
 

@@ -131,39 +131,29 @@ fn a_follower_sees_a_live_writer() {
     let total = 3_000;
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let followers: Vec<_> = (0..3)
-            .map(|place| {
-                let (done, path) = (&done, dir.path());
-                scope.spawn(move || {
-                    let options = ReaderOptions::default().with_follow(true).with_from_sequence(place * 500);
-                    let mut reader = JournalReader::open(path, options).unwrap();
-                    let mut entry = Entry::default();
-                    let mut next = (place * 500).max(1);
-                    while next <= total {
-                        if reader.wait_next(&mut entry, Duration::from_secs(20)).unwrap() {
-                            assert_eq!((entry.sequence, &entry.payload), (next, &payload(next)));
-                            next += 1;
-                        } else {
-                            assert!(!done.load(Ordering::SeqCst), "stuck before {next}");
-                        }
-                    }
-                })
-            })
-            .collect();
+        let follow = |from: u64| {
+            let options = ReaderOptions::default().with_follow(true).with_from_sequence(from);
+            let mut reader = JournalReader::open(dir.path(), options).unwrap();
+            let mut entry = Entry::default();
+            for next in from..=total {
+                while !reader.wait_next(&mut entry, Duration::from_secs(20)).unwrap() {
+                    assert!(!done.load(Ordering::SeqCst), "stuck before {next}");
+                }
+                assert_eq!((entry.sequence, &entry.payload), (next, &payload(next)));
+            }
+        };
         for n in 1..=total {
             let ticket = journal.append(payload(n)).unwrap();
             if n % 3 == 0 {
                 let _ = ticket.wait(Ack::Written).unwrap();
             }
-            if n == 500 || n == 1000 {
-                // Followers that start late find what they asked for.
+            if [1, 500, 1000].contains(&n) {
+                // Nobody can start at what is not there yet.
                 journal.sync().unwrap();
+                scope.spawn(move || follow(n));
             }
         }
         journal.sync().unwrap();
-        for follower in followers {
-            follower.join().unwrap();
-        }
         done.store(true, Ordering::SeqCst);
     });
     let report = journal.close().unwrap();
@@ -218,6 +208,31 @@ fn a_follower_waits_at_the_end() {
     drop(journal);
     assert!(!reader.wait_next(&mut entry, Duration::from_secs(5)).unwrap());
     assert_eq!(reader.torn_tail().unwrap().last_sequence, 5);
+}
+
+/// A segment that was created and has no entry yet is the end for now, also when it is removed and made anew under the same name.
+#[test]
+fn a_follower_waits_at_an_open_segment_without_entries() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::builder(dir.path()).open().unwrap();
+    let _ = journal.append(payload(1)).unwrap().wait(Ack::Synced).unwrap();
+    drop(journal);
+    let path = dir.path().join(segment_name(1));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[176..].fill(0);
+    std::fs::write(&path, &bytes).unwrap();
+
+    let mut entry = Entry::default();
+    let mut reader = JournalReader::open(dir.path(), ReaderOptions::default().with_follow(true)).unwrap();
+    for _ in 0..200 {
+        assert!(!reader.read_next(&mut entry).unwrap());
+    }
+    let (journal, report) = Journal::builder(dir.path()).open().unwrap();
+    assert_eq!(report.removed_empty, [path]);
+    assert!(!reader.read_next(&mut entry).unwrap());
+    let _ = journal.append(payload(7)).unwrap().wait(Ack::Written).unwrap();
+    assert!(reader.wait_next(&mut entry, Duration::from_secs(20)).unwrap());
+    assert_eq!((entry.sequence, entry.payload), (1, payload(7)));
 }
 
 #[test]

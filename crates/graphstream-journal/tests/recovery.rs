@@ -60,24 +60,43 @@ fn l01_a_record_torn_at_every_byte() {
     let whole = std::fs::read(source.path().join(segment_name(1))).unwrap();
     let end = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
     let start = 176 + 2 * (56 + 24);
-    for cut in start..end {
+    torn_at(source.path(), &whole, start, 2, start..end);
+}
+
+/// L01: also when nothing stands before it: the segment is empty then.
+#[test]
+fn l01_the_first_record_torn_at_every_byte() {
+    let source = tempfile::tempdir().unwrap();
+    append_and_stop(source.path(), 1, 1, Ack::Written);
+    let whole = std::fs::read(source.path().join(segment_name(1))).unwrap();
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    torn_at(source.path(), &whole, 176, 0, 176..end);
+}
+
+/// The segment cut within its last record, which begins at `start` behind `before` entries.
+fn torn_at(source: &Path, whole: &[u8], start: usize, before: u64, cuts: std::ops::Range<usize>) {
+    let expected: Vec<_> = (1..=before).map(payload).collect();
+    for cut in cuts {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::copy(source.path().join("journal.json"), dir.path().join("journal.json")).unwrap();
-        let mut bytes = whole.clone();
+        std::fs::copy(source.join("journal.json"), dir.path().join("journal.json")).unwrap();
+        let mut bytes = whole.to_vec();
         bytes[cut..].fill(0);
         std::fs::write(dir.path().join(segment_name(1)), &bytes).unwrap();
 
         let mut reader = JournalReader::open(dir.path(), ReaderOptions::default()).unwrap();
         let read: Vec<_> = reader.by_ref().map(|entry| entry.unwrap().payload).collect();
-        assert_eq!(read, [payload(1), payload(2)], "cut at {cut}");
+        assert_eq!(read, expected, "cut at {cut}");
         assert_eq!(reader.torn_tail().is_some(), cut > start, "cut at {cut}");
 
         let (journal, report) = open(dir.path()).unwrap();
-        assert_eq!(report.position.sequence, 2, "cut at {cut}");
+        assert_eq!(report.position.sequence, before, "cut at {cut}");
         assert_eq!(report.torn_tail.is_some(), cut > start);
-        let _ = journal.append(payload(3)).unwrap();
+        let _ = journal.append(payload(before + 1)).unwrap();
         journal.close().unwrap();
-        assert_eq!(self::read(dir.path()).unwrap(), [payload(1), payload(2), payload(3)]);
+        assert!(
+            self::read(dir.path()).unwrap().into_iter().eq((1..=before + 1).map(payload)),
+            "cut at {cut}"
+        );
     }
 }
 
