@@ -337,15 +337,13 @@ impl Committer {
         file.sync_all().map_err(Error::io("syncing", temp))
     }
 
-    /// A shipper that was fenced leaves a note; the writer looks whenever it starts a segment.
+    /// A shipper that was fenced leaves a note; the writer looks whenever it starts a segment, and notes for the next start
+    /// what is to be set aside then.
     fn check_fenced(&self) -> Result<(), Failure> {
-        match self.dir.fenced() {
-            Ok(None) => Ok(()),
-            Ok(Some(note)) => {
-                Err(Failure::Fenced { after: note.after, path: self.dir.path.join(names::FENCED) })
-            }
-            Err(error) => Err(Failure::NotCreated(Arc::new(error))),
-        }
+        let unreadable = |error| Failure::NotCreated(Arc::new(error));
+        let Some(note) = self.dir.fenced().map_err(unreadable)? else { return Ok(()) };
+        self.dir.note_fenced_after(Some(note.after)).map_err(unreadable)?;
+        Err(Failure::Fenced { after: note.after, path: self.dir.path.join(names::FENCED) })
     }
 
     fn publish(&self, host: &Shared) {

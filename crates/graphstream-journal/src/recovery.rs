@@ -120,6 +120,10 @@ impl Opening<'_> {
         self.create_dir()?;
         let lock = WriterLock::acquire_on(fs, &dir.path)?;
         if let Some(note) = dir.fenced()? {
+            // Whoever removes FENCED decides that this journal may go on; then what lies beyond the fence is set aside.
+            if dir.identity()?.is_some_and(|identity| identity.fenced_after != Some(note.after)) {
+                dir.note_fenced_after(Some(note.after))?;
+            }
             return Err(Error::Fenced { after: note.after, path: dir.path.join(names::FENCED) });
         }
         let sequences = dir.segment_sequences()?;

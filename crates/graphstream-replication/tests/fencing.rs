@@ -140,6 +140,11 @@ async fn r03_a_shipper_beside_the_writer_notes_the_fence_and_the_writer_stops() 
     drop(journal);
     let reopened = Journal::builder(world.dir("old")).open().unwrap_err();
     assert_eq!(reopened.kind(), JournalErrorKind::Fenced);
+    // An operator decides that it may lead again: its fork is set aside, not built upon.
+    JournalDir::open(world.dir("old")).unwrap().clear_fenced().unwrap();
+    let (_journal, report) = Journal::builder(world.dir("old")).open().unwrap();
+    assert_eq!(report.forked.map(|forked| forked.after), Some(10));
+    assert_eq!(report.position.sequence, 10);
 }
 
 #[tokio::test]
