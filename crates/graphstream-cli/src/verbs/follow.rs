@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use graphstream::metrics::GraphstreamMetrics;
-use graphstream::remote::{DatabaseName, Remote};
+use graphstream::remote::{DatabaseName, HeadPoll, HeadReader, Remote};
 use graphstream::replay::{ExecOptions, ExecTarget, Guarantee, JsonlTarget, ReplayTarget};
 use graphstream::replication::{Follower, FollowerOptions, FollowerStatus, Stop};
 use serde::{Deserialize, Serialize};
@@ -211,7 +210,7 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     }
     let runtime = store::runtime()?;
     if args.target.is_new() {
-        runtime.block_on(database_stands(&args, &remote, &options, &metrics, &stop))?;
+        runtime.block_on(database_stands(&args, &remote, &stop))?;
         if stop.is_cancelled() {
             return report(&args, FollowerStatus::default());
         }
@@ -246,21 +245,24 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     report(&args, status)
 }
 
-/// Looks for the database, as a follower of which nothing is wanted: a mistyped name must not leave an empty target behind.
-async fn database_stands(
-    args: &Args,
-    remote: &Remote,
-    options: &FollowerOptions,
-    metrics: &Arc<GraphstreamMetrics>,
-    stop: &Stop,
-) -> Result<(), Failure> {
-    let nothing = Box::new(JsonlTarget::stream("nothing", std::io::sink()));
-    let mut follower = Follower::open(remote.clone(), nothing, options.clone(), metrics.clone()).await?;
-    let wanted = Some(0);
-    if args.once {
-        follower.catch_up(wanted, stop).await?;
-    } else {
-        follower.run(wanted, stop).await?;
+/// Waits until the database is there, or `stop`: a mistyped name must not leave an empty target behind.
+async fn database_stands(args: &Args, remote: &Remote, stop: &Stop) -> Result<(), Failure> {
+    let mut reader = HeadReader::new(remote.clone())?;
+    let mut told = false;
+    // A store that fails is the follower's business.
+    while let Ok(HeadPoll::Missing) = reader.poll().await {
+        let (database, store) = (remote.layout().database().to_string(), remote.backend().describe());
+        let missing = graphstream::replication::Error::NoDatabase { database, store };
+        if args.once {
+            return Err(missing.into());
+        }
+        if !std::mem::replace(&mut told, true) {
+            tracing::info!("{missing} yet: waiting for it");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(args.poll_interval) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
     }
     Ok(())
 }
