@@ -4,8 +4,6 @@
 mod cli;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -149,7 +147,7 @@ fn r01_killed_at_any_moment_it_goes_on_without_a_gap_or_a_loss() {
     let mut writer =
         place.on_journal("append").args(["--acks", "--segment-bytes-max", "4KiB"]).spawn_with_stdin();
     let mut next = 2;
-    for moment in moments(0x5eed_0001, 20, Duration::from_millis(25)) {
+    for moment in cli::moments(0x5eed_0001, 20, Duration::from_millis(25)) {
         let daemon = eager(&place);
         writer.write(&entries(next, 60));
         next += 60;
@@ -162,18 +160,6 @@ fn r01_killed_at_any_moment_it_goes_on_without_a_gap_or_a_loss() {
     place.ship();
     assert_eq!(place.committed(), next - 1);
     assert_same_history(&place);
-}
-
-/// Seeded times before a kill: where in its work that hits a process is what these tests vary.
-fn moments(seed: u64, count: usize, max: Duration) -> impl Iterator<Item = Duration> {
-    let mut state = seed;
-    std::iter::repeat_with(move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        Duration::from_nanos(state % u64::try_from(max.as_nanos()).unwrap())
-    })
-    .take(count)
 }
 
 #[test]
@@ -295,12 +281,9 @@ fn metrics_are_served_where_the_log_says() {
     let place = Place::new();
     place.append(entries(1, 3));
     let daemon = place.replicate().args(["--upload-interval", "10ms", "--metrics", "127.0.0.1:0"]).spawn();
-    let address = daemon.wait_for_stderr("the address", |lines| {
-        let line = lines.iter().find(|line| line.contains("serving metrics"))?;
-        Some(line.split_once("address=")?.1.trim().to_owned())
-    });
+    let address = cli::metrics_address(&daemon);
     let answer = until("the committed sequence in the metrics", || {
-        let answer = scrape(&address);
+        let answer = cli::scrape(&address);
         answer.contains("graphstream_leader_committed_sequence 3\n").then_some(answer)
     });
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -314,12 +297,4 @@ fn metrics_are_served_where_the_log_says() {
     other.append(entries(1, 1));
     other.replicate().args(["--metrics", &address]).run().expect_code(2).expect_stderr(["metrics"]);
     daemon.kill(Signal::Term).expect_code(0);
-}
-
-fn scrape(address: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: graphstream\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }

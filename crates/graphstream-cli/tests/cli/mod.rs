@@ -23,6 +23,7 @@
 )]
 
 mod finished;
+mod metrics;
 mod place;
 mod running;
 
@@ -32,6 +33,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub use self::finished::Finished;
+pub use self::metrics::{metrics_address, scrape};
 pub use self::place::{Place, entries, entry};
 pub use self::running::{Running, Signal};
 
@@ -150,4 +152,17 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < end, "waited {DEADLINE:?} for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Seeded times to wait before a kill: where in its work a kill hits a process is what such tests vary.
+pub fn moments(seed: u64, count: usize, max: Duration) -> impl Iterator<Item = Duration> {
+    let max_nanos = u64::try_from(max.as_nanos()).unwrap();
+    let mut state = seed;
+    let next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Duration::from_nanos(state % max_nanos)
+    };
+    std::iter::repeat_with(next).take(count)
 }
