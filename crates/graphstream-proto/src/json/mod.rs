@@ -36,9 +36,10 @@ pub use parse::{parse_entry_line, parse_line};
 pub use path::{JsonPath, JsonProblem};
 pub use write::write_line;
 
-/// The longest line that is read, in bytes: the JSON of the largest payload is below it unless nearly every character is
-/// escaped.
-pub const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The longest line that is read, in bytes. The JSON of the largest payload is below it: it writes a byte as six at most
+/// (`\u0000`), so whatever was journaled can be printed and read again.
+pub const LINE_BYTES_MAX: usize = 128 * 1024 * 1024;
+const _: () = assert!(LINE_BYTES_MAX >= 7 * crate::limits::PAYLOAD_BYTES_MAX);
 
 /// One line of `cat --json`: an entry and what its segment says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,13 +3,10 @@
 use std::path::Path;
 
 use graphstream_format::{ChainHash, Lineage, Position};
-use graphstream_proto::json::parse_entry_line;
+use graphstream_proto::json::{LINE_BYTES_MAX, parse_entry_line};
 
 use super::file::LineFile;
 use crate::{Error, Result};
-
-/// The longest line we look for. A payload has at most 16 MiB, and JSON writes a byte in at most 6.
-const LINE_BYTES_MAX: u64 = 128 << 20;
 
 /// How much is read at a time, going backwards.
 const BLOCK_BYTES: u64 = 64 << 10;
@@ -75,7 +72,7 @@ fn find_newline(file: &mut dyn LineFile, end: u64) -> std::io::Result<Search> {
     let mut upto = end;
     while upto > 0 {
         let from = upto.saturating_sub(BLOCK_BYTES);
-        if end - from > LINE_BYTES_MAX {
+        if end - from > LINE_BYTES_MAX as u64 + BLOCK_BYTES {
             return Ok(Search::TooFar(from));
         }
         let block = read(file, from, upto - from)?;
