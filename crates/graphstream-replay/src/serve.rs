@@ -3,13 +3,10 @@
 use std::io::{BufRead, Read, Write};
 
 use graphstream_format::{ChainHash, Position};
-use graphstream_proto::json::parse_entry_line;
+use graphstream_proto::json::{LINE_BYTES_MAX, parse_entry_line};
 
 use crate::exec::{parse_commit_line, write_answer, write_error, write_handshake};
 use crate::{Error, ErrorClass, Reason, ReplayEntry, ReplayTarget, Result};
-
-/// The longest line a follower sends: a payload of 16 MiB, of which JSON may write a byte in six.
-const LINE_BYTES_MAX: u64 = 128 << 20;
 
 /// Makes a target the child of an [`ExecTarget`](crate::ExecTarget): prints its position, applies batches from `input`, answers on
 /// `output`, until the input ends. Then the target is closed.
@@ -29,13 +26,19 @@ pub fn serve(target: &mut dyn ReplayTarget, mut input: impl BufRead, mut output:
         answer.clear();
         let position = loop {
             line.clear();
-            let broken = |source: std::io::Error| Error::Gone {
+            let broken = |source: crate::Cause| Error::Gone {
                 target: target.name().to_owned(),
                 attempt: "reading a batch",
-                source: source.into(),
+                source,
             };
-            if (&mut input).take(LINE_BYTES_MAX).read_line(&mut line).map_err(broken)? == 0 {
-                // The end between two batches is the end; within one, the follower died: nothing of it is applied.
+            let limit = LINE_BYTES_MAX as u64 + 1;
+            let read = (&mut input).take(limit).read_line(&mut line).map_err(|error| broken(error.into()))?;
+            if !line.ends_with('\n') {
+                if read as u64 == limit {
+                    let words = format!("a line is longer than {LINE_BYTES_MAX} bytes");
+                    return Err(broken(Reason::new(words).into()));
+                }
+                // The end between two batches is the end; within one, or within a line, the follower died: nothing of it is applied.
                 return target.close();
             }
             if let Some(position) = parse_commit_line(&line) {
