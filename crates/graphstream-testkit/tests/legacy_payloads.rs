@@ -2,27 +2,18 @@
 //! order, timestamp; both directories, the open tail included.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[allow(unreachable_pub, reason = "shared between tests")]
+mod recorded;
+
 use std::fs::File;
-use std::path::{Path, PathBuf};
 
 use graphstream_format::{ReadOptions, SegmentReader};
-use graphstream_proto::{JournalEntry, ParamValue, Schema, schema_of};
-use serde_json::Value;
+use graphstream_proto::{JournalEntry, Schema, schema_of};
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../graphstream-format/tests/fixtures/graphstream-0.3.0")
-}
-
-/// The entries of a directory: sequence, chain hash and payload.
-fn entries(directory: &str) -> Vec<(u64, String, Vec<u8>)> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(fixtures().join(directory))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "hadbj"))
-        .collect();
-    files.sort();
+/// The entries of a journal: sequence, chain hash and payload.
+fn entries(journal: &str) -> Vec<(u64, String, Vec<u8>)> {
     let mut entries = Vec::new();
-    for path in files {
+    for path in recorded::segments(journal) {
         let file = File::open(&path).unwrap();
         let length = file.metadata().unwrap().len();
         for entry in SegmentReader::new(file, length, ReadOptions::default()).unwrap() {
@@ -33,40 +24,12 @@ fn entries(directory: &str) -> Vec<(u64, String, Vec<u8>)> {
     entries
 }
 
-/// The lines beside the directory, as the predecessor's reader returned them.
-fn expected(directory: &str) -> Vec<Value> {
-    let file = File::open(fixtures().join(format!("{directory}.expected.jsonl.zst"))).unwrap();
-    let text = String::from_utf8(zstd::decode_all(file).unwrap()).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn param(pair: &Value) -> (String, ParamValue) {
-    let key = pair[0].as_str().unwrap().to_owned();
-    let value = match &pair[1] {
-        Value::Null => ParamValue::Null,
-        Value::Bool(bool) => ParamValue::Bool(*bool),
-        Value::String(text) => ParamValue::String(text.clone()),
-        Value::Number(number) => {
-            number.as_i64().map_or_else(|| ParamValue::Double(number.as_f64().unwrap()), ParamValue::Int64)
-        }
-        other => panic!("the fixtures have no {other}"),
-    };
-    (key, value)
-}
-
-fn check(directory: &str, count: usize) {
-    let (entries, expected) = (entries(directory), expected(directory));
-    assert_eq!((entries.len(), expected.len()), (count, count), "{directory}");
+fn check((journal, count): (&str, u64)) {
+    let (entries, expected) = (entries(journal), recorded::expected(journal));
+    assert_eq!((entries.len() as u64, expected.len() as u64), (count, count), "{journal}");
     for ((sequence, chain_hash, payload), expected) in entries.into_iter().zip(expected) {
-        assert_eq!(expected["sequence"], sequence);
-        assert_eq!(expected["chain_hash"], chain_hash);
         assert_eq!(schema_of(&payload).unwrap(), Schema::Predecessor);
-        let entry = JournalEntry::decode(&payload, sequence).unwrap();
-        assert_eq!(expected["query"], entry.query, "sequence {sequence}");
-        assert_eq!(expected["timestamp_ms"], entry.timestamp_ms, "sequence {sequence}");
-        let params: Vec<_> = expected["params"].as_array().unwrap().iter().map(param).collect();
-        assert_eq!(entry.params, params, "sequence {sequence}");
-        assert_eq!(entry.uuid_override, None);
+        let entry = recorded::check(&expected, sequence, &chain_hash, &payload);
 
         // The same entry as a payload of ours says the same; under another sequence the predecessor's is refused.
         let ours = entry.encode().unwrap();
@@ -78,12 +41,12 @@ fn check(directory: &str, count: usize) {
 
 #[test]
 fn the_cleanly_closed_journal_is_read_as_the_predecessor_read_it() {
-    check("sealed", 600);
+    check(recorded::SEALED);
 }
 
 #[test]
 fn the_journal_with_an_open_segment_is_read_as_the_predecessor_read_it() {
-    check("unsealed-tail", 450);
+    check(recorded::UNSEALED_TAIL);
 }
 
 #[test]
