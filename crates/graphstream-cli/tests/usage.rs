@@ -85,7 +85,7 @@ fn values_that_mean_nothing_are_named_with_what_was_expected() {
         (&["cat", "--journal", "j", "--from-sequence", "5", "--to-sequence", "4"], "the range is empty"),
         (&["cat", "--journal", "j", "--since", "1m", "--until", "1h"], "the range is empty"),
         (&["status", "--journal", "j", "--log-level", "loud"], "error, warn, info"),
-        (&["bench", "--seconds", "fast"], "500ms, 1s, 2m"),
+        (&["bench", "--time", "fast"], "500ms, 1s, 2m"),
         (
             &["replicate", "--journal", "j", "--database", "d", "--to", "file:///s", "--uploads-max", "0"],
             "1..=64",

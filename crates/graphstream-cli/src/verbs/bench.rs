@@ -25,7 +25,7 @@ use crate::times;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   graphstream bench
-  graphstream bench --dir /mnt/data --seconds 5s --json
+  graphstream bench --dir /mnt/data --time 5s --json
 
 Measure on the disk that is to hold the journal (--dir): a temporary directory may be in memory, where a sync costs nothing.
 Payloads are those of the bundled sample. Use a release build: a debug build says so, and measures itself.")]
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     dir: Option<PathBuf>,
     /// How long each measurement takes, about
     #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "1s")]
-    seconds: Duration,
+    time: Duration,
     /// One JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -152,10 +152,10 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
         progress.say(step.name());
         let measure = match step.raw() {
             Some(raw @ (Step::RawSync | Step::RawSync8)) => {
-                step.run_in_turns(raw, scratch.path(), &payloads, args.seconds)?
+                step.run_in_turns(raw, scratch.path(), &payloads, args.time)?
             }
             raw => {
-                let measure = step.run(scratch.path(), &payloads, args.seconds)?;
+                let measure = step.run(scratch.path(), &payloads, args.time)?;
                 match raw.and_then(|raw| measures.iter().find(|measure| measure.name == raw.name())) {
                     Some(raw) => measure.against(raw),
                     None => measure,
