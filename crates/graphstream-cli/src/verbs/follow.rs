@@ -60,6 +60,9 @@ pub(crate) struct Args {
     /// Serve Prometheus metrics: a port (on 127.0.0.1), or ADDR:PORT
     #[arg(long, value_name = "ADDR", value_parser = scrape::parse)]
     metrics: Option<SocketAddr>,
+    /// End, as after a signal, when standard input ends: a parent that was killed can't send one
+    #[arg(long, hide = true)]
+    while_stdin: bool,
     /// Print where the follower stands as JSON lines: when it moves, at most ten times a second, and at the end; errors as
     /// JSON on stderr
     #[arg(long)]
@@ -199,6 +202,14 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     let stop = Stop::new();
     let asked = stop.clone();
     stop::listen(move || asked.cancel())?;
+    if args.while_stdin {
+        let asked = stop.clone();
+        std::thread::spawn(move || {
+            // An input that can't be read has ended too.
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            asked.cancel();
+        });
+    }
     if let Some(address) = args.metrics {
         scrape::serve(address, metrics.clone())?;
     }

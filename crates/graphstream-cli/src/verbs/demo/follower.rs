@@ -1,6 +1,10 @@
 //! The follower as a process of its own, started from this program's own file, and how far it is.
+//!
+//! It is in a process group of its own, so that a ctrl-C reaches the demo alone, which then ends it. A demo that is killed takes
+//! it along, because its standard input ends.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -28,6 +32,7 @@ impl FollowerProcess {
     pub(super) fn start(
         store: &Path,
         target: &Path,
+        cache: &Path,
         errors: &Path,
         until: Option<u64>,
     ) -> Result<Self, Failure> {
@@ -43,11 +48,14 @@ impl FollowerProcess {
         let mut command = Command::new(program);
         command
             .args(["follow", "--json", "--log-level", "warn", "--database", "demo", "--batch", "100"])
-            .args(["--poll-interval", "100ms", "--from"])
+            .args(["--poll-interval", "100ms", "--while-stdin", "--cache"])
+            .arg(cache)
+            .arg("--from")
             .arg(format!("file://{}", store.display()))
             .arg("--target")
             .arg(format!("grafeo:{}", target.display()))
-            .stdin(Stdio::null())
+            .process_group(0)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log);
         if let Some(until) = until {

@@ -174,6 +174,11 @@ impl Stage {
         self.dir.join("follower").join("graph.grafeo")
     }
 
+    /// A follower that is killed leaves its cache behind: here it goes with the rest.
+    fn follower_cache(&self) -> PathBuf {
+        self.dir.join("follower").join("cache")
+    }
+
     fn follower_log(&self) -> PathBuf {
         self.dir.join("follower").join("stderr.txt")
     }
@@ -297,8 +302,8 @@ async fn follow(
     written: watch::Receiver<Written>,
     killed: watch::Sender<bool>,
 ) -> Result<Followed, Failure> {
-    let start =
-        |until| FollowerProcess::start(&stage.store(), &stage.follower_graph(), &stage.follower_log(), until);
+    let (store, graph, cache) = (stage.store(), stage.follower_graph(), stage.follower_cache());
+    let start = |until| FollowerProcess::start(&store, &graph, &cache, &stage.follower_log(), until);
     let mut lag = Lag { written, most: 0 };
     let mut first = start(None)?;
     talk.say(format_args!("follower: process {} tails the store", first.id()));
