@@ -124,6 +124,29 @@ fn r03_an_application_beside_a_fenced_daemon_is_told() {
 }
 
 #[test]
+fn r04_once_the_fence_is_removed_by_hand_what_lies_beyond_it_is_set_aside() {
+    let (place, daemon) = rivals();
+    let mut writer = place.on_journal("append").arg("--acks").spawn_with_stdin();
+    writer.write(&entries(4, 2));
+    writer.wait_for_stdout("both entries", |lines| lines.contains(&"5").then_some(()));
+    take_over(&place);
+    daemon.wait().expect_code(7);
+    writer.kill(Signal::Kill);
+    let refused = place.on_journal("append").stdin(entries(6, 1)).run().expect_code(7);
+    refused.expect_stderr(["remove its FENCED by hand"]);
+    assert_eq!(place.cat().len(), 5);
+
+    fs::remove_file(place.journal().join("FENCED")).unwrap();
+    place.append(entries(6, 1)).expect_stderr(["moved aside"]);
+    let ids: Vec<_> = place.cat().iter().map(|line| line["params"]["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [1, 2, 3, 6]);
+    assert!(fs::read_dir(place.journal().join("forked")).unwrap().next().is_some());
+    // It lacks what the other leader published, so it can't lead.
+    place.replicate().arg("--once").run().expect_code(3).expect_stderr(["lacks entries that are published"]);
+    assert_taken_over(&place);
+}
+
+#[test]
 fn r04_a_journal_that_lacks_published_entries_neither_ships_nor_acknowledges() {
     let (place, daemon) = rivals();
     place.append(entries(4, 3));

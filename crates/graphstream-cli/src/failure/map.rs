@@ -7,6 +7,7 @@ use graphstream::{format, journal, proto, remote, replay, replication, storage};
 
 use super::{Failure, Kind};
 
+const FENCED: &str = "decide which machine leads; for this one, remove its FENCED by hand: the next start sets aside what lies beyond the fence";
 const VERIFY: &str = "graphstream verify --journal DIR names every damaged segment; fetch damaged ones again from the object store";
 
 impl Failure {
@@ -111,10 +112,7 @@ fn journal_kind(error: &journal::Error) -> (Kind, Option<&'static str>) {
         E::ForeignLineage { .. } => {
             (Kind::Lineage, Some("move the segment out of the directory if it doesn't belong there"))
         }
-        E::Fenced { .. } => (
-            Kind::Fenced,
-            Some("start the leader again to claim a new epoch: entries beyond the fork will be set aside"),
-        ),
+        E::Fenced { .. } => (Kind::Fenced, Some(FENCED)),
         E::Locked { kind, .. } => match kind {
             journal::LockKind::Shipper => (
                 Kind::Locked,
@@ -370,9 +368,7 @@ impl From<replication::Error> for Failure {
                     E::NoDatabase { .. } => Some(
                         "check --database and the URL; graphstream replicate creates a database with its first segment",
                     ),
-                    E::FencedBefore { .. } => Some(
-                        "graphstream append --journal DIR: the next writer sets aside what is beyond the fork; then replicate again",
-                    ),
+                    E::FencedBefore { .. } => Some(FENCED),
                     E::NotAdopted { .. } => Some(
                         "graphstream append --journal DIR < /dev/null takes over a journal of the predecessor",
                     ),
