@@ -97,7 +97,9 @@ def value(item):
 
 class Target:
     def __init__(self, path, read_only=False):
-        self.database = ladybug.Database(path, read_only=read_only)
+        # A kill can tear the end of LadybugDB's WAL, which it then refuses to open. What stands before holds whole transactions, each
+        # with its position: the follower goes on from there.
+        self.database = ladybug.Database(path, read_only=read_only, throw_on_wal_replay_failure=False)
         self.connection = ladybug.Connection(self.database)
         if not read_only:
             self.connection.execute(
