@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use graphstream_format::header::HEADER_LEN;
-use graphstream_format::{Header, ReadAt};
+use graphstream_format::{Damage, Header, Offset, ReadAt};
 
 use crate::error::{Error, Result};
 use crate::fs::{Access, Fs, FsFile};
@@ -97,8 +97,13 @@ impl OpenedSegment {
             Err(error) => return Err(Error::io("opening", path)(error)),
         };
         let mut bytes = [0; HEADER_LEN];
-        read_full(&*file, &mut bytes, 0).map_err(Error::io("reading", path))?;
-        // A file that is shorter than a header decodes as zeros behind its end, and the header's checksum tells.
+        let read = read_full(&*file, &mut bytes, 0).map_err(Error::io("reading", path))?;
+        if read < HEADER_LEN {
+            // Zeros in place of what is missing could decode as another history's header, or as the predecessor's.
+            let offset = Offset::File(read as u64);
+            let cut = graphstream_format::Error::Damaged { what: Damage::EndsEarly, offset, sequence: None };
+            return Err(Error::segment(path)(cut));
+        }
         let header = Header::decode(&bytes).map_err(Error::segment(path))?;
         if header.first_seq != first_sequence {
             return Err(Error::Misnamed {
