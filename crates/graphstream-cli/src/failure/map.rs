@@ -59,8 +59,16 @@ fn format_kind(error: &format::Error) -> (Kind, Option<&'static str>) {
 fn format_place(error: &format::Error, place: &mut super::Place) {
     match error {
         format::Error::Damaged { offset, sequence, .. } => {
-            place.offset = Some(offset.get());
+            match offset {
+                format::Offset::File(offset) => place.offset = Some(*offset),
+                format::Offset::Body(offset) => place.body_offset = Some(*offset),
+                _ => {}
+            }
             place.sequence = *sequence;
+        }
+        format::Error::NotASegment { .. } => place.offset = Some(format::header::field::MAGIC as u64),
+        format::Error::UnsupportedVersion { .. } => {
+            place.offset = Some(format::header::field::VERSION as u64);
         }
         format::Error::ChainMismatch { sequence, .. } | format::Error::BodyTooLarge { sequence, .. } => {
             place.sequence = Some(*sequence);

@@ -153,8 +153,12 @@ pub(crate) struct Place {
     pub(crate) sequence: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_sequence: Option<u64>,
+    /// From the start of the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) offset: Option<u64>,
+    /// From the start of the decompressed body, where that is all that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) body_offset: Option<u64>,
 }
 
 /// Why a verb ended early.

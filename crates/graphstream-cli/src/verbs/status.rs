@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use graphstream::format::Header;
 use graphstream::journal::{JournalDir, LockState};
 use graphstream::remote::{DatabaseName, HeadPoll, HeadReader};
 use graphstream::replication::UPLOADER_CURSOR;
@@ -184,7 +185,7 @@ fn read_journal(path: &Path) -> Result<JournalStatus, Failure> {
         sealed_sequence: sealed.last().map_or(0, |segment| segment.header.last_seq),
         chain_hash: position.chain_hash.to_string(),
         first_sequence: segments.first().map(|segment| segment.first_sequence),
-        last_commit_ms: sealed.last().map(|segment| segment.header.last_commit_ms),
+        last_commit_ms: sealed.iter().map(|segment| commit_ms(&segment.header)).max(),
         sealed_segments: sealed.len() as u64,
         sealed_bytes: sealed.iter().map(|segment| segment.file_bytes).sum(),
         open_segments: (segments.len() - sealed.len()) as u64,
@@ -193,6 +194,11 @@ fn read_journal(path: &Path) -> Result<JournalStatus, Failure> {
         fenced_after,
         cursors: cursors.collect(),
     })
+}
+
+/// When the last entry of a sealed segment was committed. The predecessor kept no such time: its reader takes the segment's.
+fn commit_ms(header: &Header) -> i64 {
+    if header.is_legacy() { header.created_ms } else { header.last_commit_ms }
 }
 
 fn read_store(url: &StoreUrl, database: DatabaseName) -> Result<StoreStatus, Failure> {

@@ -108,7 +108,12 @@ pub(super) fn journal(dir: &Path, sink: &mut Sink<'_>) -> Result<(), Failure> {
                     sink(row)?;
                 }
             }
-            Err(error) => sink(walk.damaged(None, error.into()))?,
+            Err(error) => {
+                let mut row = walk.damaged(None, error.into());
+                // Its name is all that is known of it.
+                row.first_sequence = Some(*first);
+                sink(row)?;
+            }
         }
     }
     Ok(())
