@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use grafeo_common::utils::error::QueryErrorKind;
+
 /// A `Result` of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -51,6 +53,13 @@ pub enum Error {
         /// The function.
         function: String,
     },
+    /// A statement sets or removes labels in a transaction that made nodes. grafeo would ignore labels of those.
+    #[error(
+        "grafeo {} ignores labels that are set on a node in the transaction that made it, or removed from it: name \
+         them where the node is made, or change them in a transaction of its own",
+        crate::GRAFEO_VERSION
+    )]
+    Labels,
     /// `LOAD CSV`: its file isn't in the journal.
     #[error("LOAD CSV reads a file that isn't in the journal: pass its rows as a parameter")]
     LoadCsv,
@@ -82,4 +91,18 @@ pub enum Error {
     /// grafeo's own error.
     #[error(transparent)]
     Grafeo(#[from] grafeo::Error),
+}
+
+impl Error {
+    /// Whether the same statement might succeed on other data.
+    pub(crate) fn depends_on_data(&self) -> bool {
+        match self {
+            Self::Grafeo(grafeo::Error::Query(error)) => !matches!(
+                error.kind,
+                QueryErrorKind::Lexer | QueryErrorKind::Syntax | QueryErrorKind::Semantic
+            ),
+            Self::Grafeo(_) | Self::Labels => true,
+            _ => false,
+        }
+    }
 }

@@ -9,7 +9,10 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Statement {
     /// Anything that runs in a transaction.
-    Data,
+    Data {
+        /// It sets or removes labels.
+        labels: bool,
+    },
     /// `CREATE INDEX name ...`
     CreateIndex {
         /// The index's name.
@@ -149,8 +152,6 @@ const FUNCTIONS: &[&str] = &[
     "tan",
     "tobool",
     "toboolean",
-    "todate",
-    "todatetime",
     "toduration",
     "tofloat",
     "toint",
@@ -158,11 +159,8 @@ const FUNCTIONS: &[&str] = &[
     "tolist",
     "tolower",
     "tostring",
-    "totime",
     "totypedlist",
     "toupper",
-    "tozoneddatetime",
-    "tozonedtime",
     "trim",
     "truncate",
     "type",
@@ -182,6 +180,11 @@ const CLOCKS: &[&str] = &[
     "local_time",
     "localdatetime",
     "time",
+    "todate",
+    "todatetime",
+    "totime",
+    "tozoneddatetime",
+    "tozonedtime",
     "zoned_datetime",
     "zoneddatetime",
     "zonedtime",
@@ -258,6 +261,10 @@ const KEYWORDS: &[&str] = &[
     "yield",
 ];
 
+/// Words that end a `SET` or a `REMOVE`.
+const CLAUSES: &[&str] =
+    &["create", "delete", "detach", "foreach", "match", "merge", "return", "union", "unwind", "with"];
+
 /// Says what a statement is, or why it can't be replayed.
 pub(crate) fn inspect(query: &str) -> Result<Statement> {
     let mut words = Words { rest: query };
@@ -291,7 +298,36 @@ pub(crate) fn inspect(query: &str) -> Result<Statement> {
         }
     }
     check_functions(query)?;
-    Ok(Statement::Data)
+    Ok(Statement::Data { labels: changes_labels(query) })
+}
+
+/// Whether there is a colon right in a `SET` or `REMOVE`, and not deeper in brackets.
+fn changes_labels(query: &str) -> bool {
+    let mut depth = 0_usize;
+    // How deep the clause is that we are in.
+    let mut changing = None;
+    let mut qualified = false;
+    for token in (Words { rest: query }) {
+        match token {
+            Token::Word(word) if !qualified => {
+                let is = |keyword: &str| word.eq_ignore_ascii_case(keyword);
+                if is("set") || is("remove") {
+                    changing = Some(depth);
+                } else if changing == Some(depth) && CLAUSES.iter().any(|clause| is(clause)) {
+                    changing = None;
+                }
+            }
+            Token::Symbol('(' | '[' | '{') => depth += 1,
+            Token::Symbol(')' | ']' | '}') => {
+                depth = depth.saturating_sub(1);
+                changing = changing.filter(|at| *at <= depth);
+            }
+            Token::Symbol(':') if changing == Some(depth) => return true,
+            _ => {}
+        }
+        qualified = matches!(token, Token::Symbol('.'));
+    }
+    false
 }
 
 fn check_functions(query: &str) -> Result<()> {

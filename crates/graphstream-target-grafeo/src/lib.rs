@@ -17,12 +17,17 @@
 //! - **Index statements take effect at once**, not at commit, and an index that is made in a transaction lacks the nodes the
 //!   transaction has made. The adapter adds these, keeps indexes that share a property apart, and after a rollback makes all
 //!   of them again. Other schema statements are refused.
+//! - **Labels are ignored** that a statement sets on a node of its own transaction, or takes from it. A statement that makes nodes
+//!   and changes labels is refused. Behind new nodes in a batch, one that changes labels runs after a commit of the entries before
+//!   it, with their position. Such a batch is tried whole first: only an entry that fails for what it finds in the data can leave
+//!   the parts before it applied, and then the position says so.
 //! - **Unknown functions are null**, `point()` and `randomUUID()` among them. A statement that calls a function grafeo doesn't
 //!   evaluate is refused, and so is one that gives another result every time (`rand()`, `timestamp()`, `id()`...).
 //! - **Date-times keep milliseconds** in the one-file format (their microseconds vanish at close). Finer ones are refused
 //!   there; the directory format keeps microseconds.
 //! - **Statements time out** after 30 s by default, which would make a slow entry a poisonous one. Here they don't.
 
+mod database;
 mod digest;
 mod durable;
 mod error;

@@ -1,22 +1,19 @@
 //! The target itself.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use grafeo::{Config, DurabilityMode, GrafeoDB, GraphStore, Role, Session, Value};
-use graphstream_format::Position;
+use grafeo::{GraphStore, Session};
+use graphstream_format::{Lineage, Position};
 use graphstream_proto::JournalEntry;
 use graphstream_replay::{
     BatchStep, Cause, Error as ReplayError, Guarantee, Reason, ReplayEntry, ReplayTarget,
     Result as ReplayResult, TransactionalTarget, check_batch,
 };
 
-use crate::durable::{Durable, sync_directory};
-use crate::guard::{Statement, inspect};
-use crate::indexes::{self, Indexes};
-use crate::reserved::{NotAPosition, Reserved};
-use crate::{Error, GraphDigest, Precision, Result, digest, to_grafeo};
+use crate::database::{Database, Transaction};
+use crate::reserved::NotAPosition;
+use crate::{Error, GraphDigest, digest};
 
 /// How a database is opened.
 #[derive(Debug, Clone, Default)]
@@ -67,35 +64,6 @@ pub struct GrafeoTarget {
     open: Option<Database>,
 }
 
-struct Database {
-    // Before the database: a session that is dropped rolls back.
-    session: Session,
-    db: GrafeoDB,
-    precision: Precision,
-    durable: Durable,
-    reserved: Reserved,
-    /// The node as it was when the transaction began; a rollback may have taken it away again.
-    position: Option<Position>,
-    indexes: Indexes,
-    transaction: Option<Transaction>,
-}
-
-/// The open transaction.
-struct Transaction {
-    /// To go back to.
-    indexes: Indexes,
-    /// An index statement was tried in it: a rollback has to undo what grafeo doesn't.
-    changed_indexes: bool,
-    /// A statement failed in it: it can only be rolled back.
-    failed: bool,
-}
-
-impl std::fmt::Debug for Database {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database").field("position", &self.position).finish_non_exhaustive()
-    }
-}
-
 impl GrafeoTarget {
     /// Opens or creates a database with default options.
     ///
@@ -132,7 +100,7 @@ impl GrafeoTarget {
     /// # Errors
     /// [`ReplayError::Gone`] when the database isn't open.
     pub fn read_session(&self) -> ReplayResult<Session> {
-        Ok(self.opened("opening a session")?.db.session_with_role(Role::ReadOnly))
+        Ok(self.opened("opening a session")?.read_session())
     }
 
     fn opened(&self, attempt: &'static str) -> ReplayResult<&Database> {
@@ -157,6 +125,54 @@ impl GrafeoTarget {
         self.gone(attempt, error)
     }
 
+    /// Runs a batch in a new transaction. With a lineage, it commits wherever an entry needs that.
+    fn run_all(&mut self, batch: &[ReplayEntry], commits: Option<Lineage>) -> ReplayResult<Ran> {
+        const ATTEMPT: &str = "applying a batch";
+        let mut ran = Ran::Whole;
+        self.begin()?;
+        let mut before: Option<&ReplayEntry> = None;
+        for entry in batch {
+            if self.opened(ATTEMPT)?.needs_commit_before(&entry.entry) {
+                match (commits, before) {
+                    (Some(lineage), Some(before)) => {
+                        let position = before.position(lineage);
+                        let committed = self.open.as_mut().map_or(Ok(()), |open| open.commit(position));
+                        committed.map_err(|error| self.give_up("committing a part of a batch", error))?;
+                        self.begin()?;
+                    }
+                    _ => ran = Ran::NeedsCommits,
+                }
+            }
+            match self.run(ATTEMPT, &entry.entry) {
+                Ok(()) => {}
+                Err(Failure::Gone(error)) => return Err(error),
+                // It found other labels than it will find behind the commits, so this says nothing yet.
+                Err(Failure::Refused(error)) if ran == Ran::NeedsCommits && error.depends_on_data() => {
+                    return Ok(ran);
+                }
+                Err(Failure::Refused(error)) => {
+                    self.roll_back_or_reopen()?;
+                    return Err(ReplayError::Poison {
+                        target: self.name.clone(),
+                        sequence: entry.sequence,
+                        source: error.into(),
+                    });
+                }
+            }
+            before = Some(entry);
+        }
+        Ok(ran)
+    }
+
+    /// After an entry that was refused: what is committed, and nothing else.
+    fn roll_back_or_reopen(&mut self) -> ReplayResult<()> {
+        match &mut self.open {
+            Some(open) => open.rollback().map_err(|error| self.give_up("rolling back a batch", error)),
+            // grafeo panicked.
+            None => self.reopen(),
+        }
+    }
+
     /// Runs one entry in the open transaction. A panic of grafeo closes the database.
     fn run(&mut self, attempt: &'static str, entry: &JournalEntry) -> ReplayResult<(), Failure> {
         let Some(open) = self.open.as_mut() else { return Err(Failure::Gone(self.not_open(attempt))) };
@@ -178,112 +194,18 @@ impl GrafeoTarget {
     }
 }
 
+/// How a batch ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ran {
+    /// All of it, in one transaction.
+    Whole,
+    /// An entry of it needs the commit of those before it, and had none.
+    NeedsCommits,
+}
+
 enum Failure {
     Gone(ReplayError),
     Refused(Error),
-}
-
-impl Database {
-    fn open(path: &Path, options: &GrafeoOptions) -> Result<(Self, Result<(), NotAPosition>)> {
-        // The syncs are ours: see `durable`.
-        let mut config =
-            Config::persistent(path).with_wal_durability(DurabilityMode::NoSync).without_query_timeout();
-        if let Some(bytes) = options.memory_bytes_max {
-            config = config.with_memory_limit(bytes);
-        }
-        let db = GrafeoDB::with_config(config)?;
-        let precision =
-            if db.file_manager().is_some() { Precision::Milliseconds } else { Precision::Microseconds };
-        let (reserved, kept) = Reserved::load(&db)?;
-        let (kept, damage) = match kept {
-            Ok(kept) => (kept, Ok(())),
-            Err(damage) => (crate::reserved::Kept::default(), Err(damage)),
-        };
-        let mut open = Self {
-            session: db.session(),
-            db,
-            precision,
-            durable: Durable::default(),
-            reserved,
-            position: kept.position,
-            indexes: kept.indexes,
-            transaction: None,
-        };
-        // grafeo forgets them when it recovers, and keeps those of a transaction that was never committed.
-        indexes::rebuild(&open.db, &open.session, &open.indexes)?;
-        if let Some(parent) = path.parent() {
-            sync_directory(parent)?;
-        }
-        // What a crashed process wrote may still be in memory only; a position that is reported must hold.
-        open.durable.sync(&open.db, false)?;
-        Ok((open, damage))
-    }
-
-    fn execute(&self, query: &str, params: HashMap<String, Value>) -> Result<()> {
-        self.session.execute_language(query, "cypher", Some(params))?;
-        Ok(())
-    }
-
-    fn begin(&mut self) -> Result<()> {
-        self.session.begin_transaction()?;
-        self.transaction =
-            Some(Transaction { indexes: self.indexes.clone(), changed_indexes: false, failed: false });
-        Ok(())
-    }
-
-    fn run(&mut self, entry: &JournalEntry) -> Result<()> {
-        let mut params = HashMap::with_capacity(entry.params.len());
-        for (key, value) in &entry.params {
-            let value = to_grafeo(value, self.precision).map_err(|error| match error {
-                Error::Value { kind, why } => Error::Parameter { name: key.clone(), kind, why },
-                other => other,
-            })?;
-            params.insert(key.clone(), value);
-        }
-        match inspect(&entry.query)? {
-            Statement::Data => self.execute(&entry.query, params)?,
-            Statement::CreateIndex { name } => {
-                self.changes_indexes();
-                indexes::create(&self.db, &self.session, &name, &entry.query)?;
-                self.indexes.insert(name, entry.query.clone());
-            }
-            Statement::DropIndex { name } => {
-                self.changes_indexes();
-                indexes::drop(&self.db, &self.session, &name, &entry.query)?;
-                self.indexes.remove(&name);
-            }
-        }
-        Ok(())
-    }
-
-    fn changes_indexes(&mut self) {
-        if let Some(transaction) = &mut self.transaction {
-            transaction.changed_indexes = true;
-        }
-    }
-
-    fn rollback(&mut self) -> Result<()> {
-        let Some(transaction) = self.transaction.take() else { return Ok(()) };
-        self.session.rollback()?;
-        // A node that was made in the transaction is gone, and so is what it said about indexes.
-        let (reserved, _) = Reserved::load(&self.db)?;
-        self.reserved = reserved;
-        if transaction.changed_indexes {
-            self.indexes = transaction.indexes;
-            indexes::rebuild(&self.db, &self.session, &self.indexes)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the position into the open transaction, commits, and makes sure of it.
-    fn commit(&mut self, position: Position) -> Result<()> {
-        self.reserved.write(&self.session, &position, &self.indexes)?;
-        self.session.commit()?;
-        self.transaction = None;
-        self.durable.sync(&self.db, true)?;
-        self.position = Some(position);
-        Ok(())
-    }
 }
 
 impl ReplayTarget for GrafeoTarget {
@@ -308,24 +230,10 @@ impl ReplayTarget for GrafeoTarget {
         if check_batch(&self.name, open.position.as_ref(), batch, &position)? == BatchStep::Nothing {
             return Ok(());
         }
-        let begun = self.open.as_mut().map_or(Ok(()), Database::begin);
-        begun.map_err(|error| self.give_up(ATTEMPT, error))?;
-        for entry in batch {
-            match self.run(ATTEMPT, &entry.entry) {
-                Ok(()) => {}
-                Err(Failure::Gone(error)) => return Err(error),
-                Err(Failure::Refused(error)) => {
-                    let rolled_back = self.open.as_mut().map_or(Ok(()), Database::rollback);
-                    if let Err(error) = rolled_back {
-                        return Err(self.give_up("rolling back a batch", error));
-                    }
-                    return Err(ReplayError::Poison {
-                        target: self.name.clone(),
-                        sequence: entry.sequence,
-                        source: error.into(),
-                    });
-                }
-            }
+        if self.run_all(batch, None)? == Ran::NeedsCommits {
+            // Nothing in it is wrong by itself: now in parts, each with its own position.
+            self.rollback()?;
+            self.run_all(batch, Some(position.lineage))?;
         }
         let committed = self.open.as_mut().map_or(Ok(()), |open| open.commit(position));
         committed.map_err(|error| self.give_up("committing a batch", error))
@@ -352,12 +260,8 @@ impl ReplayTarget for GrafeoTarget {
     }
 
     fn close(&mut self) -> ReplayResult<()> {
-        let Some(mut open) = self.open.take() else { return Ok(()) };
-        let closed = open.rollback().and_then(|()| {
-            drop(open.session);
-            Ok(open.db.close()?)
-        });
-        closed.map_err(|error| self.gone("closing it", error))
+        let Some(open) = self.open.take() else { return Ok(()) };
+        open.close().map_err(|error| self.gone("closing it", error))
     }
 }
 
@@ -379,7 +283,9 @@ impl TransactionalTarget for GrafeoTarget {
             }
             Some(_) => {}
         }
-        self.run(ATTEMPT, entry).map_err(|failure| match failure {
+        let needs_commit = self.opened(ATTEMPT)?.needs_commit_before(entry);
+        let ran = if needs_commit { Err(Failure::Refused(Error::Labels)) } else { self.run(ATTEMPT, entry) };
+        ran.map_err(|failure| match failure {
             Failure::Gone(error) => error,
             Failure::Refused(error) => {
                 ReplayError::Statement { target: self.name.clone(), source: error.into() }
