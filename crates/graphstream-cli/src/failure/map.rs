@@ -328,10 +328,17 @@ fn remote_place(error: &remote::Error, place: &mut super::Place) {
         | E::SegmentTooLarge { key, .. }
         | E::Sink { key, .. } => place.file = Some(key.to_string()),
         E::SegmentDamaged { key, source } => {
-            place.file = Some(key.to_string());
             if let remote::SegmentDamage::Header(source) = &**source {
                 format_place(source, place);
             }
+            let key = key.to_string();
+            // Which entries are not to be had; which of them are damaged, only the bytes would tell.
+            let name = key.split_once('/').and_then(|(_, relative)| remote::SegmentName::parse(relative));
+            if let Some(name) = name {
+                place.sequence = Some(name.first());
+                place.last_sequence = Some(name.last());
+            }
+            place.file = Some(key);
         }
         E::Storage { subject, .. } => place.file = Some(subject.clone()),
         _ => {}

@@ -82,9 +82,9 @@ impl Place {
         self.on_journal("replicate").args(["--database", Self::DATABASE, "--to", &self.url()])
     }
 
-    /// `graphstream follow` from the store into `target`.
+    /// `graphstream follow` from the store into `target`. What a killed one leaves goes with the place.
     pub fn follow(&self, target: impl AsRef<str>) -> Graphstream {
-        self.on_store("follow").args(["--target", target.as_ref()])
+        self.on_store("follow").env("TMPDIR", self.root.path()).args(["--target", target.as_ref()])
     }
 
     /// The last sequence that the store's head publishes; 0 without a head.
