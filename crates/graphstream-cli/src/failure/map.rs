@@ -310,8 +310,7 @@ fn remote_place(error: &remote::Error, place: &mut super::Place) {
     use remote::Error as E;
 
     match error {
-        E::Gap { first, last, database, .. } => {
-            place.file = Some(database.clone());
+        E::Gap { first, last, .. } => {
             place.sequence = Some(*first);
             place.last_sequence = Some(*last);
         }

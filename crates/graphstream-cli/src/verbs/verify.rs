@@ -8,7 +8,7 @@ use graphstream::remote::DatabaseName;
 use serde::Serialize;
 
 use self::walk::{Row, Walk};
-use crate::failure::{Failure, Place, warn};
+use crate::failure::{Failure, Kind, Place, warn};
 use crate::out::Out;
 use crate::segments::{History, Piece};
 use crate::store::{self, Access, StoreUrl};
@@ -93,8 +93,15 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
     };
     report.progress.finish();
     report.out.flush()?;
-    done?;
-    report.end()
+    done.and_then(|()| report.end()).map_err(|failure| match failure.kind() {
+        // What other verbs advise is this one.
+        Kind::Corruption | Kind::Gap | Kind::Fork => failure.hint(if args.from.is_some() {
+            "keep the leader's journal: what is damaged or missing here is uploaded again from there; delete nothing"
+        } else {
+            "fetch what is damaged or missing again from the object store, or from another copy; keep the damaged files"
+        }),
+        _ => failure,
+    })
 }
 
 fn published(url: &StoreUrl, database: DatabaseName, report: &mut Report) -> Result<(), Failure> {
