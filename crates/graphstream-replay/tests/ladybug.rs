@@ -1,79 +1,22 @@
-//! A real LadybugDB follows a journal through `crates/graphstream/examples/ladybug_target.py`.
-//!
-//! It needs a Python with the packages of `crates/graphstream/examples/requirements.txt`, named by `GRAPHSTREAM_TEST_PYTHON`; `cargo xtask test`
-//! makes one. Without it every test here says on standard error that it was skipped.
+//! A real LadybugDB follows a journal: restarts, kills, refusals.
 #![cfg(unix)]
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod journal;
+mod ladybug_db;
 
-use std::io::Write;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use graphstream_format::Position;
 use graphstream_proto::json::parse_line;
 use graphstream_proto::{JournalEntry, ParamValue, TemporalKind};
-use graphstream_replay::{Error, ErrorClass, ExecOptions, ExecTarget, ReplayEntry, ReplayTarget};
+use graphstream_replay::{Error, ErrorClass, ExecTarget, ReplayEntry, ReplayTarget};
 use journal::{LINEAGE, apply, chain, end, follow, sequence};
-use tempfile::TempDir;
+use ladybug_db::{Ladybug, SCRIPT, statement, temporal};
 
-const PYTHON: &str = "GRAPHSTREAM_TEST_PYTHON";
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../graphstream/examples/ladybug_target.py");
 const SAMPLE_SCHEMA: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../graphstream-cli/sample/schema-ladybug.jsonl");
-
-/// A database that isn't there yet, and the Python that will make it.
-struct Ladybug {
-    python: PathBuf,
-    dir: TempDir,
-}
-
-impl Ladybug {
-    fn new() -> Option<Self> {
-        let Some(python) = std::env::var_os(PYTHON).map(PathBuf::from) else {
-            // Past the harness, which shows nothing of a test that passes.
-            let notice =
-                format!("SKIPPED: {PYTHON} isn't set, no LadybugDB was tested. Run `cargo xtask test`.");
-            writeln!(std::io::stderr(), "\n!!! {notice}").unwrap();
-            return None;
-        };
-        Some(Self { python, dir: tempfile::tempdir().unwrap() })
-    }
-
-    fn database(&self) -> PathBuf {
-        self.dir.path().join("copy.lbug")
-    }
-
-    fn open(&self) -> ExecTarget {
-        let command = format!("exec '{}' '{SCRIPT}' '{}'", self.python.display(), self.database().display());
-        let options =
-            ExecOptions::default().with_restarts_max(1000).with_backoff(Duration::ZERO, Duration::ZERO);
-        ExecTarget::spawn(command, options).unwrap()
-    }
-
-    /// Runs a line of Python with a connection `c` to the closed database; what it printed.
-    fn ask(&self, python: &str) -> String {
-        let program = format!(
-            "import ladybug, sys; c = ladybug.Connection(ladybug.Database(sys.argv[1], read_only=True)); {python}"
-        );
-        let output = Command::new(&self.python).args(["-c", &program]).arg(self.database()).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    /// The `n`s of all nodes, ordered.
-    fn nodes(&self) -> Vec<u64> {
-        let found =
-            self.ask("print([r[0] for r in c.execute('MATCH (n:N) RETURN n.n ORDER BY n.n').get_all()])");
-        serde_json::from_str(&found).unwrap()
-    }
-}
-
-fn statement(query: &str) -> JournalEntry {
-    JournalEntry::new(query, 0)
-}
 
 /// A node per entry, in a table that would take two nodes with the same `n`.
 fn nodes_journal(count: i64) -> Vec<ReplayEntry> {
@@ -165,7 +108,7 @@ fn r05_killed_in_the_middle_of_batches_there_is_no_hole_and_no_duplicate() {
     assert!(cut_short > 0, "every child had done everything before it was killed");
     follow(&mut target, &journal, 500).unwrap();
     target.close().unwrap();
-    assert_eq!(ladybug.nodes(), Vec::from_iter(2..=3000));
+    assert_eq!(ladybug.nodes(&ladybug.database()), Vec::from_iter(2..=3000));
 }
 
 /// What a kill in the middle of a write leaves: the end of the database's WAL is missing. Whole batches before it are kept, and what is
@@ -186,7 +129,7 @@ fn l01_a_torn_wal_of_the_database_is_cut_back_to_a_whole_batch() {
         std::fs::write(&wal, &whole[..whole.len() - missing]).unwrap();
         let mut target = ladybug.open();
         let at = sequence(&mut target).unwrap();
-        assert!(at <= 50 && at % 10 == 0, "{at} without the last {missing} bytes");
+        assert!(at <= 50 && at.is_multiple_of(10), "{at} without the last {missing} bytes");
         positions.push(at);
         let from = usize::try_from(at).unwrap();
         apply(&mut target, &journal[from..from + 10]).unwrap();
@@ -195,7 +138,11 @@ fn l01_a_torn_wal_of_the_database_is_cut_back_to_a_whole_batch() {
         assert_eq!(sequence(&mut target).unwrap(), at + 10, "without the last {missing} bytes");
         follow(&mut target, &journal, 10).unwrap();
         target.close().unwrap();
-        assert_eq!(ladybug.nodes(), Vec::from_iter(2..=60), "without the last {missing} bytes");
+        assert_eq!(
+            ladybug.nodes(&ladybug.database()),
+            Vec::from_iter(2..=60),
+            "without the last {missing} bytes"
+        );
     }
     assert_eq!(positions.first(), Some(&50));
     assert!(positions.contains(&40) && positions.contains(&0), "{positions:?}");
@@ -259,102 +206,7 @@ fn an_entry_that_fails_is_answered_with_its_sequence_and_nothing_of_its_batch_is
     target.reopen().unwrap();
     assert_eq!(sequence(&mut target).unwrap(), 4);
     target.close().unwrap();
-    assert_eq!(ladybug.nodes(), [2, 3, 4]);
-}
-
-fn temporal(kind: TemporalKind, text: &str) -> ParamValue {
-    ParamValue::Temporal { kind, text: text.to_owned() }
-}
-
-fn list(items: impl IntoIterator<Item = ParamValue>) -> ParamValue {
-    ParamValue::List(items.into_iter().collect())
-}
-
-fn text(text: &str) -> ParamValue {
-    ParamValue::String(text.to_owned())
-}
-
-/// Every kind that LadybugDB holds: the column's type, the value, and Python's `ascii` of what arrived.
-fn values() -> Vec<(&'static str, ParamValue, &'static str)> {
-    let map = ParamValue::Map(vec![("a".to_owned(), ParamValue::Int64(1)), ("b".to_owned(), text("x"))]);
-    let dollar = ParamValue::Map(vec![("$date".to_owned(), text("no date"))]);
-    vec![
-        ("STRING", ParamValue::Null, "None"),
-        ("BOOL", ParamValue::Bool(true), "True"),
-        ("BOOL", ParamValue::Bool(false), "False"),
-        ("INT64", ParamValue::Int64(i64::MAX), "9223372036854775807"),
-        ("INT64", ParamValue::Int64(i64::MIN), "-9223372036854775808"),
-        ("DOUBLE", ParamValue::Double(0.1 + 0.2), "0.30000000000000004"),
-        ("DOUBLE", ParamValue::Double(-0.0), "-0.0"),
-        ("DOUBLE", ParamValue::Double(5.0), "5.0"),
-        ("DOUBLE", ParamValue::Double(f64::MAX), "1.7976931348623157e+308"),
-        ("DOUBLE", ParamValue::Double(f64::NAN), "nan"),
-        ("DOUBLE", ParamValue::Double(f64::INFINITY), "inf"),
-        ("DOUBLE", ParamValue::Double(f64::NEG_INFINITY), "-inf"),
-        ("STRING", text(""), "''"),
-        ("STRING", text("a \"line\"\n\0\u{2028}\u{1f980}"), r#"'a "line"\n\x00\u2028\U0001f980'"#),
-        ("STRING", text("2024-02-29"), "'2024-02-29'"),
-        ("INT64[]", list([]), "[]"),
-        ("INT64[]", list([ParamValue::Int64(1), ParamValue::Null]), "[1, None]"),
-        ("STRING[][]", list([list([text("")])]), "[['']]"),
-        ("STRUCT(a INT64, b STRING)", map, "{'a': 1, 'b': 'x'}"),
-        ("STRUCT(`$date` STRING)", dollar, "{'$date': 'no date'}"),
-        ("BLOB", ParamValue::Bytes(vec![0, 0xff, b'\n']), r"b'\x00\xff\n'"),
-        ("DATE", temporal(TemporalKind::Date, "2024-02-29"), "datetime.date(2024, 2, 29)"),
-        (
-            "TIMESTAMP",
-            temporal(TemporalKind::LocalDateTime, "2024-02-29T12:00:00.5"),
-            "datetime.datetime(2024, 2, 29, 12, 0, 0, 500000)",
-        ),
-        // The instant is kept, as UTC.
-        (
-            "TIMESTAMP_TZ",
-            temporal(TemporalKind::DateTime, "2024-02-29T12:00:00.000001+01:00"),
-            "datetime.datetime(2024, 2, 29, 11, 0, 0, 1, tzinfo=datetime.timezone.utc)",
-        ),
-        (
-            "TIMESTAMP",
-            temporal(TemporalKind::DateTime, "2024-02-29T00:30:00+01:00"),
-            "datetime.datetime(2024, 2, 28, 23, 30)",
-        ),
-        (
-            "INTERVAL",
-            temporal(TemporalKind::Duration, "P3DT4H5.000006S"),
-            "datetime.timedelta(days=3, seconds=14405, microseconds=6)",
-        ),
-        (
-            "UUID",
-            ParamValue::Uuid("00112233-4455-6677-8899-aabbccddeeff".to_owned()),
-            "UUID('00112233-4455-6677-8899-aabbccddeeff')",
-        ),
-        ("DECIMAL(18, 3)", ParamValue::Decimal("-123.456".to_owned()), "Decimal('-123.456')"),
-        ("DECIMAL(18, 3)", ParamValue::Decimal("1.5E+2".to_owned()), "Decimal('150.000')"),
-        ("INT128", ParamValue::Int128("-9223372036854775808".to_owned()), "Decimal('-9223372036854775808')"),
-    ]
-}
-
-#[test]
-fn every_kind_of_value_arrives_as_it_was_sent() {
-    let Some(ladybug) = Ladybug::new() else { return };
-    let values = values();
-    let journal = chain(values.iter().enumerate().flat_map(|(n, (kind, value, _))| {
-        [
-            statement(&format!("CREATE NODE TABLE T{n} (id INT64, v {kind}, PRIMARY KEY (id))")),
-            statement(&format!("CREATE (:T{n} {{id: 0, v: $v}})")).with_param("v", value.clone()),
-        ]
-    }));
-    let mut target = ladybug.open();
-    apply(&mut target, &journal).unwrap_or_else(|error| panic!("{error}: {:?}", error.reason()));
-    target.close().unwrap();
-    let tables = values.len();
-    let found = ladybug.ask(&format!(
-        "[print(ascii(c.execute(f'MATCH (t:T{{n}}) RETURN t.v').get_next()[0])) for n in range({tables})]"
-    ));
-    let found: Vec<_> = found.lines().collect();
-    assert_eq!(found.len(), tables);
-    for ((kind, value, expected), found) in values.iter().zip(found) {
-        assert_eq!(found, *expected, "{kind}: {value:?}");
-    }
+    assert_eq!(ladybug.nodes(&ladybug.database()), [2, 3, 4]);
 }
 
 /// A LadybugDB that is open belongs to one process: the second child says so and nothing happens to the first.
@@ -364,12 +216,10 @@ fn l16_a_second_child_on_one_database_is_refused() {
     let journal = nodes_journal(3);
     let mut first = ladybug.open();
     apply(&mut first, &journal[..2]).unwrap();
-    let command =
-        format!("exec '{}' '{SCRIPT}' '{}'", ladybug.python.display(), ladybug.database().display());
-    let error = ExecTarget::spawn(command, ExecOptions::default()).unwrap_err();
+    let error = ladybug.open_at(&ladybug.database()).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Gone, "{error}");
     assert!(error.reason().unwrap().contains("concurrency"), "{:?}", error.reason());
     apply(&mut first, &journal[2..]).unwrap();
     first.close().unwrap();
-    assert_eq!(ladybug.nodes(), [2, 3]);
+    assert_eq!(ladybug.nodes(&ladybug.database()), [2, 3]);
 }
