@@ -402,10 +402,36 @@ fn next_event(child: &Child, deadline: Option<Instant>) -> Option<Event> {
     }
 }
 
-/// The first word that isn't an assignment: arguments and variables may hold credentials.
+/// The command's first word that isn't an assignment. Never more: arguments and variables may hold credentials.
 fn name_of(command: &str) -> String {
-    let word = command.split_whitespace().find(|word| !word.contains('=')).unwrap_or("");
-    format!("exec:{word}")
+    for word in words(command) {
+        if !word.contains('=') && word != "exec" {
+            return format!("exec:{word}");
+        }
+        if word.contains("$(") || word.contains('`') {
+            // Where this assignment ends only a shell can tell.
+            break;
+        }
+    }
+    "exec:sh".to_owned()
+}
+
+/// The words of a command, as far as quotes and backslashes tell.
+fn words(command: &str) -> impl Iterator<Item = &str> {
+    let (mut quote, mut escaped) = (None, false);
+    let between = move |c: char| {
+        if std::mem::take(&mut escaped) {
+            return false;
+        }
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if c == '\'' || c == '"' => quote = Some(c),
+            None | Some('"') if c == '\\' => escaped = true,
+            _ => {}
+        }
+        quote.is_none() && c.is_whitespace() && !escaped
+    };
+    command.split(between).filter(|word| !word.is_empty())
 }
 
 /// Without control characters: a child's words end up on a terminal.
