@@ -1,6 +1,6 @@
 //! The bundled sample through the target in batches of 500, beside the same statements given to grafeo directly: the same batches, one
 //! transaction each, durable at each commit. Prints the ratio of the two speeds, from runs that take turns.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

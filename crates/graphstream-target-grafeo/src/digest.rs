@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Rows are JSON without spaces; strings escape only what JSON requires. `{"$f64":"<16 hex digits>"}` is a double by its bits, bytes
-//! and temporals are one-key objects as in the journal's JSON. A follower in another database can compute the same.
+//! and temporals are one-key objects as in the journal's JSON, `{"$vector":"<8 hex digits for each>"}` is a vector. A follower in another database can compute the same.
 //!
 //! A relationship names its ends by their content. Two graphs are told apart unless they differ only in which of several
 //! nodes with equal labels and properties a relationship hangs on.
@@ -112,7 +112,17 @@ fn push_properties<'a>(
         }
         push_string(key, row);
         row.push(':');
-        push_value(&from_grafeo(value)?, row);
+        match value {
+            // No parameter can be one, but the function vector() makes them.
+            grafeo::Value::Vector(values) => {
+                row.push_str("{\"$vector\":\"");
+                for value in values.iter() {
+                    let _ = write!(row, "{:08x}", value.to_bits());
+                }
+                row.push_str("\"}");
+            }
+            _ => push_value(&from_grafeo(value)?, row),
+        }
     }
     row.push('}');
     Ok(())

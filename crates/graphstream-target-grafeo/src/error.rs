@@ -70,7 +70,7 @@ pub enum Error {
         kind: &'static str,
     },
     /// grafeo panicked.
-    #[error("grafeo panicked; the database is closed and has to be reopened")]
+    #[error("grafeo panicked while it ran the statement")]
     Panicked,
     /// grafeo reported a commit that isn't in its file.
     #[error("grafeo reported a commit, but {} doesn't end with it", path.display())]

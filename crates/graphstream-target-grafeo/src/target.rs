@@ -287,6 +287,7 @@ impl TransactionalTarget for GrafeoTarget {
         let ran = if needs_commit { Err(Failure::Refused(Error::Labels)) } else { self.run(ATTEMPT, entry) };
         ran.map_err(|failure| match failure {
             Failure::Gone(error) => error,
+            Failure::Refused(error @ Error::Panicked) => self.gone(ATTEMPT, error),
             Failure::Refused(error) => {
                 ReplayError::Statement { target: self.name.clone(), source: error.into() }
             }

@@ -121,10 +121,14 @@ fn a_property_that_is_null_is_no_property() {
 }
 
 #[test]
-fn literal_lists_of_numbers_have_a_digest() {
+fn literal_lists_and_vectors_have_a_digest() {
     let digests = ["[1.5, 2.5]", "[1.5, 2.25]", "[1, 2]", "[0.1, 0.2]", "[16777217, 1]", "[16777216, 1]"]
         .map(|list| digest_of(&[&format!("CREATE (:N {{x: {list}}})")]).sha256);
     assert_eq!(BTreeSet::from(digests.clone()).len(), digests.len(), "{digests:?}");
+    let vectors = ["[1, 2]", "[2, 1]", "[1]"]
+        .map(|list| digest_of(&[&format!("CREATE (:N {{x: vector({list})}})")]).sha256);
+    assert_eq!(BTreeSet::from(vectors.clone()).len(), vectors.len(), "{vectors:?}");
+    assert!(!digests.contains(&vectors[0]), "a vector isn't a list");
 }
 
 #[test]

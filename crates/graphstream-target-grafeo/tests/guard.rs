@@ -1,5 +1,5 @@
 //! What is refused before grafeo runs it, because a replay would give another result, or none; and what must not be mistaken for it.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use graphstream_replay::{Error as ReplayError, ReplayTarget, TransactionalTarget};
 use graphstream_target_grafeo::{Error, GrafeoTarget};

@@ -1,6 +1,6 @@
 //! Index statements among data: whatever batches a journal is cut into, and whatever was rolled back or recovered in between, the graph
 //! is the same and the indexes are those of the journal.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
 

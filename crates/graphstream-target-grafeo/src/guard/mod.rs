@@ -1,0 +1,154 @@
+//! Looking at a statement before grafeo runs it: index statements, other schema statements, functions.
+//!
+//! This reads words, strings, comments and brackets, not Cypher: enough to see which functions a statement calls. grafeo itself
+//! parses it afterwards.
+
+mod functions;
+mod words;
+
+use functions::{CLOCKS, FUNCTIONS, KEYWORDS, VOLATILE};
+use words::{Token, Words};
+
+use crate::{Error, Result};
+
+/// What a statement is to this adapter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Statement {
+    /// Anything that runs in a transaction.
+    Data {
+        /// It sets or removes labels.
+        labels: bool,
+    },
+    /// `CREATE INDEX name ...`
+    CreateIndex {
+        /// The index's name.
+        name: String,
+    },
+    /// `DROP INDEX name ...`
+    DropIndex {
+        /// The index's name.
+        name: String,
+    },
+}
+
+/// Words that end a `SET` or a `REMOVE`.
+const CLAUSES: &[&str] =
+    &["create", "delete", "detach", "foreach", "match", "merge", "return", "union", "unwind", "with"];
+
+/// Says what a statement is, or why it can't be replayed.
+pub(crate) fn inspect(query: &str) -> Result<Statement> {
+    let mut words = Words { rest: query };
+    let first = words.next();
+    if let Some(Token::Word(verb)) = &first {
+        let second = Words { rest: words.rest }.next();
+        let object = match &second {
+            Some(Token::Word(object)) => object.to_ascii_lowercase(),
+            _ => String::new(),
+        };
+        let verb = verb.to_ascii_lowercase();
+        match (verb.as_str(), object.as_str()) {
+            ("create" | "drop", "index") => {
+                words.next();
+                let name = match words.next() {
+                    Some(Token::Word(name)) => name.to_owned(),
+                    Some(Token::Quoted(name)) => name.to_owned(),
+                    // grafeo will say what is wrong with it.
+                    _ => String::new(),
+                };
+                return Ok(if verb == "create" {
+                    Statement::CreateIndex { name }
+                } else {
+                    Statement::DropIndex { name }
+                });
+            }
+            ("create", "constraint") => return Err(Error::Schema { statement: "CREATE CONSTRAINT" }),
+            ("drop", "constraint") => return Err(Error::Schema { statement: "DROP CONSTRAINT" }),
+            ("alter", _) => return Err(Error::Schema { statement: "ALTER" }),
+            _ => {}
+        }
+    }
+    check_functions(query)?;
+    Ok(Statement::Data { labels: changes_labels(query) })
+}
+
+/// Whether there is a colon right in a `SET` or `REMOVE`, and not deeper in brackets.
+fn changes_labels(query: &str) -> bool {
+    let mut depth = 0_usize;
+    // How deep the clause is that we are in.
+    let mut changing = None;
+    let mut qualified = false;
+    for token in (Words { rest: query }) {
+        match token {
+            Token::Word(word) if !qualified => {
+                let is = |keyword: &str| word.eq_ignore_ascii_case(keyword);
+                if is("set") || is("remove") {
+                    changing = Some(depth);
+                } else if changing == Some(depth) && CLAUSES.iter().any(|clause| is(clause)) {
+                    changing = None;
+                }
+            }
+            Token::Symbol('(' | '[' | '{') => depth += 1,
+            Token::Symbol(')' | ']' | '}') => {
+                depth = depth.saturating_sub(1);
+                changing = changing.filter(|at| *at <= depth);
+            }
+            Token::Symbol(':') if changing == Some(depth) => return true,
+            _ => {}
+        }
+        qualified = matches!(token, Token::Symbol('.'));
+    }
+    false
+}
+
+fn check_functions(query: &str) -> Result<()> {
+    let mut words = Words { rest: query };
+    // The name before the current token, with its qualifiers, if the token is directly behind a name.
+    let mut name: Option<String> = None;
+    let mut qualified = false;
+    let mut loading = false;
+    while let Some(token) = words.next() {
+        match token {
+            Token::Word(word) | Token::Quoted(word) => {
+                let word = word.to_ascii_lowercase();
+                if loading && word == "csv" {
+                    return Err(Error::LoadCsv);
+                }
+                loading = word == "load";
+                name = match name.take() {
+                    Some(before) if qualified => Some(format!("{before}.{word}")),
+                    _ => Some(word),
+                };
+                qualified = false;
+                continue;
+            }
+            // The second of two dots is a range's, `list[1..size(list)]`: what follows is no part of a name.
+            Token::Symbol('.') if !qualified => {
+                qualified = true;
+                continue;
+            }
+            Token::Symbol('(') => {
+                if let Some(name) = name.take() {
+                    let without_argument =
+                        matches!(Words { rest: words.rest }.next(), Some(Token::Symbol(')')));
+                    check_function(name, without_argument)?;
+                }
+            }
+            Token::Symbol(_) | Token::Text => {}
+        }
+        loading = false;
+        qualified = false;
+        name = None;
+    }
+    Ok(())
+}
+
+fn check_function(name: String, without_argument: bool) -> Result<()> {
+    let known = |list: &[&str]| list.contains(&name.as_str());
+    if known(KEYWORDS) || known(FUNCTIONS) || (known(CLOCKS) && !without_argument) {
+        Ok(())
+    } else if known(VOLATILE) || known(CLOCKS) {
+        Err(Error::NotDeterministic { function: name })
+    } else {
+        Err(Error::UnknownFunction { function: name })
+    }
+}
