@@ -33,6 +33,7 @@ fn l14_a_reader_reports_an_unreadable_segment_once() {
                 for entry in reader.by_ref() {
                     match entry {
                         Ok(entry) => {
+                            assert!(errors.is_empty(), "call {call}: an entry behind an error");
                             assert_eq!(
                                 (entry.sequence, &entry.payload),
                                 (next, &payload(next)),
