@@ -138,7 +138,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let (mut body, entries, failure) = read_body(args, &header, file_bytes)?;
     if header.kind() == SegmentKind::Open {
-        body.records = Some(walk_records(&mut file, body.last_sequence, file_bytes));
+        let records = walk_records(&mut file, body.last_sequence, file_bytes);
+        // Space is reserved ahead: the file's length says nothing.
+        body.stored_bytes = records.end_offset.saturating_sub(HEADER_LEN as u64);
+        body.records = Some(records);
     }
     let report = Report {
         file: args.file.display().to_string(),

@@ -1,0 +1,286 @@
+//! `docs/cli-json.md` is what programs rely on: its tables are compared with the keys of real output, both ways.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod cli;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use cli::{Graphstream, Place, Signal, entries};
+use serde_json::Value;
+
+const DOCUMENT: &str = include_str!("../../../docs/cli-json.md");
+
+/// The lines of the section with this heading.
+fn section(heading: &str) -> impl Iterator<Item = &'static str> {
+    let begin = format!("## {heading}");
+    assert!(DOCUMENT.lines().any(|line| line == begin), "no section {heading}");
+    DOCUMENT
+        .lines()
+        .skip_while(move |line| *line != begin)
+        .skip(1)
+        .take_while(|line| !line.starts_with("## "))
+}
+
+/// The keys of a section's table, and whether each is always there.
+fn documented(heading: &str) -> BTreeMap<String, bool> {
+    let rows = section(heading).filter(|line| line.starts_with("| `"));
+    let rows = rows.map(|line| line.split(" | ").collect::<Vec<_>>()).filter(|cells| cells.len() == 4);
+    rows.map(|cells| (cells[0].trim_matches(['|', ' ', '`']).to_owned(), cells[2] == "always")).collect()
+}
+
+/// Collects `a.b` and `a[].b` for every value that is no object and no list of objects.
+fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        // What stands in there is the application's.
+        _ if path == "params" => {
+            found.insert(path.to_owned());
+        }
+        Value::Object(map) => {
+            for (key, value) in map {
+                keys(value, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, found);
+            }
+        }
+        Value::Array(list) if list.iter().all(Value::is_object) => {
+            list.iter().for_each(|value| keys(value, &format!("{path}[]"), found));
+        }
+        _ => {
+            found.insert(path.to_owned());
+        }
+    }
+}
+
+/// Expects that `outputs` have the documented keys: no other, each at least once, and those that are always there always.
+#[track_caller]
+fn compare(heading: &str, outputs: &[Value]) {
+    let documented = documented(heading);
+    assert!(!documented.is_empty(), "no table in {heading}");
+    let mut all = BTreeSet::new();
+    for output in outputs {
+        let mut found = BTreeSet::new();
+        keys(output, "", &mut found);
+        for (key, always) in &documented {
+            let parent = key.rfind('.').map_or("", |dot| &key[..=dot]);
+            let has_parent = found.iter().any(|found| found.starts_with(parent));
+            // A summary stands on a line of its own.
+            let has_parent = has_parent && !(parent.is_empty() && output["summary"].is_object());
+            assert!(!always || !has_parent || found.contains(key), "{heading}: no {key} in {output}");
+        }
+        all.extend(found);
+    }
+    let undocumented: Vec<_> = all.iter().filter(|key| !documented.contains_key(*key)).collect();
+    assert!(undocumented.is_empty(), "{heading} does not know {undocumented:?}");
+    let unseen: Vec<_> = documented.keys().filter(|key| !all.contains(*key)).collect();
+    assert!(unseen.is_empty(), "{heading}: never printed {unseen:?}");
+}
+
+/// Output with --json, whatever the exit code.
+fn printed(call: Graphstream) -> Vec<Value> {
+    call.arg("--json").run().json_lines()
+}
+
+fn flip_last_byte(path: &std::path::Path) {
+    let mut bytes = fs::read(path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// A journal with a sealed segment, and an open one whose writer was killed.
+fn with_open_segment() -> Place {
+    let place = Place::new();
+    place.fill(1, 2);
+    let mut writer =
+        place.on_journal("append").args(["--acks", "--segment-bytes-max", "4KiB"]).spawn_with_stdin();
+    writer.write(&entries(3, 1));
+    writer.wait_for_stdout("an acknowledgement", |lines| lines.first().map(|_| ()));
+    writer.kill(Signal::Kill);
+    place
+}
+
+#[test]
+fn acknowledgements() {
+    let place = Place::new();
+    compare("append --acks --json", &printed(place.on_journal("append").arg("--acks").stdin(entries(1, 2))));
+}
+
+#[test]
+fn entry_lines() {
+    let place = Place::new();
+    place.append(
+        "{\"query\": \"Q\"}\n{\"query\": \"Q\", \"uuid\": \"01234567-89ab-cdef-0123-456789abcdef\"}\n",
+    );
+    compare("cat --json", &printed(place.on_journal("cat")));
+}
+
+#[test]
+fn the_values_of_entry_lines_are_read_and_written_as_documented() {
+    let mut examples = Vec::new();
+    for row in section("Entry lines").filter(|line| line.starts_with("| ")).skip(1) {
+        let (_, written) = row.trim_matches(['|', ' ']).split_once(" | ").unwrap();
+        examples.extend(written.split('`').skip(1).step_by(2).map(str::to_owned));
+    }
+    assert!(examples.len() > 25, "{examples:?}");
+    let place = Place::new();
+    let line = |value: &String| format!("{{\"query\": \"Q\", \"params\": {{\"p\": {value}}}}}\n");
+    place.append(examples.iter().map(line).collect::<String>());
+    let end = place.on_journal("cat").arg("--json").ok();
+    for (line, example) in end.lines().into_iter().zip(&examples) {
+        let expected = format!("\"params\":{{\"p\":{}}}", example.replace(", ", ","));
+        assert!(line.contains(&expected), "{example} came back as {line}");
+    }
+    // Every kind that is written as an object is in the table.
+    for kind in [
+        "double",
+        "map",
+        "bytes",
+        "date",
+        "datetime",
+        "localdatetime",
+        "time",
+        "localtime",
+        "duration",
+        "point",
+        "uuid",
+        "decimal",
+        "int128",
+    ] {
+        assert!(examples.iter().any(|example| example.starts_with(&format!("{{\"${kind}\":"))), "{kind}");
+    }
+}
+
+#[test]
+fn segments() {
+    let place = with_open_segment();
+    let inspect = |number: usize| Graphstream::new("inspect").arg("--entries").arg(&place.segments()[number]);
+    let mut outputs = [printed(inspect(0)), printed(inspect(1))].concat();
+    // A torn tail, and damage.
+    let open = place.segments().remove(1);
+    let mut bytes = fs::read(&open).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end] ^= 1;
+    fs::write(&open, bytes).unwrap();
+    flip_last_byte(&place.segments()[0]);
+    outputs.extend([printed(inspect(0)), printed(inspect(1))].concat());
+    let statuses: Vec<_> = outputs.iter().map(|output| output["body"]["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["whole", "whole", "damaged", "torn"]);
+    compare("inspect --json", &outputs);
+}
+
+#[test]
+fn verified_segments() {
+    let place = with_open_segment();
+    place.fill(5, 2);
+    fs::remove_file(&place.segments()[3]).unwrap();
+    flip_last_byte(&place.segments()[2]);
+    // Damage that shows while decompressing.
+    let path = &place.segments()[0];
+    let mut bytes = fs::read(path).unwrap();
+    bytes[128] ^= 1;
+    fs::write(path, bytes).unwrap();
+    compare("verify --json", &printed(place.on_journal("verify")));
+}
+
+#[test]
+fn status_of_a_journal_and_its_store() {
+    let place = with_open_segment();
+    let mut outputs = printed(place.on_journal("status"));
+    let shipper = place.replicate().spawn();
+    shipper.wait_for_stderr("the start", |lines| {
+        lines.iter().any(|line| line.contains("shipping")).then_some(())
+    });
+    let mut writer = place.on_journal("append").arg("--acks").spawn_with_stdin();
+    writer.write(&entries(4, 1));
+    writer.wait_for_stdout("an acknowledgement", |lines| lines.first().map(|_| ()));
+    outputs.extend(printed(place.on_journal("status")));
+    drop((writer, shipper));
+    place.ship();
+    outputs.extend(printed(place.on_journal("status").args([
+        "--from",
+        &place.url(),
+        "--database",
+        Place::DATABASE,
+    ])));
+    outputs.extend(printed(place.on_store("status")));
+    outputs.extend(printed(fenced().on_journal("status")));
+    compare("status --json", &outputs);
+}
+
+/// A journal whose leader was fenced: its copy has taken over.
+fn fenced() -> Place {
+    let (place, rival) = (Place::new(), Place::new());
+    place.fill(1, 1);
+    let shipper = place.replicate().args(["--upload-interval", "20ms"]).spawn();
+    place.append(entries(2, 1));
+    place.wait_committed(2);
+    copy(&place, &rival);
+    rival.append(entries(3, 1));
+    rival.on_journal("replicate").args(["--once", "--database", Place::DATABASE, "--to", &place.url()]).ok();
+    // Whether the fence is seen before or after this entry is appended makes no difference here.
+    place.on_journal("append").stdin(entries(3, 1)).run();
+    shipper.wait().expect_code(7);
+    place
+}
+
+/// Copies the journal's files.
+fn copy(from: &Place, to: &Place) {
+    fs::create_dir(to.journal()).unwrap();
+    for file in fs::read_dir(from.journal()).unwrap().map(|file| file.unwrap()) {
+        if file.path().is_file() {
+            fs::copy(file.path(), to.journal().join(file.file_name())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_was_shipped_and_followed() {
+    let place = Place::new();
+    place.fill(2, 2);
+    compare("replicate --once --json", &printed(place.replicate().arg("--once")));
+    let target = format!("jsonl:{}", place.path("copy.jsonl").display());
+    compare("follow --json", &printed(place.follow(target).arg("--once")));
+}
+
+#[test]
+fn measurements() {
+    let place = Place::new();
+    compare(
+        "bench --json",
+        &printed(Graphstream::new("bench").args(["--time", "4ms"]).arg("--dir").arg(place.path(""))),
+    );
+}
+
+#[test]
+fn errors() {
+    let place = Place::new();
+    place.fill(4, 2);
+    let segments = place.segments();
+    fs::remove_file(&segments[2]).unwrap();
+    let error = |call: Graphstream| {
+        let end = call.arg("--json").run();
+        let error = end.error();
+        assert_eq!(error["code"].as_i64(), end.code().map(i64::from));
+        error
+    };
+    let mut errors = vec![
+        error(place.on_journal("append").stdin("{}")),
+        error(place.on_journal("append").args(["--ack", "stored"])),
+        error(Graphstream::new("cat")),
+        error(place.on_journal("verify")),
+        error(place.on_store("status")),
+        error(Graphstream::new("inspect").arg(place.path("none"))),
+    ];
+    flip_last_byte(&segments[0]);
+    errors.push(error(place.on_journal("verify")));
+    let mut bytes = fs::read(&segments[1]).unwrap();
+    bytes[128] ^= 1;
+    fs::write(&segments[1], bytes).unwrap();
+    errors.push(error(Graphstream::new("verify").arg(&segments[1])));
+    let wrapped: Vec<_> = errors.iter().map(|error| serde_json::json!({ "error": error })).collect();
+    compare("Errors", &wrapped);
+    // Kinds and codes are those of the table.
+    for error in errors {
+        let row = format!("| {} | ", error["code"]);
+        let row = section("Errors").find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("{error}"));
+        assert!(row.contains(&format!("`{}`", error["kind"].as_str().unwrap())), "{error} and {row}");
+    }
+}
