@@ -1,11 +1,14 @@
 //! Fetched segments on the local disk, between verifying and applying. Nothing here is durable: what is lost is fetched again.
 
+mod temporary;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use graphstream_remote::{Head, PlannedSegment, Remote, SegmentSink};
 
+use self::temporary::Temporary;
 use crate::backoff::Backoff;
 use crate::{Error, FollowerOptions, Result};
 
@@ -16,7 +19,7 @@ pub(crate) struct Cache {
     bytes_max: u64,
     bytes: u64,
     /// Removes the directory in the end when it is ours alone.
-    _temporary: Option<tempfile::TempDir>,
+    _temporary: Option<Temporary>,
 }
 
 /// A segment in the cache; the file goes when this does.
@@ -59,10 +62,8 @@ impl Cache {
                 (dir.clone(), None)
             }
             None => {
-                let temporary = tempfile::Builder::new()
-                    .prefix("graphstream-follow-")
-                    .tempdir()
-                    .map_err(|source| failed(&std::env::temp_dir(), source))?;
+                let root = std::env::temp_dir();
+                let temporary = Temporary::create(&root).map_err(|source| failed(&root, source))?;
                 (temporary.path().to_path_buf(), Some(temporary))
             }
         };
