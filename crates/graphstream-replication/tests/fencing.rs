@@ -115,6 +115,23 @@ async fn r04_a_leader_on_an_old_disk_image_does_not_lead_over_what_is_committed(
 }
 
 #[tokio::test]
+async fn r04_an_old_image_that_ends_where_the_last_epoch_began_does_not_lead_either() {
+    let world = World::new();
+    let leader = world.lead("disk").await;
+    append(&leader, 1, 10).await;
+    leader.shutdown(LONG).await.unwrap();
+    copy(&world.dir("disk"), &world.dir("image"));
+    let leader = world.lead("disk").await;
+    append(&leader, 11, 15).await;
+    leader.shutdown(LONG).await.unwrap();
+
+    // The head knows the chain hash there, so the image is known to be part of the history: still, the sequences 11 to 15 are
+    // not to be given out again, for they would count as stored.
+    let error = world.leader("image").start().await.unwrap_err();
+    assert!(matches!(error, Error::Remote(RemoteError::Behind { local: 10, .. })), "{error}");
+}
+
+#[tokio::test]
 async fn r03_a_shipper_beside_the_writer_notes_the_fence_and_the_writer_stops() {
     let world = World::new();
     let journal = world.journal("old", 10);
