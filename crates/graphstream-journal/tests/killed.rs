@@ -1,7 +1,7 @@
 //! A writer's process is killed with SIGKILL at any moment, again and again on one directory: what it acknowledged is there, in an
 //! unbroken chain without holes, duplicates or parts of a batch, before and after recovery.
 //!
-//! `GRAPHSTREAM_KILL_ROUNDS=n` sets the number of kills.
+//! `GRAPHSTREAM_KILL_ROUNDS=n` adds n kills.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[allow(unreachable_pub, reason = "a module of this test")]
@@ -67,7 +67,7 @@ fn read(dir: &Path, acked: &[Acked]) -> Vec<Entry> {
 
 #[test]
 fn r01_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged() {
-    let rounds: u64 = std::env::var("GRAPHSTREAM_KILL_ROUNDS").map_or(16, |rounds| rounds.parse().unwrap());
+    let rounds = 16 + std::env::var("GRAPHSTREAM_KILL_ROUNDS").map_or(0, |more| more.parse::<u64>().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let mut numbers = Numbers(0x6b69_6c6c_2d39);
     let mut acked = Vec::new();
