@@ -8,6 +8,7 @@ use graphstream::remote::{DatabaseName, HeadPoll, HeadReader};
 use graphstream::replication::UPLOADER_CURSOR;
 use serde::Serialize;
 
+use crate::exit::Code;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
@@ -136,10 +137,15 @@ struct Rpo {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let journal = args.journal.as_deref().map(read_journal).transpose()?;
+    let journal = args.journal.as_deref().map(read_journal).transpose();
     let store = match (&args.from, &args.database) {
-        (Some(url), Some(database)) => Some(read_store(url, database.clone())?),
-        _ => None,
+        (Some(url), Some(database)) => read_store(url, database.clone()).map(Some),
+        _ => Ok(None),
+    };
+    let (journal, store) = match (journal, store) {
+        // A journal that can't be reached must not hide that the store is damaged.
+        (Err(_), Err(damage)) if damage.code() == Code::Integrity => return Err(damage),
+        (journal, store) => (journal?, store?),
     };
     let rpo = match (&journal, &store) {
         (Some(journal), Some(store)) => Some(rpo(journal, store)),
