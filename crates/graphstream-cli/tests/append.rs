@@ -88,7 +88,7 @@ fn an_ack_comes_while_the_input_is_open_and_only_for_what_others_can_read() {
     for n in 1..=5 {
         writer.write(&entries(n, 1));
         let lines = writer.wait_for_stdout("an acknowledgement", |lines| {
-            (lines.len() as u64 >= n).then(|| lines.len() as u64)
+            (lines.len() as u64 >= n).then_some(lines.len() as u64)
         });
         assert_eq!(lines, n, "acknowledged before it was given");
         expect_entries(&place, n);
