@@ -176,6 +176,63 @@ fn r05_killed_at_any_moment_a_directory_holds_exactly_its_position() {
 }
 
 #[test]
+fn child_applies_until_its_files_are_full() {
+    let Some(path) = std::env::var_os(PATH) else { return };
+    let pad = "x".repeat(std::env::var(SEED).unwrap().parse().unwrap());
+    let mut target = GrafeoTarget::open(path).unwrap();
+    for n in 1..10_000_i64 {
+        let entry = statement("CREATE (:Big {n: $n, pad: $pad})").with_param("n", n);
+        if let Err(error) = journal::apply(&mut target, [entry.with_param("pad", pad.as_str())]) {
+            assert_eq!(error.class(), ErrorClass::Gone, "{error:?}");
+            assert_eq!(target.position().unwrap_err().class(), ErrorClass::Gone);
+            println!("full");
+            return;
+        }
+        println!("applied {n}");
+    }
+}
+
+/// grafeo itself logs a warning and reports success.
+#[cfg(unix)]
+#[test]
+fn a_commit_that_cannot_be_written_is_an_error() {
+    // Small records wait in a buffer until the sync; large ones are written, and cut, before it.
+    for (name, pad) in [("x.grafeo", 0), ("x", 0), ("x.grafeo", 30_000), ("x", 30_000)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        // A file that reaches this size takes no more; the signal that would come with that is ignored.
+        let output = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "child_applies_until_its_files_are_full", "--nocapture"])
+            .env(PATH, &path)
+            .env(SEED, pad.to_string())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("full"), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        let acknowledged = said.lines().filter_map(|line| number_behind(line, "applied ")).last().unwrap();
+        let mut target = GrafeoTarget::open(&path).unwrap();
+        let at = target.position().unwrap().unwrap().sequence;
+        assert!(at >= acknowledged, "{acknowledged} was acknowledged, {at} is there");
+        assert_eq!(target.digest().unwrap().node_count, at);
+        assert_eq!(number(&target, "MATCH (b:Big) RETURN max(b.n)"), i64::try_from(at).unwrap());
+    }
+}
+
+#[test]
+fn hundreds_of_commits_are_recognised() {
+    // The number of a commit is written in one byte up to 250, then in three.
+    let dir = tempfile::tempdir().unwrap();
+    let mut target = GrafeoTarget::open(dir.path().join("x")).unwrap();
+    let all = counted(300);
+    for batch in all.chunks(1) {
+        target.apply(batch, end(batch)).unwrap();
+    }
+    assert_eq!(holds_its_position(&mut target), 300);
+}
+
+#[test]
 fn child_opens() {
     let Some(path) = std::env::var_os(PATH) else { return };
     match GrafeoTarget::open(path) {
