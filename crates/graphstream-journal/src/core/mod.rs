@@ -1,0 +1,268 @@
+//! What the handles, tickets and service jobs of one journal share, and who may do what when.
+//!
+//! ```text
+//!  producers --append--> queue --[write role]--> open segment --[sync role]--> on disk --[seal role]--> sealed
+//!                                 written                        synced                     sealed
+//! ```
+//!
+//! Each role is held by one thread at a time: a caller that waits takes it when it is free and does the work for everybody
+//! (group commit), so a single producer never pays for waking another thread. `state` is locked only for moments; files are
+//! touched without it. A role that ends by a panic poisons the journal.
+
+mod enqueue;
+mod role;
+mod sync_role;
+mod waiting;
+mod write_role;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use graphstream_format::{ChainHash, Lineage, Position};
+use graphstream_metrics::GraphstreamMetrics;
+
+use crate::committer::{Committer, OpenFile, Tail};
+use crate::directory::JournalDir;
+use crate::error::Error;
+use crate::failure::Failure;
+use crate::lock::WriterLock;
+use crate::options::{JournalOptions, Service};
+use crate::queue::Queue;
+use crate::seal::{SealOrder, SealedSegment};
+use crate::ticket::Level;
+
+/// Everything about one open journal.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// For the jobs of the service pool.
+    pub(crate) this: Weak<Self>,
+    pub(crate) dir: JournalDir,
+    pub(crate) options: JournalOptions,
+    pub(crate) lineage: Lineage,
+    pub(crate) metrics: Arc<GraphstreamMetrics>,
+    state: Mutex<State>,
+    /// Some position, role or failure has changed.
+    progress: Condvar,
+    /// The queue was taken.
+    space: Condvar,
+    /// Only for the holder of the write role.
+    committer: Mutex<Committer>,
+    lock: Mutex<Option<WriterLock>>,
+}
+
+/// How far something has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) sequence: u64,
+    pub(crate) chain_hash: ChainHash,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) queue: Queue,
+    queued_bytes: usize,
+    spare: Option<Queue>,
+
+    /// The number of the group that is in the queue, from 1.
+    pub(crate) queued_group: u64,
+    /// The last group that has its outcome; they come in order.
+    pub(crate) written_group: u64,
+    /// The last group whose written entries are all synced.
+    pub(crate) synced_group: u64,
+
+    pub(crate) writing: bool,
+    /// How many wait for the write role for something other than writing; they come first.
+    write_turns: u32,
+    pub(crate) syncing: bool,
+    pub(crate) sealing: bool,
+
+    pub(crate) written: Point,
+    pub(crate) synced: Point,
+    pub(crate) sealed: Point,
+    /// The open segment and where it ends, for the sync role.
+    open: Option<(Arc<OpenFile>, u64)>,
+
+    pub(crate) to_seal: VecDeque<SealOrder>,
+    pub(crate) newest_sealed: Option<SealedSegment>,
+    pub(crate) seal_error: Option<Arc<Error>>,
+
+    /// No more appends, though what was appended is still written.
+    closing: bool,
+    /// The journal is over.
+    pub(crate) over: Option<Failure>,
+
+    wakers: BTreeMap<u64, (Level, Waker)>,
+    next_waker: u64,
+    pub(crate) asked: Asked,
+}
+
+/// What the service pool was asked to do.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// Groups up to this number are to be written.
+    pub(crate) write_group: u64,
+    /// Groups up to this number are to be synced.
+    pub(crate) sync_group: u64,
+    /// A job that will look at the two above is queued or running.
+    pub(crate) scheduled: bool,
+    pub(crate) flush_timer: bool,
+    pub(crate) sync_timer: bool,
+    pub(crate) seal_scheduled: bool,
+    pub(crate) seal_failures: u32,
+}
+
+pub(crate) type Guard<'a> = MutexGuard<'a, State>;
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic inside is turned into a poisoned journal by the roles; the data itself is never left half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    /// Whether the write role can be taken for a group.
+    pub(crate) fn can_write(&self) -> bool {
+        !self.writing && self.write_turns == 0
+    }
+
+    /// The last group with entries.
+    pub(crate) fn newest_group(&self) -> u64 {
+        if self.queue.is_empty() { self.queued_group - 1 } else { self.queued_group }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        dir: JournalDir,
+        options: JournalOptions,
+        lineage: Lineage,
+        metrics: Arc<GraphstreamMetrics>,
+        committer: Committer,
+        lock: WriterLock,
+        newest_sealed: Option<SealedSegment>,
+    ) -> Arc<Self> {
+        let Tail { sequence, chain_hash, .. } = committer.tail();
+        let point = Point { sequence, chain_hash };
+        metrics.journal.written_sequence.set(sequence);
+        metrics.journal.synced_sequence.set(sequence);
+        metrics.journal.sealed_sequence.set(sequence);
+        metrics.journal.poisoned.set_bool(false);
+        let state = State {
+            queue: Queue::new(),
+            queued_bytes: 0,
+            spare: None,
+            queued_group: 1,
+            written_group: 0,
+            synced_group: 0,
+            writing: false,
+            write_turns: 0,
+            syncing: false,
+            sealing: false,
+            written: point,
+            synced: point,
+            sealed: point,
+            open: None,
+            to_seal: VecDeque::new(),
+            newest_sealed,
+            seal_error: None,
+            closing: false,
+            over: None,
+            wakers: BTreeMap::new(),
+            next_waker: 0,
+            asked: Asked::default(),
+        };
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            dir,
+            options,
+            lineage,
+            metrics,
+            state: Mutex::new(state),
+            progress: Condvar::new(),
+            space: Condvar::new(),
+            committer: Mutex::new(committer),
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    pub(crate) fn state(&self) -> Guard<'_> {
+        locked(&self.state)
+    }
+
+    pub(crate) fn progress(&self) -> &Condvar {
+        &self.progress
+    }
+
+    pub(crate) fn pooled(&self) -> bool {
+        self.options.service == Service::Pool
+    }
+
+    pub(crate) fn position(&self, point: Point) -> Position {
+        Position { lineage: self.lineage, sequence: point.sequence, chain_hash: point.chain_hash }
+    }
+
+    /// Tells everybody that a level has moved.
+    pub(crate) fn announce(&self, state: &mut State, level: Level) {
+        let over = state.over.is_some();
+        let due: Vec<u64> = state
+            .wakers
+            .iter()
+            .filter(|(_, (wanted, _))| over || *wanted == level)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in due {
+            if let Some((_, waker)) = state.wakers.remove(&key) {
+                waker.wake();
+            }
+        }
+        self.progress.notify_all();
+    }
+
+    /// What was queued behind a failure fails with it, so that no entry gets ahead of one that its producer sees failed.
+    fn stop(&self, state: &mut State, failure: Failure) {
+        tracing::warn!(error = %failure.not_written(), "appending failed");
+        if matches!(failure, Failure::Full { .. }) {
+            self.metrics.journal.full.inc();
+        }
+        state.queue.fail(&failure);
+        state.queue = Queue::new();
+        state.queued_bytes = 0;
+        self.space.notify_all();
+        if failure.is_final() {
+            self.finish(state, failure);
+        }
+    }
+
+    /// The journal is over: nothing is accepted or acknowledged any more.
+    pub(crate) fn finish(&self, state: &mut State, failure: Failure) {
+        if state.over.is_some() {
+            return;
+        }
+        if let Failure::Poisoned(source) = &failure {
+            self.metrics.journal.poisoned.set_bool(true);
+            tracing::error!(error = %source, "journal poisoned");
+        }
+        state.queue.fail(&failure);
+        state.queue = Queue::new();
+        state.queued_bytes = 0;
+        state.over = Some(failure);
+        self.space.notify_all();
+        self.announce(state, Level::Written);
+    }
+
+    pub(crate) fn begin_closing(&self) {
+        self.state().closing = true;
+    }
+
+    pub(crate) fn release_lock(&self) {
+        locked(&self.lock).take();
+    }
+}
+
+pub(crate) fn wait_on<'a>(condvar: &Condvar, state: Guard<'a>) -> Guard<'a> {
+    condvar.wait(state).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long entries may lie in the queue when nobody waits for them.
+pub(crate) const FLUSH_DELAY: Duration = Duration::from_millis(5);
