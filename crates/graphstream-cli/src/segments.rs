@@ -166,11 +166,7 @@ impl History {
                         name: Some(planned.name.to_string()),
                         first_sequence: planned.name.first(),
                         last_sequence: planned.name.last(),
-                        // Which bytes are wrong is not known of an object that is not what the head says; its range is.
-                        failure: Failure::from(error).place(|place| {
-                            place.sequence.get_or_insert(planned.name.first());
-                            place.last_sequence.get_or_insert(planned.name.last());
-                        }),
+                        failure: error.into(),
                     })));
                 }
                 Err(error) => return Err(error.into()),

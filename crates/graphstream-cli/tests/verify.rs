@@ -100,6 +100,8 @@ fn a_flipped_bit_in_any_byte_of_a_sealed_segment_is_named() {
         assert!(offset("offset").is_some() != offset("body_offset").is_some(), "{context}: {row}");
         if at < 128 {
             assert!(offset("offset").is_some_and(|offset| offset < 128), "{context}: {row}");
+        } else {
+            assert!(offset("offset").is_none_or(|offset| offset >= 128), "{context}: {row}");
         }
         if let Some(sequence) = row["problem"]["sequence"].as_u64() {
             assert!((3..=4).contains(&sequence), "{context}: {row}");
