@@ -8,6 +8,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
 use cli::{Graphstream, Place, Running, Signal, entries, entry};
+use graphstream::proto::json::LINE_BYTES_MAX;
 use serde_json::{Value, json};
 
 /// Expects the journal to hold the entries 1 to `last`, each once.
@@ -157,7 +158,6 @@ fn bad_lines() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("empty query", br#"{"query": ""}"#.to_vec(), "an empty query"),
         ("query is no text", br#"{"query": 5}"#.to_vec(), "expected a string, found a number at $.query"),
         ("payload too large", long(16 << 20), "the payload is larger than 16777216 bytes"),
-        ("line too long", long(64 << 20), "it is longer than 67108864 bytes"),
     ]
 }
 
@@ -186,6 +186,22 @@ fn h01_a_bad_line_is_named_and_everything_before_it_is_acknowledged() {
         place.append(entries(3, 1));
         expect_entries(&place, 3);
     }
+}
+
+#[test]
+fn h01_a_line_without_an_end_is_refused_before_it_fills_the_memory() {
+    let place = Place::new();
+    let mut writer = place.on_journal("append").arg("--acks").spawn_with_stdin();
+    let mut stdin = writer.take_stdin();
+    let producer = std::thread::spawn(move || {
+        stdin.write_all(entries(1, 1).as_bytes()).unwrap();
+        while stdin.write_all(&[b'['; 1 << 20]).is_ok() {}
+    });
+    let end = writer.wait().expect_code(1);
+    producer.join().unwrap();
+    assert_eq!(acked(&end.lines()), [1]);
+    end.expect_stderr([&format!("error: line 2 is no entry: it is longer than {LINE_BYTES_MAX} bytes")[..]]);
+    expect_entries(&place, 1);
 }
 
 #[test]
