@@ -37,6 +37,8 @@ pub(crate) struct Transaction {
     pub(crate) failed: bool,
     /// The number the next new node had when it began.
     next_node: u64,
+    /// The same for relationships.
+    next_edge: u64,
 }
 
 impl std::fmt::Debug for Database {
@@ -93,6 +95,7 @@ impl Database {
             changed_indexes: false,
             failed: false,
             next_node: self.db.store().next_node_id(),
+            next_edge: self.db.store().next_edge_id(),
         });
         Ok(())
     }
@@ -107,7 +110,7 @@ impl Database {
             params.insert(key.clone(), value);
         }
         match inspect(&entry.query)? {
-            Statement::Data { labels } => {
+            Statement::Data { labels, .. } => {
                 let next_node = self.db.store().next_node_id();
                 self.execute(&entry.query, params)?;
                 if labels && self.db.store().next_node_id() != next_node {
@@ -128,15 +131,20 @@ impl Database {
         Ok(())
     }
 
-    /// Whether the open transaction has made nodes. grafeo ignores labels that are set on them, or taken from them, without a word.
-    fn has_new_nodes(&self) -> bool {
-        let next_node = self.db.store().next_node_id();
-        self.transaction.as_ref().is_some_and(|transaction| transaction.next_node != next_node)
-    }
-
-    /// Whether an entry has to wait for the commit of what is before it.
-    pub(crate) fn needs_commit_before(&self, entry: &JournalEntry) -> bool {
-        self.has_new_nodes() && matches!(inspect(&entry.query), Ok(Statement::Data { labels: true }))
+    /// Why an entry has to wait for the commit of what is before it, if it has to.
+    pub(crate) fn needs_commit_before(&self, entry: &JournalEntry) -> Option<Error> {
+        let transaction = self.transaction.as_ref()?;
+        let store = self.db.store();
+        let new_nodes = transaction.next_node != store.next_node_id();
+        let new_edges = transaction.next_edge != store.next_edge_id();
+        if !new_nodes && !new_edges {
+            return None;
+        }
+        match inspect(&entry.query) {
+            Ok(Statement::Data { labels: true, .. }) if new_nodes => Some(Error::Labels),
+            Ok(Statement::Data { copies: true, .. }) => Some(Error::Copies),
+            _ => None,
+        }
     }
 
     fn changes_indexes(&mut self) {

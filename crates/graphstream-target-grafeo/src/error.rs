@@ -60,6 +60,13 @@ pub enum Error {
         crate::GRAFEO_VERSION
     )]
     Labels,
+    /// A statement copies a property in a transaction that made nodes or relationships. grafeo would read null from those.
+    #[error(
+        "grafeo {} copies null from the properties of a node or relationship in the transaction that made it: copy them \
+         in a transaction of its own",
+        crate::GRAFEO_VERSION
+    )]
+    Copies,
     /// `LOAD CSV`: its file isn't in the journal.
     #[error("LOAD CSV reads a file that isn't in the journal: pass its rows as a parameter")]
     LoadCsv,

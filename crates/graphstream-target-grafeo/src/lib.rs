@@ -17,9 +17,9 @@
 //! - **Index statements take effect at once**, not at commit, and an index that is made in a transaction lacks the nodes the
 //!   transaction has made. The adapter adds these, keeps indexes that share a property apart, and after a rollback makes all
 //!   of them again. Other schema statements are refused.
-//! - **Labels are ignored** that a statement sets on a node of its own transaction, or takes from it. A statement that makes nodes
-//!   and changes labels is refused. Behind new nodes in a batch, one that changes labels runs after a commit of the entries before
-//!   it, with their position. Such a batch is tried whole first: only an entry that fails for what it finds in the data can leave
+//! - **What a transaction made is half visible in it.** Labels that are set on its nodes, or taken from them, are ignored; a property
+//!   that is copied from them (`SET a.x = b.y`) is null. A statement that makes nodes and changes labels is refused. Behind new
+//!   nodes or relationships in a batch, one that does either runs after a commit of the entries before it, with their position. Such a batch is tried whole first: only an entry that fails for what it finds in the data can leave
 //!   the parts before it applied, and then the position says so.
 //! - **Unknown functions are null**, `point()` and `randomUUID()` among them. A statement that calls a function grafeo doesn't
 //!   evaluate is refused, and so is one that gives another result every time (`rand()`, `timestamp()`, `id()`...).

@@ -132,7 +132,7 @@ impl GrafeoTarget {
         self.begin()?;
         let mut before: Option<&ReplayEntry> = None;
         for entry in batch {
-            if self.opened(ATTEMPT)?.needs_commit_before(&entry.entry) {
+            if self.opened(ATTEMPT)?.needs_commit_before(&entry.entry).is_some() {
                 match (commits, before) {
                     (Some(lineage), Some(before)) => {
                         let position = before.position(lineage);
@@ -283,8 +283,10 @@ impl TransactionalTarget for GrafeoTarget {
             }
             Some(_) => {}
         }
-        let needs_commit = self.opened(ATTEMPT)?.needs_commit_before(entry);
-        let ran = if needs_commit { Err(Failure::Refused(Error::Labels)) } else { self.run(ATTEMPT, entry) };
+        let ran = match self.opened(ATTEMPT)?.needs_commit_before(entry) {
+            Some(error) => Err(Failure::Refused(error)),
+            None => self.run(ATTEMPT, entry),
+        };
         ran.map_err(|failure| match failure {
             Failure::Gone(error) => error,
             Failure::Refused(error @ Error::Panicked) => self.gone(ATTEMPT, error),

@@ -18,6 +18,8 @@ pub(crate) enum Statement {
     Data {
         /// It sets or removes labels.
         labels: bool,
+        /// It writes a property's value elsewhere: `SET a.x = b.y`, `CREATE ({x: b.y})`.
+        copies: bool,
     },
     /// `CREATE INDEX name ...`
     CreateIndex {
@@ -68,7 +70,7 @@ pub(crate) fn inspect(query: &str) -> Result<Statement> {
         }
     }
     check_functions(query)?;
-    Ok(Statement::Data { labels: changes_labels(query) })
+    Ok(Statement::Data { labels: changes_labels(query), copies: copies_properties(query) })
 }
 
 /// Whether there is a colon right in a `SET` or `REMOVE`, and not deeper in brackets.
@@ -98,6 +100,48 @@ fn changes_labels(query: &str) -> bool {
         qualified = matches!(token, Token::Symbol('.'));
     }
     false
+}
+
+/// Whether there is a name with a point right behind `=` or `:`, as it is. Comparisons are among them; that is only slower.
+fn copies_properties(query: &str) -> bool {
+    let mut words = Words { rest: query };
+    // The rows of a parameter are no nodes: `UNWIND $rows AS row CREATE ({id: row.id})`.
+    let row = row_of_parameter(query);
+    let mut value_begins = false;
+    while let Some(token) = words.next() {
+        value_begins = match token {
+            Token::Symbol('=' | ':') => true,
+            Token::Symbol('(') => value_begins,
+            Token::Word(name) | Token::Quoted(name) if value_begins => {
+                let mut behind = Words { rest: words.rest };
+                if matches!(behind.next(), Some(Token::Symbol('.'))) && row != Some(name) {
+                    // The property, and what is done with it: computing reads it as it should be.
+                    behind.next();
+                    if !matches!(behind.next(), Some(Token::Symbol('+' | '-' | '*' | '/' | '%' | '^'))) {
+                        return true;
+                    }
+                }
+                false
+            }
+            _ => false,
+        };
+    }
+    false
+}
+
+fn row_of_parameter(query: &str) -> Option<&str> {
+    let mut words = Words { rest: query };
+    let is = |token: Option<Token<'_>>, keyword: &str| matches!(token, Some(Token::Word(word)) if word.eq_ignore_ascii_case(keyword));
+    if !is(words.next(), "unwind")
+        || !matches!(words.next(), Some(Token::Symbol('$')))
+        || !is(words.next(), "as")
+    {
+        return None;
+    }
+    match words.next() {
+        Some(Token::Word(name) | Token::Quoted(name)) => Some(name),
+        _ => None,
+    }
 }
 
 fn check_functions(query: &str) -> Result<()> {
