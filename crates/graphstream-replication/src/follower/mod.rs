@@ -351,12 +351,21 @@ impl Follower {
             send(batcher.take());
             Ok(())
         });
-        while let Some(batch) = decoded.recv().await {
-            if self.apply_batch(batch).await? == Applied::Restarted {
-                return Ok(Applied::Restarted);
+        let applied = loop {
+            let Some(batch) = decoded.recv().await else { break Ok(Applied::Done) };
+            match self.apply_batch(batch).await {
+                Ok(Applied::Done) => {}
+                ended => break ended,
             }
+        };
+        // Also when nobody wants the rest: the decoder has the cached file until it ends, and would take away the one that is
+        // fetched next under the same name.
+        drop(decoded);
+        let decoding: Result<()> = decoding.await.map_err(|_| Error::Ended("decoding a segment"))?;
+        match applied? {
+            Applied::Done => decoding.map(|()| Applied::Done),
+            Applied::Restarted => Ok(Applied::Restarted),
         }
-        decoding.await.map_err(|_| Error::Ended("decoding a segment"))?.map(|()| Applied::Done)
     }
 
     async fn apply_batch(&mut self, batch: Batch) -> Result<Applied> {
