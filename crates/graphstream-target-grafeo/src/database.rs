@@ -8,7 +8,7 @@ use graphstream_format::Position;
 use graphstream_proto::JournalEntry;
 
 use crate::durable::{Durable, sync_directory};
-use crate::guard::{Statement, inspect};
+use crate::guard::{Guard, Statement};
 use crate::indexes::{self, Indexes};
 use crate::reserved::{NotAPosition, Reserved};
 use crate::target::GrafeoOptions;
@@ -20,6 +20,7 @@ pub(crate) struct Database {
     pub(crate) db: GrafeoDB,
     precision: Precision,
     durable: Durable,
+    guard: Guard,
     reserved: Reserved,
     /// The node as it was when the transaction began; a rollback may have taken it away again.
     pub(crate) position: Option<Position>,
@@ -68,6 +69,7 @@ impl Database {
             db,
             precision,
             durable: Durable::default(),
+            guard: Guard::default(),
             reserved,
             position: kept.position,
             indexes: kept.indexes,
@@ -109,7 +111,7 @@ impl Database {
             })?;
             params.insert(key.clone(), value);
         }
-        match inspect(&entry.query)? {
+        match self.guard.inspect(&entry.query)? {
             Statement::Data { labels, .. } => {
                 let next_node = self.db.store().next_node_id();
                 self.execute(&entry.query, params)?;
@@ -132,7 +134,7 @@ impl Database {
     }
 
     /// Why an entry has to wait for the commit of what is before it, if it has to.
-    pub(crate) fn needs_commit_before(&self, entry: &JournalEntry) -> Option<Error> {
+    pub(crate) fn needs_commit_before(&mut self, entry: &JournalEntry) -> Option<Error> {
         let transaction = self.transaction.as_ref()?;
         let store = self.db.store();
         let new_nodes = transaction.next_node != store.next_node_id();
@@ -140,7 +142,7 @@ impl Database {
         if !new_nodes && !new_edges {
             return None;
         }
-        match inspect(&entry.query) {
+        match self.guard.inspect(&entry.query) {
             Ok(Statement::Data { labels: true, .. }) if new_nodes => Some(Error::Labels),
             Ok(Statement::Data { copies: true, .. }) => Some(Error::Copies),
             _ => None,

@@ -132,7 +132,8 @@ impl GrafeoTarget {
         self.begin()?;
         let mut before: Option<&ReplayEntry> = None;
         for entry in batch {
-            if self.opened(ATTEMPT)?.needs_commit_before(&entry.entry).is_some() {
+            let needs_commit = self.open.as_mut().and_then(|open| open.needs_commit_before(&entry.entry));
+            if needs_commit.is_some() {
                 match (commits, before) {
                     (Some(lineage), Some(before)) => {
                         let position = before.position(lineage);
@@ -283,7 +284,7 @@ impl TransactionalTarget for GrafeoTarget {
             }
             Some(_) => {}
         }
-        let ran = match self.opened(ATTEMPT)?.needs_commit_before(entry) {
+        let ran = match self.open.as_mut().and_then(|open| open.needs_commit_before(entry)) {
             Some(error) => Err(Failure::Refused(error)),
             None => self.run(ATTEMPT, entry),
         };

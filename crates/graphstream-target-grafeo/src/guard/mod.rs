@@ -6,6 +6,8 @@
 mod functions;
 mod words;
 
+use std::collections::HashMap;
+
 use functions::{CLOCKS, FUNCTIONS, KEYWORDS, VOLATILE};
 use words::{Token, Words};
 
@@ -33,12 +35,38 @@ pub(crate) enum Statement {
     },
 }
 
+/// How many statements are remembered, and how long one may be for that.
+const KNOWN_MAX: usize = 256;
+const KNOWN_BYTES_MAX: usize = 4096;
+
+/// Remembers what statements are: a journal has few texts and many parameters.
+#[derive(Debug, Default)]
+pub(crate) struct Guard {
+    known: HashMap<String, Statement>,
+}
+
+impl Guard {
+    /// Says what a statement is, or why it can't be replayed.
+    pub(crate) fn inspect(&mut self, query: &str) -> Result<Statement> {
+        if let Some(known) = self.known.get(query) {
+            return Ok(known.clone());
+        }
+        let statement = inspect(query)?;
+        if query.len() <= KNOWN_BYTES_MAX {
+            if self.known.len() >= KNOWN_MAX {
+                self.known.clear();
+            }
+            self.known.insert(query.to_owned(), statement.clone());
+        }
+        Ok(statement)
+    }
+}
+
 /// Words that end a `SET` or a `REMOVE`.
 const CLAUSES: &[&str] =
     &["create", "delete", "detach", "foreach", "match", "merge", "return", "union", "unwind", "with"];
 
-/// Says what a statement is, or why it can't be replayed.
-pub(crate) fn inspect(query: &str) -> Result<Statement> {
+fn inspect(query: &str) -> Result<Statement> {
     let mut words = Words { rest: query };
     let first = words.next();
     if let Some(Token::Word(verb)) = &first {
