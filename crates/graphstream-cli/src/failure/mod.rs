@@ -61,6 +61,7 @@ pub(crate) enum Kind {
     /// The replay target refuses one entry.
     Poison,
     /// Both sides of a comparison differ.
+    #[cfg_attr(not(feature = "grafeo"), expect(dead_code, reason = "only the demo compares"))]
     Mismatch,
     /// Another leader has taken over.
     Fenced,
