@@ -17,6 +17,7 @@ mod out;
 mod scrape;
 mod segments;
 mod sizes;
+mod source;
 mod stop;
 mod store;
 mod terminal;

@@ -13,35 +13,23 @@ use serde_json::value::RawValue;
 use crate::failure::{Failure, Kind, warn};
 use crate::out::Out;
 use crate::segments::{History, Piece};
+use crate::source::{Source, SourceArgs};
 use crate::store::{self, Access, StoreUrl};
 use crate::{segments, times};
 
 /// Flags of `cat`.
 #[derive(Debug, clap::Args)]
-#[command(
-    group(clap::ArgGroup::new("source").required(true).multiple(false).args(["files", "journal", "from"])),
-    after_help = "Examples:
+#[command(after_help = "Examples:
   graphstream cat --journal ./journal --from-sequence 1000 | head
   graphstream cat --journal ./journal --since 15m --json
   graphstream cat --from file:///srv/store --database social --json > everything.jsonl
   graphstream cat journal/*.hadbj
 
 A line of --json can be appended again: graphstream append reads it. Commit times in sealed segments are those of the
-segment (version 1 keeps one), so --since and --until are exact to a segment there."
-)]
+segment (version 1 keeps one), so --since and --until are exact to a segment there.")]
 pub(crate) struct Args {
-    /// Segments
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// A journal's directory; also while it is written to
-    #[arg(long, value_name = "DIR")]
-    journal: Option<PathBuf>,
-    /// An object store: file:///path
-    #[arg(long, value_name = "URL", requires = "database", value_parser = StoreUrl::parse)]
-    from: Option<StoreUrl>,
-    /// The database in the object store
-    #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
-    database: Option<DatabaseName>,
+    #[command(flatten)]
+    source: SourceArgs,
     /// The first entry
     #[arg(long, value_name = "N")]
     from_sequence: Option<u64>,
@@ -70,10 +58,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if range.from > range.to || range.since > range.until {
         return Err(Failure::new(Kind::Usage, "the range is empty: its end lies before its start"));
     }
-    let printed = match (&args.journal, &args.from, &args.database) {
-        (Some(dir), ..) => journal(dir, range, &mut printer),
-        (None, Some(url), Some(database)) => published(url, database.clone(), range, &mut printer),
-        _ => files(&args.files, range, &mut printer),
+    let printed = match args.source.source() {
+        Source::Journal(dir) => journal(dir, range, &mut printer),
+        Source::Store(url, database) => published(url, database.clone(), range, &mut printer),
+        Source::Files(paths) => files(paths, range, &mut printer),
     };
     // What came before an error belongs to the answer.
     printer.out.flush()?;

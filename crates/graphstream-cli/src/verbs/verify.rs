@@ -2,7 +2,7 @@
 
 mod walk;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use graphstream::remote::DatabaseName;
 use serde::Serialize;
@@ -11,35 +11,23 @@ use self::walk::{Row, Walk};
 use crate::failure::{Failure, Kind, Place, warn};
 use crate::out::Out;
 use crate::segments::{History, Piece};
+use crate::source::{Source, SourceArgs};
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Palette, Progress, bytes, counted};
 
 /// Flags of `verify`.
 #[derive(Debug, clap::Args)]
-#[command(
-    group(clap::ArgGroup::new("source").required(true).multiple(false).args(["files", "journal", "from"])),
-    after_help = "Examples:
+#[command(after_help = "Examples:
   graphstream verify --journal ./journal
   graphstream verify --from file:///srv/store --database social
   graphstream verify --json journal/*.hadbj
 
-Reads every byte: header, length, body checksum, the checksum of each entry, the hash chain within and between segments,
-missing entries, and for a store the published chain hash. Repairs nothing. A torn tail, as an unclean stop leaves it, is
-reported and is no error; damage, gaps and forks exit with 5."
-)]
+Files of one journal are put in order and checked against each other. Reads every byte: header, length, body checksum, the
+checksum of each entry, the hash chain within and between segments, missing entries, and for a store the published chain hash.
+Repairs nothing. A torn tail, as an unclean stop leaves it, is reported and is no error; damage, gaps and forks exit with 5.")]
 pub(crate) struct Args {
-    /// Segments; those of one journal are put in order and checked against each other
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// A journal's directory; also while it is written to
-    #[arg(long, value_name = "DIR")]
-    journal: Option<PathBuf>,
-    /// An object store: file:///path
-    #[arg(long, value_name = "URL", requires = "database", value_parser = StoreUrl::parse)]
-    from: Option<StoreUrl>,
-    /// The database in the object store
-    #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
-    database: Option<DatabaseName>,
+    #[command(flatten)]
+    source: SourceArgs,
     /// One JSON object per segment or gap, then a summary
     #[arg(long)]
     pub(crate) json: bool,
@@ -86,16 +74,17 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
         progress: Progress::endless(quiet),
         summary: Summary::default(),
     };
-    let done = match (&args.journal, &args.from, &args.database) {
-        (Some(dir), ..) => walk::journal(dir, &mut |row| report.row(row)),
-        (None, Some(url), Some(database)) => published(url, database.clone(), &mut report),
-        _ => walk::files(&args.files, &mut |row| report.row(row)),
+    let source = args.source.source();
+    let done = match source {
+        Source::Journal(dir) => walk::journal(dir, &mut |row| report.row(row)),
+        Source::Store(url, database) => published(url, database.clone(), &mut report),
+        Source::Files(paths) => walk::files(paths, &mut |row| report.row(row)),
     };
     report.progress.finish();
     report.out.flush()?;
     done.and_then(|()| report.end()).map_err(|failure| match failure.kind() {
         // What other verbs advise is this one.
-        Kind::Corruption | Kind::Gap | Kind::Fork => failure.hint(if args.from.is_some() {
+        Kind::Corruption | Kind::Gap | Kind::Fork => failure.hint(if matches!(source, Source::Store(..)) {
             "keep the leader's journal: what is damaged or missing here is uploaded again from there; delete nothing"
         } else {
             "fetch what is damaged or missing again from the object store, or from another copy; keep the damaged files"
