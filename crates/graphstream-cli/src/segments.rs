@@ -166,7 +166,7 @@ impl History {
                         name: Some(planned.name.to_string()),
                         first_sequence: planned.name.first(),
                         last_sequence: planned.name.last(),
-                        failure: error.into(),
+                        failure: error.placed(&path).into(),
                     })));
                 }
                 Err(error) => return Err(error.into()),

@@ -207,7 +207,8 @@ fn s07_a_damaged_object_is_named_and_nothing_of_it_is_applied() {
         assert_eq!(refused["kind"], "corruption");
         let key = object.file_name().unwrap().to_str().unwrap();
         assert!(refused["file"].as_str().unwrap().ends_with(key), "{refused}");
-        assert_eq!((&refused["sequence"], &refused["last_sequence"]), (&6.into(), &10.into()));
+        assert!((6..=10).contains(&refused["sequence"].as_u64().unwrap()), "{refused}");
+        assert!(refused["offset"].is_u64() || refused["body_offset"].is_u64(), "byte {at}: {refused}");
         assert_eq!(target(&path), place.cat()[..5], "byte {at}");
     }
     // Cut, or with something behind it.

@@ -327,13 +327,16 @@ fn remote_place(error: &remote::Error, place: &mut super::Place) {
         | E::SegmentTooLarge { key, .. }
         | E::Sink { key, .. } => place.file = Some(key.to_string()),
         E::SegmentDamaged { key, source } => {
-            if let remote::SegmentDamage::Header(source) = &**source {
-                format_place(source, place);
+            match &**source {
+                remote::SegmentDamage::Header(source) | remote::SegmentDamage::Contents(source) => {
+                    format_place(source, place);
+                }
+                _ => {}
             }
             let key = key.to_string();
-            // Which entries are not to be had; which of them are damaged, only the bytes would tell.
+            // Without a place, these entries are not to be had; which of them are damaged, nobody can tell.
             let name = key.split_once('/').and_then(|(_, relative)| remote::SegmentName::parse(relative));
-            if let Some(name) = name {
+            if let (Some(name), None) = (name, place.sequence) {
                 place.sequence = Some(name.first());
                 place.last_sequence = Some(name.last());
             }

@@ -10,6 +10,7 @@ use graphstream_remote::{Head, PlannedSegment, Remote, SegmentSink};
 
 use self::temporary::Temporary;
 use crate::backoff::Backoff;
+use crate::threads::blocking;
 use crate::{Error, FollowerOptions, Result};
 
 /// A directory for fetched segments with a limit on what it holds.
@@ -123,6 +124,12 @@ pub(crate) async fn fetch(
             Err(Error::Remote(error @ graphstream_remote::Error::SegmentDamaged { .. })) if !damaged => {
                 damaged = true;
                 tracing::warn!(segment = %name, %error, "fetching it once more");
+            }
+            Err(Error::Remote(error)) => {
+                return Err(blocking("reading a damaged segment", move || {
+                    Ok(Error::Remote(error.placed(cached.path())))
+                })
+                .await?);
             }
             Err(error) => return Err(error),
         }
