@@ -1,10 +1,6 @@
 //! Everything that can go wrong between a leader or follower and its object store.
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::Path;
-
-use graphstream_format::{ChainHash, Lineage, ReadOptions, SegmentReader};
+use graphstream_format::{ChainHash, Lineage};
 use graphstream_storage::Key;
 
 use crate::head::HeadProblem;
@@ -490,20 +486,6 @@ impl Error {
         }
     }
 
-    /// For bytes that are not those the head names: looks for the place where they contradict themselves, in the file they
-    /// were fetched into. Any other error, and damage that shows nowhere else, stays as it is. Reads the file; blocks.
-    #[must_use]
-    pub fn placed(self, fetched: &Path) -> Self {
-        match self {
-            Self::SegmentDamaged { key, source } if matches!(*source, SegmentDamage::Sha256 { .. }) => {
-                let source =
-                    contradiction(fetched).map_or(source, |found| Box::new(SegmentDamage::Contents(found)));
-                Self::SegmentDamaged { key, source }
-            }
-            other => other,
-        }
-    }
-
     pub(crate) fn rewound(key: &Key, floor: Floor, epoch: u32, committed: Committed) -> Self {
         Self::Rewound(Box::new(Rewind { key: key.clone(), floor, epoch, committed }))
     }
@@ -515,14 +497,4 @@ impl Error {
         let subject = subject.to_string();
         move |source| Self::Storage { attempt, subject, source: Box::new(source) }
     }
-}
-
-/// What is wrong in a segment's file, if anything is.
-fn contradiction(file: &Path) -> Option<graphstream_format::Error> {
-    let file = File::open(file).ok()?;
-    let bytes = file.metadata().ok()?.len();
-    let found = SegmentReader::new(BufReader::new(file), bytes, ReadOptions::default())
-        .and_then(|mut reader| reader.verify())
-        .err()?;
-    (!matches!(found, graphstream_format::Error::Io { .. })).then_some(found)
 }

@@ -2,11 +2,11 @@
 //! Entries and chain are verified by whoever reads them.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use graphstream_format::Header;
 use graphstream_format::header::HEADER_LEN;
+use graphstream_format::{Header, ReadOptions, SegmentReader};
 use graphstream_storage::{ErrorClass, GetOptions, GetOutcome, Key};
 use sha2::{Digest, Sha256};
 
@@ -167,4 +167,30 @@ fn check_header(start: &[u8], head: &Head, segment: &PlannedSegment, key: &Key) 
         return Err(damaged(SegmentDamage::Sequences { first, last }));
     }
     Ok(header)
+}
+
+impl Error {
+    /// For bytes that are not those the head names: looks for the place where they contradict themselves, in the file they
+    /// were fetched into. Any other error, and damage that shows nowhere else, stays as it is. Reads the file; blocks.
+    #[must_use]
+    pub fn placed(self, fetched: &Path) -> Self {
+        match self {
+            Self::SegmentDamaged { key, source } if matches!(*source, SegmentDamage::Sha256 { .. }) => {
+                let source =
+                    contradiction(fetched).map_or(source, |found| Box::new(SegmentDamage::Contents(found)));
+                Self::SegmentDamaged { key, source }
+            }
+            other => other,
+        }
+    }
+}
+
+/// What is wrong in a segment's file, if anything is.
+fn contradiction(file: &Path) -> Option<graphstream_format::Error> {
+    let file = File::open(file).ok()?;
+    let bytes = file.metadata().ok()?.len();
+    let found = SegmentReader::new(BufReader::new(file), bytes, ReadOptions::default())
+        .and_then(|mut reader| reader.verify())
+        .err()?;
+    (!matches!(found, graphstream_format::Error::Io { .. })).then_some(found)
 }
