@@ -10,7 +10,9 @@ use graphstream_remote::Error as RemoteError;
 use graphstream_replication::{Error, ErrorKind, Stop, UPLOADER_CURSOR};
 use graphstream_storage::faults::{Fault, Rule};
 use graphstream_storage::{ErrorClass, Operation};
-use world::{LONG, Recorder, World, append, append_to, causes, patient_uploads, sealed, small_segments};
+use world::{
+    LONG, Recorder, World, append, append_to, causes, cut_off, entry, patient_uploads, sealed, small_segments,
+};
 
 /// Calls to the store so far.
 fn calls(world: &World) -> u64 {
@@ -27,9 +29,11 @@ async fn until(condition: impl Fn() -> bool) {
 async fn stored_means_uploaded_and_covered_by_the_head() {
     let world = World::new();
     let leader = world.lead("journal").await;
+    cut_off(&world.faults);
     append(&leader, 1, 30).await;
     let nothing = leader.stored(1);
     assert!(tokio::time::timeout(Duration::from_millis(20), nothing).await.is_err(), "nothing is stored yet");
+    world.faults.clear();
     let committed = leader.sync().await.unwrap();
     assert_eq!(committed.sequence, 30);
     assert_eq!(world.head().await.committed(), committed);
@@ -39,6 +43,22 @@ async fn stored_means_uploaded_and_covered_by_the_head() {
     world.catch_up(&target).await.unwrap();
     target.assert_holds(30);
     leader.shutdown(LONG).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_nobody_waited_for_is_stored_too() {
+    let world = World::new();
+    for end in [9, 18] {
+        let leader = world.lead("journal").await;
+        for number in end - 8..=end {
+            let _not_waited_for = leader.append(&entry(number)).unwrap();
+        }
+        if end == 9 {
+            assert_eq!(leader.sync().await.unwrap().sequence, end);
+        }
+        let report = leader.shutdown(LONG).await.unwrap();
+        assert_eq!((report.position.sequence, report.committed.sequence), (end, end));
+    }
 }
 
 #[tokio::test]

@@ -224,14 +224,15 @@ impl Leader {
         reached.map(|committed| *committed).map_err(|_| Error::NotStored { sequence })
     }
 
-    /// Seals, uploads and publishes everything written before the call, and waits until it is *stored*.
+    /// Seals, uploads and publishes everything appended before the call, and waits until it is *stored*.
     ///
     /// # Errors
-    /// As [`stored`](Self::stored).
+    /// [`Error::Journal`] when it can't be synced; otherwise as [`stored`](Self::stored).
     pub async fn sync(&self) -> Result<Committed> {
-        let written = self.journal.positions().written.sequence;
+        let journal = self.journal.clone();
+        let synced = blocking("syncing the journal", move || Ok(journal.sync()?)).await?;
         self.wake.notify_one();
-        self.stored(written).await
+        self.stored(synced.sequence).await
     }
 
     /// The journal, for tickets, positions and readers.
@@ -274,15 +275,15 @@ impl Leader {
         let (journal, database) = (self.journal.clone(), self.database.take());
         let fenced = matches!(&shipped, Some(Err(Error::Remote(graphstream_remote::Error::Fenced(_)))));
         let position = blocking("closing the journal", move || {
-            let position = journal.positions().written;
             let closed = journal.close();
             if let Some(database) = database {
                 database.lock().unwrap_or_else(PoisonError::into_inner).close()?;
             }
-            if !fenced {
-                closed?;
+            match closed {
+                Ok(report) => Ok(report.position),
+                Err(_) if fenced => Ok(journal.positions().written),
+                Err(error) => Err(error.into()),
             }
-            Ok(position)
         })
         .await?;
         let committed = *self.committed.borrow();

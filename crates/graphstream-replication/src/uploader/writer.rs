@@ -1,6 +1,6 @@
 //! Who appends to the journal that is shipped, and what the shipper can ask of it.
 
-use graphstream_journal::{Journal, JournalDir, Positions};
+use graphstream_journal::{Journal, JournalDir};
 
 use super::now_ms;
 use crate::Result;
@@ -16,18 +16,11 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
-    /// Seals what was written before the call, if this process can.
+    /// Seals what was appended before the call, if this process can.
     pub(super) async fn seal(&self) -> Result<()> {
         let Self::Here(journal) = self else { return Ok(()) };
         let journal = journal.clone();
-        blocking("sealing", move || {
-            let Positions { written, sealed, .. } = journal.positions();
-            if written.sequence > sealed.sequence {
-                journal.seal()?;
-            }
-            Ok(())
-        })
-        .await
+        blocking("sealing", move || Ok(journal.seal().map(drop)?)).await
     }
 
     /// Notes durably that another leader took over after a sequence, and ends the writer.
