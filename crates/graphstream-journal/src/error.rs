@@ -108,8 +108,8 @@ pub enum Error {
         /// The sequence in its header.
         found: u64,
     },
-    /// A segment is damaged, or cannot be read.
-    #[error("segment {} cannot be read", path.display())]
+    /// A segment is damaged, or cannot be read or written.
+    #[error("segment {} failed", path.display())]
     Segment {
         /// The segment.
         path: PathBuf,

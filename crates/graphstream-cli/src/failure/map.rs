@@ -89,11 +89,22 @@ impl From<journal::Error> for Failure {
     }
 }
 
+const FREE_SPACE: &str = "free disk space; the journal goes on from what is acknowledged";
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 fn journal_kind(error: &journal::Error) -> (Kind, Option<&'static str>) {
     use journal::Error as E;
 
     match error {
         E::Segment { source, .. } => {
+            if let format::Error::Io { source, .. } = &**source
+                && is_full(source)
+            {
+                return (Kind::Full, Some(FREE_SPACE));
+            }
             let (kind, _) = format_kind(source);
             (kind, (kind.code() == crate::exit::Code::Integrity).then_some(VERIFY))
         }
@@ -138,14 +149,12 @@ fn journal_kind(error: &journal::Error) -> (Kind, Option<&'static str>) {
         E::NotAJournal { .. } => {
             (Kind::Journal, Some("check --journal; graphstream append --journal DIR starts a new one"))
         }
-        E::Full { .. } => (Kind::Full, Some("free disk space; the journal goes on without a restart")),
+        E::Full { .. } => (Kind::Full, Some(FREE_SPACE)),
         E::UnsupportedFormat { .. } => (Kind::Journal, Some("a newer graphstream")),
         E::InvalidOption { .. } | E::InvalidCursorName | E::BeyondEnd { .. } => (Kind::Usage, None),
         E::PayloadTooLarge { .. } | E::BatchTooLarge { .. } => (Kind::Input, None),
         E::Io { source, .. } => match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                (Kind::Full, Some("free disk space"))
-            }
+            _ if is_full(source) => (Kind::Full, Some(FREE_SPACE)),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 (Kind::Journal, Some("check the permissions of the journal's directory"))
             }
