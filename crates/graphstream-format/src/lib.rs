@@ -26,6 +26,11 @@ mod lineage;
 pub mod open;
 mod read_at;
 mod reader;
+#[cfg(feature = "sabotage")]
+#[doc(hidden)]
+pub mod sabotage;
+#[cfg(not(feature = "sabotage"))]
+mod sabotage;
 pub mod v1;
 mod varint;
 mod window;

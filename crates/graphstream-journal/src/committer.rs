@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::fs::FsFile;
 use crate::queue::{Item, Outcome, Queue};
 use crate::seal::SealOrder;
-use crate::{names, small_file};
+use crate::{names, sabotage, small_file};
 
 /// Groups larger than this are cut into several records, so that readers and a torn tail stay small.
 const RECORD_BYTES_TARGET: usize = 1 << 20;
@@ -105,7 +105,8 @@ struct Unit {
 
 impl Unit {
     fn at(items: &[Item]) -> Option<Self> {
-        let count = items.first()?.together + 1;
+        let together = items.first()?.together;
+        let count = if sabotage::is("rotation_splits_a_batch") { 1 } else { together + 1 };
         let bytes = items.iter().take(count).map(|item| item.bytes + limits::ENTRY_OVERHEAD_BYTES_MAX).sum();
         Some(Self { items: count, bytes })
     }
@@ -225,6 +226,9 @@ impl Committer {
             .map_err(|source| Failure::poison(Error::segment(&segment.open.path)(source)))?;
         let (_, written) = small_file::write_counted(&*segment.open.file, record, segment.offset);
         if let Err(source) = written {
+            if sabotage::is("full_keeps_sequences") {
+                self.tail.sequence = tail.sequence;
+            }
             return Err(cut_back(segment, record.len() as u64, source, taken));
         }
         segment.offset += record.len() as u64;
@@ -254,7 +258,12 @@ impl Committer {
     pub(crate) fn leave_segment(&mut self, host: &Shared) -> Result<(), Failure> {
         self.publish(host);
         let Some(segment) = &self.segment else { return Ok(()) };
-        host.sync_for_rotation()?;
+        if !sabotage::is("n_plus_1_before_n") {
+            host.sync_for_rotation()?;
+        }
+        if sabotage::is("ack_before_the_renames_sync") {
+            let _ = self.dir.fs.sync_dir(&self.dir.path);
+        }
         if segment.is_empty() {
             return self.drop_empty_segment(host);
         }
@@ -302,9 +311,11 @@ impl Committer {
             let full = error.is_no_space();
             return Err(if full { Failure::Full { path, bytes: limit } } else { Failure::poison(error) });
         }
-        self.dir.fs.sync_dir(&self.dir.path).map_err(|source| {
-            Failure::poison(Error::Io { operation: "syncing", path: self.dir.path.clone(), source })
-        })?;
+        if !sabotage::is("ack_before_the_renames_sync") {
+            self.dir.fs.sync_dir(&self.dir.path).map_err(|source| {
+                Failure::poison(Error::Io { operation: "syncing", path: self.dir.path.clone(), source })
+            })?;
+        }
         tracing::debug!(first_sequence, "segment created");
         let open = Arc::new(OpenFile { file, path, durable_offset: AtomicU64::new(RECORDS_START) });
         Ok(OpenSegment { open, nonce, first_sequence, offset: RECORDS_START, limit })

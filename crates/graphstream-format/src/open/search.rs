@@ -5,6 +5,7 @@ use super::scan::{Outcome, read_body, read_header};
 use super::{ALIGNMENT, Nonce, ScanPoint};
 use crate::bytes::array;
 use crate::error::{Damage, Error, RecordDefect, Result};
+use crate::sabotage;
 use crate::window::{CHUNK, Source, Window};
 
 /// Body bytes that may be checksummed for nothing before the search gives up: a file where that much looks like records
@@ -25,6 +26,9 @@ impl Later {
     }
 
     pub(super) fn outcome(self, offset: u64, sequence: u64, defect: RecordDefect) -> Outcome {
+        if sabotage::is("cut_at_the_first_bad_byte") {
+            return Outcome::Torn { offset, why: defect };
+        }
         match self.durable_offset {
             Some(durable_offset) => {
                 Outcome::Corrupt { offset, sequence, what: Damage::BelowDurable { defect, durable_offset } }
@@ -62,6 +66,14 @@ pub(super) fn later_records<S: Source>(
             continue;
         };
         offset += skip as u64;
+        let nonce = if sabotage::is("search_ignores_the_nonce") {
+            Nonce::from_bytes(array(
+                window.bytes(offset, 16).map_err(|source| Error::read(source, offset))?,
+                0,
+            ))
+        } else {
+            nonce
+        };
         let mut next = offset + ALIGNMENT as u64;
         if offset > from.offset
             && let Ok(header) = read_header(window, nonce, offset)?
@@ -88,6 +100,9 @@ pub(super) fn later_records<S: Source>(
 
 /// The first multiple of 8 in a chunk (which starts at one) where the nonce stands.
 fn candidate(chunk: &[u8], nonce: Nonce) -> Option<usize> {
+    if sabotage::is("search_ignores_the_nonce") {
+        return (chunk.len() >= nonce.as_bytes().len()).then_some(0);
+    }
     let nonce = nonce.as_bytes();
     let first: [u8; ALIGNMENT] = array(nonce, 0);
     let mut at = 0;

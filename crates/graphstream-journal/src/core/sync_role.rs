@@ -10,6 +10,7 @@ use super::role::Role;
 use super::{Guard, Shared, wait_on};
 use crate::error::{Error, Result};
 use crate::failure::Failure;
+use crate::sabotage;
 use crate::ticket::Level;
 
 impl Shared {
@@ -25,11 +26,17 @@ impl Shared {
             return state;
         };
         state.syncing = true;
+        if sabotage::is("ack_before_sync") {
+            (state.synced, state.synced_group) = (target, group);
+        }
         drop(state);
 
         let role = Role { shared: self, group: None };
         let started = Instant::now();
-        let result = open.file.sync_data();
+        let mut result = open.file.sync_data();
+        if sabotage::is("retry_a_failed_fsync") {
+            result = result.or_else(|_| open.file.sync_data());
+        }
         role.done();
 
         let mut state = self.state();
@@ -38,6 +45,8 @@ impl Shared {
             Ok(()) => {
                 self.metrics.journal.syncs.inc();
                 self.metrics.journal.sync_seconds.observe(started.elapsed());
+                let newest = state.open.as_ref().filter(|_| sabotage::is("durable_offset_at_return"));
+                let end = newest.map_or(end, |(_, end)| *end);
                 open.durable_offset.store(end, Ordering::Release);
                 state.synced = target;
                 state.synced_group = state.synced_group.max(group);

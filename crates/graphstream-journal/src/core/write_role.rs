@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::failure::Failure;
 use crate::options::SyncPolicy;
 use crate::queue::{Outcome, Queue};
+use crate::sabotage;
 use crate::ticket::Level;
 
 impl Shared {
@@ -67,6 +68,8 @@ impl Shared {
         }
         if let Some(failure) = &failure {
             self.stop(&mut state, failure.clone());
+        } else if sabotage::is("a_good_group_clears_poison") {
+            state.over = None;
         }
         state.spare = Some(taken.recycle(self.options.queue_bytes_max.min(1 << 20)));
         state.writing = false;
