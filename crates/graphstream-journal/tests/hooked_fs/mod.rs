@@ -1,0 +1,114 @@
+//! A [`CrashFs`] that lets a test act in the middle of a write or a sync: races without threads.
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use graphstream_journal::{Access, DirEntry, Fs, FsFile, LockMode};
+use graphstream_testkit::CrashFs;
+
+type Action = Box<dyn FnOnce() + Send>;
+
+/// See the module.
+#[derive(Clone, Default)]
+pub struct HookedFs {
+    pub disk: CrashFs,
+    in_write: Arc<Mutex<Option<Action>>>,
+    in_sync_data: Arc<Mutex<Option<Action>>>,
+}
+
+impl HookedFs {
+    /// Before the bytes of the next write reach the file.
+    pub fn in_next_write(&self, action: impl FnOnce() + Send + 'static) {
+        *self.in_write.lock().unwrap() = Some(Box::new(action));
+    }
+
+    /// When the next fdatasync has done its work, and has not yet returned.
+    pub fn in_next_sync_data(&self, action: impl FnOnce() + Send + 'static) {
+        *self.in_sync_data.lock().unwrap() = Some(Box::new(action));
+    }
+}
+
+fn act(hook: &Mutex<Option<Action>>) {
+    let action = hook.lock().unwrap().take();
+    if let Some(action) = action {
+        action();
+    }
+}
+
+impl fmt::Debug for HookedFs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.disk.fmt(f)
+    }
+}
+
+impl Fs for HookedFs {
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.disk.create_dir_all(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        self.disk.list(dir)
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn FsFile>> {
+        Ok(Arc::new(HookedFile { file: self.disk.open(path, access)?, fs: self.clone() }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.sync_dir(dir)
+    }
+}
+
+#[derive(Debug)]
+struct HookedFile {
+    file: Arc<dyn FsFile>,
+    fs: HookedFs,
+}
+
+impl FsFile for HookedFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        act(&self.fs.in_write);
+        self.file.write_at(bytes, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.file.size()
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<bool> {
+        self.file.allocate(bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let result = self.file.sync_data();
+        act(&self.fs.in_sync_data);
+        result
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
+        self.file.try_lock(mode)
+    }
+}
