@@ -1,0 +1,80 @@
+//! Opening a journal of 10,000 sealed segments and one of 4 MiB that was left open, beside sealing as much in an open journal; with
+//! segments of one entry, and of 20.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+use graphstream_journal::{Ack, Journal, SyncPolicy, JournalOptions};
+
+use crate::peers::{SEGMENT, ours};
+use crate::report::{Goal, Row};
+use crate::turns::{Contestant, Setting, take};
+
+const SEGMENTS: usize = 10_000;
+const MANY: usize = 20;
+/// Larger than what is appended: it is left because it is asked for.
+const ROOM: u64 = 2 * SEGMENT;
+
+pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
+    let dir = setting.scratch()?;
+    let (one, many) = (dir.path().join("one"), dir.path().join("many"));
+    history(setting, &one, 1)?;
+    history(setting, &many, MANY)?;
+    let journal = ours::open(&dir.path().join("seal"), ROOM)?;
+    let opening = |path: &'_ Path| -> Contestant<'_> {
+        let path = path.to_path_buf();
+        Box::new(move || {
+            let journal = ours::open(&path, ROOM)?;
+            fill(setting, &journal)?;
+            drop(journal);
+            let started = Instant::now();
+            let journal = ours::open(&path, ROOM)?;
+            let took = started.elapsed();
+            drop(journal);
+            Ok(took.as_secs_f64() * 1e3)
+        })
+    };
+    let sealing: Contestant<'_> = Box::new(|| {
+        fill(setting, &journal)?;
+        let started = Instant::now();
+        journal.seal()?;
+        Ok(started.elapsed().as_secs_f64() * 1e3)
+    });
+    let [one, many, sealing] = take(setting, [opening(&one), opening(&many), sealing])?;
+    Ok(vec![
+        Row::new(
+            "open: 10,000 sealed segments and 4 MiB open",
+            "ms",
+            &one,
+            ("scan and seal 4 MiB", &sealing),
+            Goal::AtMost(3.0),
+        ),
+        Row::new("open: segments of 20 entries", "ms", &many, ("segments of 1 entry", &one), Goal::AtMost(1.25)),
+    ])
+}
+
+fn history(setting: &Setting, dir: &Path, entries: usize) -> Result<()> {
+    let options = JournalOptions::default().with_segment_bytes_max(64 << 10).with_sync_policy(SyncPolicy::Never);
+    let (journal, _) = Journal::builder(dir).options(options).open()?;
+    for _ in 0..SEGMENTS {
+        let _ = journal.append_batch(&setting.sample.payloads[..entries])?;
+        journal.seal()?;
+    }
+    journal.close()?;
+    Ok(())
+}
+
+/// 4 MiB in records of 100 entries, synced.
+fn fill(setting: &Setting, journal: &Journal) -> Result<()> {
+    let mut bytes = 0;
+    for batch in setting.sample.payloads.chunks(100).cycle() {
+        bytes += batch.iter().map(|payload| payload.len() as u64 + 3).sum::<u64>();
+        if bytes > SEGMENT {
+            break;
+        }
+        journal.append_batch(batch)?.wait(Ack::Written)?;
+    }
+    journal.sync()?;
+    Ok(())
+}

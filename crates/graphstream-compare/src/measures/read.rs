@@ -1,0 +1,79 @@
+//! Reading, verifying and decoding everything, on one thread, from sealed segments and from an open one; each journal reads its own.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, anyhow, ensure};
+use graphstream_format::Entry;
+use graphstream_journal::{JournalReader, ReaderOptions};
+use graphstream_proto::JournalEntry;
+
+use crate::peers::{SEGMENT, old, ours};
+use crate::report::{Goal, Row};
+use crate::turns::{Contestant, Setting, rate, take};
+
+const ENTRIES: usize = 200_000;
+const ONE_SEGMENT: u64 = 64 << 20;
+
+pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
+    let dir = setting.scratch()?;
+    let path = |name: &str| dir.path().join(name);
+    for (name, segment) in [("ours-sealed", SEGMENT), ("ours-open", ONE_SEGMENT)] {
+        let journal = ours::open(&path(name), segment)?;
+        for payload in setting.sample.cycle(ENTRIES) {
+            let _ = journal.append(payload)?;
+        }
+        if segment == SEGMENT { journal.seal().map(drop)? } else { journal.sync().map(drop)? }
+    }
+    // The predecessor's segment stays open as long as its writer.
+    let old_open = old::Writer::open(&path("old-open"), ONE_SEGMENT);
+    let old_sealed = old::Writer::open(&path("old-sealed"), SEGMENT);
+    for (writer, entries) in [(&old_open, setting.sample.pending(ENTRIES)?), (&old_sealed, setting.sample.pending(ENTRIES)?)] {
+        entries.into_iter().try_for_each(|entry| writer.append(entry))?;
+        writer.flush()?;
+    }
+    old_sealed.seal()?;
+
+    let (sealed, open, old_sealed_dir, old_open_dir) =
+        (path("ours-sealed"), path("ours-open"), path("old-sealed"), path("old-open"));
+    let contestants: [Contestant<'_>; 5] = [
+        Box::new(|| ours(&sealed)),
+        Box::new(|| ours(&open)),
+        Box::new(|| predecessor(&old_sealed_dir)),
+        Box::new(|| predecessor(&old_open_dir)),
+        Box::new(|| ours(&old_sealed_dir)),
+    ];
+    let [sealed, open, old_sealed, old_open, theirs] = take(setting, contestants)?;
+    let name = "read + verify + decode, version 1";
+    Ok(vec![
+        Row::new(name, "/s", &sealed, ("predecessor", &old_sealed), Goal::AtLeast(2.0)),
+        Row::new("the same, of the predecessor's files", "/s", &theirs, ("predecessor", &old_sealed), Goal::None),
+        Row::new("read + verify + decode, open segment", "/s", &open, ("predecessor", &old_open), Goal::AtLeast(2.0)),
+    ])
+}
+
+fn ours(dir: &Path) -> Result<f64> {
+    let started = Instant::now();
+    let mut reader = JournalReader::open(dir, ReaderOptions::default())?;
+    let (mut entry, mut count) = (Entry::default(), 0);
+    while reader.read_next(&mut entry)? {
+        black_box(JournalEntry::decode(&entry.payload, entry.sequence)?);
+        count += 1;
+    }
+    let took = started.elapsed();
+    ensure!(count == ENTRIES, "{count} entries in {}", dir.display());
+    Ok(rate(count as u64, took))
+}
+
+fn predecessor(dir: &Path) -> Result<f64> {
+    let started = Instant::now();
+    let mut count = 0;
+    for entry in predecessor::JournalReader::from_sequence(dir, 1, [0; 32]).map_err(|error| anyhow!(error))? {
+        black_box(entry.map_err(|error| anyhow!(error))?);
+        count += 1;
+    }
+    let took = started.elapsed();
+    ensure!(count == ENTRIES, "{count} entries in {}", dir.display());
+    Ok(rate(count as u64, took))
+}
