@@ -284,8 +284,8 @@ impl JournalDir {
         self.fs.sync_dir(&self.path).map_err(Error::io("syncing", &self.path))
     }
 
-    /// Removes the sealed segments that every cursor has passed, oldest first, and returns how many. The newest segment always
-    /// stays (it says where the journal continues), and without any cursor nothing goes.
+    /// Removes the sealed segments that every cursor has passed, oldest first, and returns how many. The newest sealed segment
+    /// always stays (it says where the journal continues), and without any cursor nothing goes.
     ///
     /// # Errors
     /// As [`JournalDir::segments`] and [`JournalDir::cursors`].
@@ -302,6 +302,10 @@ impl JournalDir {
             match self.segment(first)? {
                 Some(segment) if segment.is_sealed() && segment.header.last_seq <= passed => {}
                 _ => break,
+            }
+            // An open segment alone does not say where the journal continues: it may be gone after a crash.
+            if !self.segment(next)?.is_some_and(|next| next.is_sealed()) {
+                break;
             }
             let path = self.segment_path(first);
             remove_if_exists(&*self.fs, &path)?;
