@@ -198,15 +198,24 @@ impl Opening<'_> {
 
     fn create_dir(&self) -> Result<()> {
         let dir = self.dir;
-        match dir.fs.list(&dir.path) {
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        let exists = match dir.fs.list(&dir.path) {
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(Error::io("listing", &dir.path)(error)),
+        };
+        if exists && dir.identity()?.is_some() {
+            return Ok(());
         }
-        dir.fs.create_dir_all(&dir.path).map_err(Error::io("creating", &dir.path))?;
-        // The names of the directory and of the parents that were created with it.
+        if !exists {
+            dir.fs.create_dir_all(&dir.path).map_err(Error::io("creating", &dir.path))?;
+        }
+        // The names of the directory and of the parents that were created with it. Without `journal.json`, an earlier attempt may have
+        // created them and failed here. A directory that cannot be read is none of them.
         for parent in dir.path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
-            dir.fs.sync_dir(parent).map_err(Error::io("syncing", parent))?;
+            match dir.fs.sync_dir(parent) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                result => result.map_err(Error::io("syncing", parent))?,
+            }
         }
         Ok(())
     }
