@@ -11,8 +11,9 @@
 //! One thread at a time runs this (see `core`); only it knows where the file ends.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use graphstream_format::open::{
     Nonce, OpenHeader, Placement, RECORD_HEADER_LEN, RECORDS_START, RecordEncoder,
@@ -20,7 +21,7 @@ use graphstream_format::open::{
 use graphstream_format::{ChainHash, Lineage, SegmentStart, limits};
 
 use crate::clock::{Clock, Entropy};
-use crate::core::Shared;
+use crate::core::{Oldest, Shared};
 use crate::directory::{JournalDir, remove_if_exists};
 use crate::error::{Error, Result, no_space};
 use crate::failure::Failure;
@@ -50,6 +51,8 @@ pub(crate) struct OpenFile {
     pub(crate) path: std::path::PathBuf,
     /// The end of the file when the last fdatasync that returned was started.
     pub(crate) durable_offset: AtomicU64,
+    /// When its first entry was written.
+    pub(crate) oldest: OnceLock<Oldest>,
 }
 
 /// The open segment.
@@ -78,7 +81,6 @@ pub(crate) struct Committer {
     entropy: Arc<dyn Entropy>,
     lineage: Lineage,
     segment_bytes_max: u64,
-    owner_pid: u32,
     tail: Tail,
     segment: Option<OpenSegment>,
     encoder: RecordEncoder,
@@ -127,7 +129,6 @@ impl Committer {
             entropy,
             lineage,
             segment_bytes_max,
-            owner_pid: std::process::id(),
             tail,
             segment: None,
             // Every segment draws its own nonce before its first record.
@@ -139,6 +140,10 @@ impl Committer {
         self.tail
     }
 
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
     pub(crate) fn raise_commit_floor(&mut self, commit_ms: i64) {
         self.tail.commit_ms = self.tail.commit_ms.max(commit_ms);
     }
@@ -147,12 +152,12 @@ impl Committer {
     pub(crate) fn commit(&mut self, queue: &Queue, host: &Shared) -> Outcome {
         let first_sequence = self.tail.sequence.saturating_add(1);
         let mut outcome = Outcome { first_sequence, written: 0, attempted: 0, failure: None };
-        let current = std::process::id();
-        if current != self.owner_pid {
-            outcome.failure = Some(Failure::poison(Error::ForeignProcess { owner: self.owner_pid, current }));
+        let now_ms = self.clock.now_ms();
+        let aged = self.segment.as_ref().is_some_and(|segment| host.is_aged_by_clock(&segment.open, now_ms));
+        if aged && let Err(failure) = self.leave_segment(host) {
+            outcome.failure = Some(failure);
             return outcome;
         }
-        let now_ms = self.clock.now_ms();
         let (mut items, mut payloads) = (queue.items.as_slice(), queue.payloads.as_slice());
         while !items.is_empty() {
             match self.commit_record(items, payloads, now_ms, host) {
@@ -231,6 +236,7 @@ impl Committer {
             }
             return Err(cut_back(segment, record.len() as u64, source, taken));
         }
+        segment.open.oldest.get_or_init(|| Oldest { at: Instant::now(), at_ms: now_ms });
         segment.offset += record.len() as u64;
         self.tail = tail;
         Ok((taken, bytes))
@@ -317,7 +323,12 @@ impl Committer {
             })?;
         }
         tracing::debug!(first_sequence, "segment created");
-        let open = Arc::new(OpenFile { file, path, durable_offset: AtomicU64::new(RECORDS_START) });
+        let open = Arc::new(OpenFile {
+            file,
+            path,
+            durable_offset: AtomicU64::new(RECORDS_START),
+            oldest: OnceLock::new(),
+        });
         Ok(OpenSegment { open, nonce, first_sequence, offset: RECORDS_START, limit })
     }
 

@@ -239,6 +239,16 @@ pub enum Error {
         /// The limit in bytes.
         max: usize,
     },
+    /// A cursor was to be moved beyond what is on disk.
+    #[error("cursor {cursor} cannot move to {sequence}: the journal is synced up to {synced}")]
+    CursorBeyondSynced {
+        /// The cursor.
+        cursor: String,
+        /// Where it was to go.
+        sequence: u64,
+        /// The last sequence that is synced.
+        synced: u64,
+    },
     /// The journal was closed.
     #[error("the journal is closed")]
     Closed,
@@ -363,6 +373,7 @@ impl Error {
             | Self::EmptyBatch
             | Self::SequencesExhausted { .. }
             | Self::InvalidCursorName
+            | Self::CursorBeyondSynced { .. }
             | Self::InvalidOption { .. } => ErrorKind::Invalid,
             Self::Shared(inner) => inner.kind(),
         }

@@ -160,17 +160,30 @@ impl Journal {
         }
     }
 
-    /// Waits until everything up to `sequence` has reached `level`; false after `timeout`. It causes no write, sync or seal: it
-    /// rides along with those that happen.
+    /// Waits until everything up to `sequence` has reached `level`. It causes no write, sync or seal: it rides along with those
+    /// that happen. Waiting for what nobody has appended is fine. To have entries written and synced, wait on their
+    /// [`Ticket`]s, or use [`Journal::sync`] and [`Journal::seal`].
     ///
     /// # Errors
-    /// As [`Journal::append`] after the journal's end.
-    pub fn wait_for(&self, level: Level, sequence: u64, timeout: Option<Duration>) -> Result<bool> {
+    /// As [`Ticket::wait`], once the journal has ended without getting there.
+    pub fn wait(&self, sequence: u64, level: Level) -> Result<()> {
+        self.wait_until(sequence, level, None).map(|_| ())
+    }
+
+    /// As [`Journal::wait`], but gives up after `timeout` with false.
+    ///
+    /// # Errors
+    /// As [`Journal::wait`].
+    pub fn wait_timeout(&self, sequence: u64, level: Level, timeout: Duration) -> Result<bool> {
+        self.wait_until(sequence, level, Instant::now().checked_add(timeout))
+    }
+
+    fn wait_until(&self, sequence: u64, level: Level, deadline: Option<Instant>) -> Result<bool> {
         let shared = self.shared();
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut state = shared.state();
+        shared.check_process(&mut state);
         loop {
-            if let Some(result) = reached(&state, level, sequence) {
+            if let Some(result) = reached(&state, sequence, level) {
                 return result.map(|()| true);
             }
             match shared.wait_progress(state, deadline) {
@@ -180,19 +193,20 @@ impl Journal {
         }
     }
 
-    /// Waits until a segment with entries beyond `sequence` is sealed, and returns the last sealed sequence: for an uploader.
-    /// Returns `sequence` or less after `timeout`.
-    ///
-    /// # Errors
-    /// As [`Journal::append`] after the journal's end.
-    pub fn wait_sealed_beyond(&self, sequence: u64, timeout: Duration) -> Result<u64> {
-        self.wait_for(Level::Sealed, sequence.saturating_add(1), Some(timeout))?;
-        Ok(self.shared().state().sealed.sequence)
+    /// A future of [`Journal::wait`].
+    pub fn reached(&self, sequence: u64, level: Level) -> Reached {
+        Reached { shared: Arc::clone(self.shared()), sequence, level, waker: None }
     }
 
-    /// A future of [`Journal::wait_for`] without a timeout.
-    pub fn reached(&self, level: Level, sequence: u64) -> Reached {
-        Reached { shared: Arc::clone(self.shared()), level, sequence, waker: None }
+    /// Moves a named cursor: its owner needs nothing up to and including `sequence` any more. Then removes the sealed segments
+    /// that every cursor has passed, and returns how many. A cursor never goes back: a smaller sequence leaves it where it is.
+    /// It blocks for the disk, beside the writer.
+    ///
+    /// # Errors
+    /// [`Error::CursorBeyondSynced`](crate::Error::CursorBeyondSynced), with nothing changed; after the journal's end as
+    /// [`Journal::append`]; as [`JournalDir::set_cursor`] and [`JournalDir::remove_released`].
+    pub fn release(&self, cursor: &str, sequence: u64) -> Result<usize> {
+        self.shared().release(cursor, sequence)
     }
 
     /// Commit times given from now on are at least this (milliseconds since 1970): a leader passes the head's.
@@ -246,7 +260,11 @@ impl Journal {
 impl Drop for Handle {
     fn drop(&mut self) {
         let shared = &self.shared;
-        if shared.state().over.is_none() {
+        let mut state = shared.state();
+        shared.check_process(&mut state);
+        let over = state.over.is_some();
+        drop(state);
+        if !over {
             shared.begin_closing();
             if let Err(error) = shared.sync_all() {
                 tracing::error!(%error, "entries of a dropped journal could not be written");
@@ -260,7 +278,12 @@ impl Shared {
     /// Nothing touches the directory when this returns, and somebody else may open it.
     fn shut_down(&self) {
         let mut state = self.state();
+        self.check_process(&mut state);
         self.finish(&mut state, Failure::Closed);
+        if state.foreign {
+            // Nobody here ends what was under way in the parent, and the lock stays the parent's.
+            return;
+        }
         while state.writing || state.syncing {
             state = crate::core::wait_on(self.progress(), state);
         }
@@ -270,7 +293,7 @@ impl Shared {
     }
 }
 
-fn reached(state: &State, level: Level, sequence: u64) -> Option<Result<()>> {
+fn reached(state: &State, sequence: u64, level: Level) -> Option<Result<()>> {
     let at = match level {
         Level::Written => state.written,
         Level::Synced => state.synced,
@@ -279,7 +302,8 @@ fn reached(state: &State, level: Level, sequence: u64) -> Option<Result<()>> {
     if at.sequence >= sequence {
         return Some(Ok(()));
     }
-    state.over.as_ref().map(|over| Err(over.not_written()))
+    let over = state.over.as_ref()?;
+    Some(Err(if sequence <= state.written.sequence { over.unresolved() } else { over.not_written() }))
 }
 
 /// See [`Journal::reached`].
@@ -287,8 +311,8 @@ fn reached(state: &State, level: Level, sequence: u64) -> Option<Result<()>> {
 #[must_use = "futures do nothing unless polled"]
 pub struct Reached {
     shared: Arc<Shared>,
-    level: Level,
     sequence: u64,
+    level: Level,
     waker: Option<u64>,
 }
 
@@ -298,7 +322,8 @@ impl Future for Reached {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let mut state = this.shared.state();
-        if let Some(result) = reached(&state, this.level, this.sequence) {
+        this.shared.check_process(&mut state);
+        if let Some(result) = reached(&state, this.sequence, this.level) {
             return Poll::Ready(result);
         }
         this.shared.register_waker(&mut state, &mut this.waker, this.level, context.waker());

@@ -39,6 +39,7 @@ mod options;
 mod queue;
 mod reader;
 mod recovery;
+mod release;
 mod sabotage;
 mod seal;
 mod sealer;

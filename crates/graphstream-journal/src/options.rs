@@ -51,6 +51,9 @@ pub enum Service {
 pub struct JournalOptions {
     /// Largest open segment in bytes, reserved when it is created (default 4 MiB). An entry or batch that is larger than this gets a segment of its own.
     pub segment_bytes_max: u64,
+    /// How long the oldest entry may stay in the open segment: then it is rotated and sealed, also when nothing follows. With
+    /// shipping, this bounds how much a lost machine costs. Without the pool it is looked at when entries are written (default: no bound).
+    pub segment_age_max: Option<Duration>,
     /// How sealed segments are compressed (default zstd level 3).
     pub compression: Compression,
     /// When the journal syncs on its own (default [`SyncPolicy::Always`]).
@@ -69,6 +72,7 @@ impl Default for JournalOptions {
     fn default() -> Self {
         Self {
             segment_bytes_max: 4 << 20,
+            segment_age_max: None,
             compression: Compression::default(),
             sync_policy: SyncPolicy::Always,
             queue_bytes_max: 8 << 20,
@@ -84,6 +88,13 @@ impl JournalOptions {
     #[must_use]
     pub fn with_segment_bytes_max(mut self, bytes: u64) -> Self {
         self.segment_bytes_max = bytes;
+        self
+    }
+
+    /// Sets [`JournalOptions::segment_age_max`].
+    #[must_use]
+    pub fn with_segment_age_max(mut self, age: Duration) -> Self {
+        self.segment_age_max = Some(age);
         self
     }
 
@@ -139,6 +150,9 @@ impl JournalOptions {
         }
         if self.queue_bytes_max == 0 {
             return wrong("queue_bytes_max", 0, "expected at least 1");
+        }
+        if self.segment_age_max == Some(Duration::ZERO) {
+            return wrong("segment_age_max", 0, "expected more than nothing (or no bound)");
         }
         if self.sync_policy == SyncPolicy::Interval(Duration::ZERO) {
             return wrong("sync_interval", 0, "expected more than nothing (or the policy always)");

@@ -39,6 +39,12 @@ pub struct SealedSegment {
 }
 
 impl SealedSegment {
+    /// Its file's name in the directory.
+    #[must_use]
+    pub fn name(&self) -> String {
+        names::segment_name(self.first_sequence)
+    }
+
     /// How many entries it holds.
     #[must_use]
     pub const fn entries(&self) -> u64 {

@@ -52,7 +52,8 @@ impl Shared {
     pub(crate) fn drain(&self) {
         let mut state = self.state();
         state.asked.seal_scheduled = false;
-        if state.sealing {
+        self.check_process(&mut state);
+        if state.sealing || state.foreign {
             return;
         }
         while let Some(order) = state.to_seal.front().copied() {

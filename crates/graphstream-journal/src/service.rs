@@ -1,5 +1,8 @@
-//! The process-wide service pool: one thread for writes and syncs nobody else does and for the timers, one for sealing. They
+//! The process-wide service pool: threads for writes and syncs nobody else does and for the timers, and threads for sealing. They
 //! start on first need and end when they have been idle for a while; all journals of the process share them.
+//!
+//! While all threads of a lane are at work and something more is to be done, or to be watched for, another one is started,
+//! up to a bound: a journal on a slow device holds up the others' syncs only when as many devices are slow at once.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -15,25 +18,47 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// A thread without work ends after this.
 const IDLE: Duration = Duration::from_secs(1);
+/// So that no delay leaves the range of the clock. Whoever is woken early looks and waits again.
+const DELAY_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Writes, syncs and timers.
-pub(crate) static COMMITS: Lane = Lane::new("graphstream-journal-commit");
-/// Sealing: it may take long and must not keep the other one.
-pub(crate) static SEALS: Lane = Lane::new("graphstream-journal-seal");
+pub(crate) static COMMITS: Lane = Lane::new("graphstream-journal-commit", 8);
+/// Sealing: it may take long and must not keep the others.
+pub(crate) static SEALS: Lane = Lane::new("graphstream-journal-seal", 2);
 
-/// A thread that comes and goes, and its work.
+/// Threads that come and go, and their work.
 pub(crate) struct Lane {
     name: &'static str,
+    threads_max: usize,
     work: Mutex<Work>,
     changed: Condvar,
 }
 
 struct Work {
-    /// The process whose thread runs. A fork has the value and not the thread.
-    running_in: Option<u32>,
+    /// The process whose threads run. A fork has the value and not the threads.
+    process: u32,
+    threads: usize,
+    /// How many of them wait for something to do.
+    idle: usize,
     jobs: VecDeque<Job>,
     timers: BinaryHeap<Reverse<Timer>>,
     next_timer: u64,
+}
+
+impl Work {
+    /// Whether there is something to do or to watch for, and nobody who will.
+    fn needs_thread(&self, max: usize) -> bool {
+        let unattended = self.jobs.len() > self.idle || (self.idle == 0 && !self.timers.is_empty());
+        unattended && self.threads < max
+    }
+
+    /// What is to be done now.
+    fn take(&mut self, now: Instant) -> Option<Job> {
+        if self.timers.peek().is_some_and(|Reverse(timer)| timer.due <= now) {
+            return self.timers.pop().map(|Reverse(timer)| timer.job);
+        }
+        self.jobs.pop_front()
+    }
 }
 
 struct Timer {
@@ -64,11 +89,14 @@ impl Ord for Timer {
 }
 
 impl Lane {
-    const fn new(name: &'static str) -> Self {
+    const fn new(name: &'static str, threads_max: usize) -> Self {
         Self {
             name,
+            threads_max,
             work: Mutex::new(Work {
-                running_in: None,
+                process: 0,
+                threads: 0,
+                idle: 0,
                 jobs: VecDeque::new(),
                 timers: BinaryHeap::new(),
                 next_timer: 0,
@@ -77,14 +105,14 @@ impl Lane {
         }
     }
 
-    /// Runs a job on the lane's thread, behind those already there.
+    /// Runs a job on one of the lane's threads, behind those already there.
     pub(crate) fn submit(&'static self, job: impl FnOnce() + Send + 'static) -> Result<()> {
         self.add(|work| work.jobs.push_back(Box::new(job)))
     }
 
-    /// Runs a job after a delay.
+    /// Runs a job after a delay; after a year at the latest.
     pub(crate) fn after(&'static self, delay: Duration, job: impl FnOnce() + Send + 'static) -> Result<()> {
-        let due = Instant::now() + delay;
+        let due = Instant::now() + delay.min(DELAY_MAX);
         self.add(|work| {
             work.next_timer += 1;
             work.timers.push(Reverse(Timer { due, number: work.next_timer, job: Box::new(job) }));
@@ -94,49 +122,70 @@ impl Lane {
     fn add(&'static self, add: impl FnOnce(&mut Work)) -> Result<()> {
         let mut work = locked(&self.work);
         let current = std::process::id();
-        if work.running_in != Some(current) {
-            if work.running_in.is_some() {
-                // We are a fork: what was there belongs to journals of the parent.
-                work.jobs.clear();
-                work.timers.clear();
-            }
-            std::thread::Builder::new()
-                .name(self.name.to_owned())
-                .spawn(move || self.run())
-                .map_err(|source| Error::Thread { source })?;
-            work.running_in = Some(current);
+        if work.process != current {
+            // The first use, or we are a fork: what was there belongs to journals of the parent.
+            work.jobs.clear();
+            work.timers.clear();
+            (work.process, work.threads, work.idle) = (current, 0, 0);
+        }
+        if work.threads == 0 {
+            self.spawn(&mut work)?;
         }
         add(&mut work);
+        self.staff(&mut work);
         drop(work);
-        self.changed.notify_one();
+        // Each idle thread waits for the first timer it has seen.
+        self.changed.notify_all();
         Ok(())
     }
 
-    fn run(&self) {
+    /// Starts another thread if one is missing. Without it those there are come to it later.
+    fn staff(&'static self, work: &mut Work) {
+        if work.needs_thread(self.threads_max)
+            && let Err(error) = self.spawn(work)
+        {
+            tracing::warn!(%error, "the journal service goes on with the threads it has");
+        }
+    }
+
+    fn spawn(&'static self, work: &mut Work) -> Result<()> {
+        std::thread::Builder::new()
+            .name(self.name.to_owned())
+            .spawn(move || self.run())
+            .map_err(|source| Error::Thread { source })?;
+        work.threads += 1;
+        work.idle += 1;
+        Ok(())
+    }
+
+    /// A thread; it is idle when it begins.
+    fn run(&'static self) {
         let mut work = locked(&self.work);
         let mut idle_since = Instant::now();
         loop {
             let now = Instant::now();
-            let due = work.timers.peek().map(|Reverse(timer)| timer.due);
-            let job = if due.is_some_and(|due| due <= now) {
-                work.timers.pop().map(|Reverse(timer)| timer.job)
-            } else {
-                work.jobs.pop_front()
-            };
-            if let Some(job) = job {
+            if let Some(job) = work.take(now) {
+                work.idle -= 1;
+                self.staff(&mut work);
                 drop(work);
                 // A job that panics has poisoned its own journal; the others go on.
                 let _ = catch_unwind(AssertUnwindSafe(job));
                 work = locked(&self.work);
+                work.idle += 1;
                 idle_since = Instant::now();
                 continue;
             }
-            let wake = due.unwrap_or(idle_since + IDLE);
-            if wake <= now {
-                work.running_in = None;
+            let end = idle_since + IDLE;
+            let due = work.timers.peek().map(|Reverse(timer)| timer.due);
+            let dispensable = due.is_none() || work.idle > 1;
+            if dispensable && end <= now {
+                work.threads -= 1;
+                work.idle -= 1;
                 return;
             }
-            (work, _) = self.changed.wait_timeout(work, wake - now).unwrap_or_else(PoisonError::into_inner);
+            let wake = if dispensable { due.map_or(end, |due| due.min(end)) } else { due.unwrap_or(end) };
+            let wait = wake.saturating_duration_since(now);
+            (work, _) = self.changed.wait_timeout(work, wait).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

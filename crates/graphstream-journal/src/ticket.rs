@@ -99,6 +99,7 @@ impl Future for Acked {
             return Poll::Ready(this.ticket.wait(this.ack));
         }
         let mut state = shared.state();
+        shared.check_process(&mut state);
         if let Some(result) = Shared::resolve(&state, group, *index, *count, this.ack) {
             return Poll::Ready(result);
         }

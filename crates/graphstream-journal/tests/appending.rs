@@ -124,9 +124,9 @@ fn entries_nobody_waits_for_are_written_and_synced() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = Journal::builder(dir.path()).open().unwrap();
     drop(journal.append(payload(1)).unwrap());
-    assert!(journal.wait_for(Level::Synced, 1, Some(Duration::from_secs(5))).unwrap());
+    assert!(journal.wait_timeout(1, Level::Synced, Duration::from_secs(5)).unwrap());
     assert_eq!(journal.positions().synced.sequence, 1);
-    assert!(!journal.wait_for(Level::Written, 2, Some(Duration::from_millis(20))).unwrap());
+    assert!(!journal.wait_timeout(2, Level::Written, Duration::from_millis(20)).unwrap());
 }
 
 /// PEERS 2, P4: the predecessor's timer ran only while nothing was appended.

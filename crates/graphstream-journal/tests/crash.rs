@@ -100,7 +100,7 @@ impl Run {
             }
         }
         // What is queued is written, so that there is something unsynced to lose.
-        let _ = journal.wait_for(graphstream_journal::Level::Written, 0, None);
+        let _ = journal.wait(0, graphstream_journal::Level::Written);
         drop(journal);
         run
     }

@@ -9,6 +9,7 @@
 //! (group commit), so a single producer never pays for waking another thread. `state` is locked only for moments; files are
 //! touched without it. A role that ends by a panic poisons the journal.
 
+mod age;
 mod enqueue;
 mod role;
 mod sync_role;
@@ -23,6 +24,9 @@ use std::time::Duration;
 use graphstream_format::{ChainHash, Lineage, Position};
 use graphstream_metrics::GraphstreamMetrics;
 
+pub(crate) use age::Oldest;
+
+use crate::clock::Clock;
 use crate::committer::{Committer, OpenFile, Tail};
 use crate::directory::JournalDir;
 use crate::error::Error;
@@ -50,6 +54,10 @@ pub(crate) struct Shared {
     /// Only for the holder of the write role.
     committer: Mutex<Committer>,
     lock: Mutex<Option<WriterLock>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// One cursor is moved at a time.
+    pub(crate) releasing: Mutex<()>,
+    owner_pid: u32,
 }
 
 /// How far something has come.
@@ -90,6 +98,8 @@ pub(crate) struct State {
 
     /// No more appends, though what was appended is still written.
     closing: bool,
+    /// This process is a fork: nobody here ends what was under way when it was made.
+    pub(crate) foreign: bool,
     /// The journal is over.
     pub(crate) over: Option<Failure>,
 
@@ -109,6 +119,7 @@ pub(crate) struct Asked {
     pub(crate) scheduled: bool,
     pub(crate) flush_timer: bool,
     pub(crate) sync_timer: bool,
+    pub(crate) age_timer: bool,
     pub(crate) seal_scheduled: bool,
     pub(crate) seal_failures: u32,
 }
@@ -143,6 +154,7 @@ impl Shared {
         newest_sealed: Option<SealedSegment>,
     ) -> Arc<Self> {
         let Tail { sequence, chain_hash, .. } = committer.tail();
+        let clock = committer.clock();
         let point = Point { sequence, chain_hash };
         metrics.journal.written_sequence.set(sequence);
         metrics.journal.synced_sequence.set(sequence);
@@ -167,6 +179,7 @@ impl Shared {
             newest_sealed,
             seal_error: None,
             closing: false,
+            foreign: false,
             over: None,
             wakers: BTreeMap::new(),
             next_waker: 0,
@@ -183,6 +196,9 @@ impl Shared {
             space: Condvar::new(),
             committer: Mutex::new(committer),
             lock: Mutex::new(Some(lock)),
+            clock,
+            releasing: Mutex::new(()),
+            owner_pid: std::process::id(),
         })
     }
 
@@ -196,6 +212,16 @@ impl Shared {
 
     pub(crate) fn pooled(&self) -> bool {
         self.options.service == Service::Pool
+    }
+
+    /// Ends the journal in a fork of the process that opened it: the directory, the lock and the threads belong to the
+    /// parent. Whoever is about to touch a file or to wait for another thread asks first.
+    pub(crate) fn check_process(&self, state: &mut State) {
+        let current = std::process::id();
+        if current != self.owner_pid {
+            state.foreign = true;
+            self.finish(state, Failure::poison(Error::ForeignProcess { owner: self.owner_pid, current }));
+        }
     }
 
     pub(crate) fn position(&self, point: Point) -> Position {

@@ -16,6 +16,7 @@ use crate::ticket::Level;
 impl Shared {
     /// Syncs what is written. The caller has seen that the role is free.
     pub(crate) fn lead_sync<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        self.check_process(&mut state);
         let (target, group) = (state.written, state.written_group);
         if state.over.is_some() {
             return state;
@@ -78,6 +79,7 @@ impl Shared {
     /// Syncs everything that was appended before the call.
     pub(crate) fn sync_all(&self) -> Result<Position> {
         let mut state = self.state();
+        self.check_process(&mut state);
         let (target, group) = (state.newest_group(), Arc::clone(&state.queue.group));
         let queued = target == state.queued_group;
         loop {

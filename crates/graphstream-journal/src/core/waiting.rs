@@ -21,7 +21,10 @@ impl Shared {
         count: usize,
         ack: Ack,
     ) -> Option<Result<RangeInclusive<u64>>> {
-        let outcome = group.outcome.get()?;
+        let Some(outcome) = group.outcome.get() else {
+            let over = state.over.as_ref().filter(|_| state.foreign)?;
+            return Some(Err(over.unresolved()));
+        };
         if index + count > outcome.written {
             let failure = outcome.failure.clone().unwrap_or(Failure::Closed);
             let unresolved = index < outcome.attempted;
@@ -47,6 +50,7 @@ impl Shared {
         deadline: Option<Instant>,
     ) -> Option<Result<RangeInclusive<u64>>> {
         let mut state = self.state();
+        self.check_process(&mut state);
         loop {
             if let Some(result) = Self::resolve(&state, group, index, count, ack) {
                 return Some(result);

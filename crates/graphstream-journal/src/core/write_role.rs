@@ -1,6 +1,7 @@
 //! The write role: one thread at a time writes what is queued, and leaves the open segment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::role::Role;
 use super::{Guard, Point, Shared, locked, wait_on};
@@ -36,11 +37,16 @@ impl Shared {
     }
 
     /// Holds the write role for one group and for what is to be done behind it.
-    fn write_role<'a>(
+    pub(super) fn write_role<'a>(
         &'a self,
         mut state: Guard<'a>,
         then: impl FnOnce(&mut Committer, &Self) -> Result<(), Failure>,
     ) -> (Guard<'a>, Option<Failure>) {
+        self.check_process(&mut state);
+        if let Some(over) = &state.over {
+            let over = over.clone();
+            return (state, Some(over));
+        }
         state.writing = true;
         let number = state.queued_group;
         state.queued_group += 1;
@@ -77,6 +83,7 @@ impl Shared {
         if let (SyncPolicy::Interval(_), true) = (self.options.sync_policy, self.pooled()) {
             self.arm_sync_timer(&mut state);
         }
+        self.arm_age_timer(&mut state, Duration::ZERO);
         self.announce(&mut state, Level::Written);
         (state, failure)
     }
@@ -100,9 +107,6 @@ impl Shared {
     /// Writes what is queued, syncs, and leaves the open segment to sealing. Returns the last sequence that will be sealed.
     pub(crate) fn rotate(&self) -> Result<u64> {
         let state = self.write_turn(self.state());
-        if let Some(over) = &state.over {
-            return Err(over.not_written());
-        }
         let mut last = 0;
         let (state, failure) = self.write_role(state, |committer, host| {
             last = committer.tail().sequence;
@@ -117,9 +121,10 @@ impl Shared {
 
     /// Waits until nobody writes, ahead of those who only want to write. The caller holds the state until it has taken the role
     /// or does not need it any more.
-    fn write_turn<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+    pub(super) fn write_turn<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        self.check_process(&mut state);
         state.write_turns += 1;
-        while state.writing {
+        while state.writing && !state.foreign {
             state = wait_on(&self.progress, state);
         }
         state.write_turns -= 1;
@@ -131,8 +136,10 @@ impl Shared {
 
     pub(crate) fn raise_commit_floor(&self, commit_ms: i64) {
         let state = self.write_turn(self.state());
-        // Nobody takes the write role while the state is locked.
-        locked(&self.committer).raise_commit_floor(commit_ms);
+        if state.over.is_none() {
+            // Nobody takes the write role while the state is locked.
+            locked(&self.committer).raise_commit_floor(commit_ms);
+        }
         drop(state);
     }
 }
