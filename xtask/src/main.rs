@@ -7,6 +7,7 @@ mod checks;
 mod layers;
 mod python;
 mod run;
+mod sabotage;
 mod summary;
 mod workspace;
 
@@ -40,6 +41,12 @@ const TASKS: &[Task] = &[
         arguments: "",
         about: "compare the crates' dependencies with the layer table",
         run: layers::run,
+    },
+    Task {
+        name: "sabotage",
+        arguments: "[BUG...]",
+        about: "plant bugs in the journal, one after another, and see each caught by its test",
+        run: sabotage::run,
     },
     Task {
         name: "codegen",
