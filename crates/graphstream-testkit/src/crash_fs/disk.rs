@@ -22,6 +22,7 @@ pub(crate) struct Disk {
 /// One change, or one sync.
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
+    MakeDir { dir: PathBuf },
     Create { dir: PathBuf, name: OsString, inode: Inode },
     Rename { from_dir: PathBuf, from_name: OsString, to_dir: PathBuf, to_name: OsString, inode: Inode },
     Remove { dir: PathBuf, name: OsString },
@@ -77,6 +78,7 @@ impl Disk {
 
     pub(crate) fn apply(&mut self, effect: &Effect) {
         match effect {
+            Effect::MakeDir { dir } => self.make_dirs(dir),
             Effect::Create { dir, name, inode } => {
                 self.files.entry(*inode).or_default();
                 self.link(dir, name, *inode);

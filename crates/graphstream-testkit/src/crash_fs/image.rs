@@ -25,6 +25,8 @@ pub enum Persisted {
     Only(usize),
     /// All, but of this write only so many bytes from its start.
     Head(usize, usize),
+    /// Those before this write, and so many bytes from its start.
+    Torn(usize, usize),
     /// All, but of this write only what stands behind so many bytes (the file is as long as it should be).
     Tail(usize, usize),
     /// All, but of this write only the length of the file.
@@ -59,7 +61,10 @@ impl Image {
 /// Builds the images of one run, each different state once.
 #[derive(Debug)]
 pub struct Crashes {
+    /// What was there before the first effect.
     base: Disk,
+    /// The same with so many effects, all of them durable at the boundary that was asked for last.
+    durable: (usize, Disk),
     effects: Vec<Effect>,
     next_inode: Inode,
     seen: HashSet<u64>,
@@ -73,6 +78,7 @@ impl Crashes {
         let Inner { base, effects, .. } = &*inner;
         Self {
             base: base.clone(),
+            durable: (0, base.clone()),
             effects: effects.clone(),
             next_inode: inner.next_inode(),
             seen: HashSet::new(),
@@ -101,7 +107,10 @@ impl Crashes {
                     for cut in cuts.into_iter().filter(|cut| (1..len).contains(cut)) {
                         choices.push(Persisted::Head(place, cut));
                     }
-                    for cut in [8, len / 2, 512].into_iter().filter(|cut| (1..len).contains(cut)) {
+                    for cut in [1, 512, 4096].into_iter().filter(|cut| (1..len).contains(cut)) {
+                        choices.push(Persisted::Torn(place, cut));
+                    }
+                    for cut in [8, len / 2, 512, 4096].into_iter().filter(|cut| (1..len).contains(cut)) {
                         choices.push(Persisted::Tail(place, cut));
                     }
                     choices.push(Persisted::Length(place));
@@ -121,22 +130,44 @@ impl Crashes {
             bits ^= bits << 17;
             choices.push(Persisted::Bits(bits));
         }
-        choices.into_iter().filter_map(|persisted| self.image(at, persisted)).collect()
+        self.apply_durable(pending.first().copied().unwrap_or(at));
+        choices.into_iter().filter_map(|persisted| self.image(at, &pending, persisted)).collect()
+    }
+
+    /// Applies the first so many effects, once for all images of a boundary (and of the next ones).
+    fn apply_durable(&mut self, first_pending: usize) {
+        if self.durable.0 > first_pending {
+            self.durable = (0, self.base.clone());
+        }
+        let (applied, disk) = &mut self.durable;
+        for effect in self.effects.get(*applied..first_pending).unwrap_or_default() {
+            disk.apply(effect);
+        }
+        *applied = first_pending;
     }
 
     /// One image; `None` if this state was seen before.
-    fn image(&mut self, at: usize, persisted: Persisted) -> Option<Image> {
-        let pending = self.pending(at);
-        let mut disk = self.base.clone();
-        for (index, effect) in self.effects.iter().take(at).enumerate() {
-            match pending.iter().position(|pending| *pending == index) {
-                None => disk.apply(effect),
-                Some(place) => {
+    fn image(&mut self, at: usize, pending: &[usize], persisted: Persisted) -> Option<Image> {
+        let (applied, durable) = &self.durable;
+        let mut disk = durable.clone();
+        let mut lost_dirs = Vec::new();
+        for (index, effect) in self.effects.iter().enumerate().take(at).skip(*applied) {
+            match (pending.binary_search(&index), effect) {
+                (Err(_), _) => disk.apply(effect),
+                (Ok(place), Effect::MakeDir { dir }) => {
+                    disk.apply(effect);
+                    if !persisted.whole(place) {
+                        lost_dirs.push(dir);
+                    }
+                }
+                (Ok(place), _) => {
                     apply_pending(&mut disk, effect, place, persisted);
                     self.keep_synced_link(&mut disk, effect, index, at);
                 }
             }
         }
+        // What lies in a directory goes with its name.
+        disk.dirs.retain(|dir, _| !lost_dirs.iter().any(|lost| dir.starts_with(lost)));
         disk.collect();
         let mut hasher = DefaultHasher::new();
         disk.hash(&mut hasher);
@@ -172,6 +203,7 @@ impl Crashes {
             };
             match effect {
                 Effect::Write { inode, .. } | Effect::SetLen { inode, .. } => !covered(*inode),
+                Effect::MakeDir { dir } => !dir.parent().is_some_and(covered_dir),
                 Effect::Create { dir, .. } | Effect::Remove { dir, .. } => !covered_dir(dir),
                 Effect::Rename { from_dir, to_dir, .. } => !(covered_dir(from_dir) && covered_dir(to_dir)),
                 Effect::Sync { .. } | Effect::SyncDir { .. } => false,
@@ -186,28 +218,43 @@ impl Crashes {
     }
 }
 
-fn apply_pending(disk: &mut Disk, effect: &Effect, place: usize, persisted: Persisted) {
-    let whole = match persisted {
-        Persisted::Nothing => false,
-        Persisted::Everything => true,
-        Persisted::Prefix(count) => place < count,
-        Persisted::Without(other) => place != other,
-        Persisted::Only(other) => place == other,
-        Persisted::Bits(bits) => bits >> (place % 64) & 1 == 1,
-        Persisted::Head(other, _)
-        | Persisted::Tail(other, _)
-        | Persisted::Length(other)
-        | Persisted::BothNames(other)
-        | Persisted::NeitherName(other) => {
-            if place == other {
-                apply_partly(disk, effect, persisted);
-                return;
-            }
-            true
+impl Persisted {
+    /// Whether the change at this place had reached the disk as a whole.
+    fn whole(self, place: usize) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Prefix(count) | Self::Torn(count, _) => place < count,
+            Self::Only(other) => place == other,
+            Self::Bits(bits) => bits >> (place % 64) & 1 == 1,
+            Self::Without(other)
+            | Self::Head(other, _)
+            | Self::Tail(other, _)
+            | Self::Length(other)
+            | Self::BothNames(other)
+            | Self::NeitherName(other) => place != other,
         }
-    };
-    if whole {
+    }
+
+    /// Which change had reached it in part.
+    fn partly(self) -> Option<usize> {
+        match self {
+            Self::Head(place, _)
+            | Self::Torn(place, _)
+            | Self::Tail(place, _)
+            | Self::Length(place)
+            | Self::BothNames(place)
+            | Self::NeitherName(place) => Some(place),
+            _ => None,
+        }
+    }
+}
+
+fn apply_pending(disk: &mut Disk, effect: &Effect, place: usize, persisted: Persisted) {
+    if persisted.whole(place) {
         disk.apply(effect);
+    } else if persisted.partly() == Some(place) {
+        apply_partly(disk, effect, persisted);
     } else if let Effect::Create { inode, .. } = effect {
         // The name is lost, not the file: a later rename may give it another one.
         disk.files.entry(*inode).or_default();
@@ -216,7 +263,7 @@ fn apply_pending(disk: &mut Disk, effect: &Effect, place: usize, persisted: Pers
 
 fn apply_partly(disk: &mut Disk, effect: &Effect, persisted: Persisted) {
     match (effect, persisted) {
-        (Effect::Write { inode, offset, bytes }, Persisted::Head(_, cut)) => {
+        (Effect::Write { inode, offset, bytes }, Persisted::Head(_, cut) | Persisted::Torn(_, cut)) => {
             let (head, _) = bytes.split_at(cut.min(bytes.len()));
             disk.write(*inode, *offset, head);
         }

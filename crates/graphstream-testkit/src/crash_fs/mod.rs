@@ -254,10 +254,18 @@ impl Fs for CrashFs {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         let mut inner = self.lock();
         inner.call(Call::Create)?;
-        // Directories are made durable at once: the journal's own is created once, and its loss is the loss of nothing.
-        let inner = &mut *inner;
-        inner.now.make_dirs(dir);
-        inner.base.make_dirs(dir);
+        let mut missing: Vec<PathBuf> =
+            dir.ancestors().filter(|dir| inner.now.list(dir).is_none()).map(Path::to_path_buf).collect();
+        while let Some(dir) = missing.pop() {
+            if dir.parent().is_some() {
+                inner.effect(Effect::MakeDir { dir });
+            } else {
+                // The root was always there.
+                let inner = &mut *inner;
+                inner.now.make_dirs(&dir);
+                inner.base.make_dirs(&dir);
+            }
+        }
         Ok(())
     }
 
