@@ -118,7 +118,7 @@ fn defect_02_the_interval_is_kept_under_steady_load() {
         // The load never pauses: every one of these syncs is the timer's.
         let mut last = 0;
         let in_time = (0..3).all(|_| {
-            let reached = journal.wait_for(Level::Synced, last + 1, Some(Duration::from_secs(20))).unwrap();
+            let reached = journal.wait_timeout(last + 1, Level::Synced, Duration::from_secs(20)).unwrap();
             last = journal.positions().written.sequence;
             reached
         });
