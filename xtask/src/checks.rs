@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use crate::layers;
 use crate::python::{self, Python};
 use crate::run::{cargo, run};
+use crate::sabotage;
 use crate::summary::{Outcome, Step, print_notice, run_steps};
 use crate::workspace::{Package, packages};
 
@@ -25,6 +26,7 @@ pub(crate) fn ci(arguments: &[String]) -> Result<()> {
         steps.push(Step::whole(set.name(), move || clippy(&set.arguments())));
     }
     steps.push(Step::new("test", || tests(&[])));
+    steps.push(Step::whole("sabotage", || sabotage::run(&[])));
     steps.push(Step::whole("doc", doc));
     steps.push(Step::whole("codegen --check", || codegen(&["--check".to_owned()])));
     steps.push(Step::new("deny", deny));

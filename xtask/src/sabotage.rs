@@ -2,7 +2,7 @@
 //!
 //! The bugs are in the sources, behind the feature `sabotage` and an environment variable, so everything is built once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -101,10 +101,12 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Bug>> {
 
 /// Builds the tests and returns their binaries by package and name.
 fn build() -> Result<BTreeMap<(String, String), PathBuf>> {
-    let mut command =
-        cargo(&["test", "--no-run", "--tests", "--message-format", "json", "--features", FEATURE])?;
+    let mut command = cargo(&["test", "--no-run", "--message-format", "json", "--features", FEATURE])?;
     for package in PACKAGES {
         command.args(["--package", package]);
+    }
+    for binary in BUGS.iter().map(|bug| bug.binary).collect::<BTreeSet<_>>() {
+        command.args(["--test", binary]);
     }
     let messages = output(command.stderr(Stdio::inherit()))?;
     let mut binaries = BTreeMap::new();
@@ -183,7 +185,7 @@ mod tests {
         for bug in BUGS {
             assert!(sources.contains(&format!("sabotage::is(\"{}\")", bug.name)), "{}", bug.name);
         }
-        let planted: std::collections::BTreeSet<_> =
+        let planted: BTreeSet<_> =
             sources.split("sabotage::is(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert_eq!(planted.len(), BUGS.len(), "a planted bug without a test");
     }
