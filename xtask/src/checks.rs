@@ -46,6 +46,13 @@ pub(crate) fn codegen(arguments: &[String]) -> Result<()> {
     run(cargo(&["run", "--quiet", "--package", "xtask-codegen", "--"])?.args(arguments))
 }
 
+/// The task `compare`: what follows goes to the program. It shares the target directory, so that nothing is compiled twice.
+pub(crate) fn compare(arguments: &[String]) -> Result<()> {
+    let manifest = "crates/graphstream-compare/Cargo.toml";
+    let fixed = ["run", "--release", "--locked", "--manifest-path", manifest, "--target-dir", "target", "--"];
+    run(cargo(&fixed)?.args(arguments))
+}
+
 fn clippy(arguments: &[&str]) -> Result<()> {
     run(cargo(&["clippy", "--quiet"])?.args(arguments).args(["--", "-D", "warnings"]))
 }

@@ -7,11 +7,12 @@
 //! L2  compaction
 //! L1  journal   remote   replay   storage-fs / -s3 / -object-store
 //! L0  format   storage   metrics   proto   kv
-//! dev testkit   xtask
+//! dev testkit   xtask   compare
 //! ```
 //!
 //! Edges of libraries, binaries and build scripts must be in [`TABLE`]. Tests, examples and benches may use the same, the
 //! crate itself (with other features) and testkit. Whatever is not in the table is an error: a crate nobody has placed too.
+//! `compare` is a workspace of its own (see its Cargo.toml), so cargo does not show it here.
 
 use std::collections::BTreeSet;
 
@@ -40,6 +41,8 @@ const TABLE: &[Layer] = &[
     Layer { name: "storage-s3", may: &["storage"] },
     Layer { name: "storage-object-store", may: &["storage"] },
     Layer { name: "journal", may: &[FORMAT, "metrics"] },
+    // The journal's own source once more, under a scheduler; for tests, not published.
+    Layer { name: "journal-schedules", may: &[FORMAT, "metrics"] },
     Layer { name: "remote", may: &[FORMAT, "storage"] },
     Layer { name: "replay", may: &["proto", FORMAT] },
     Layer { name: "compaction", may: &["remote", "storage", FORMAT, "metrics"] },

@@ -54,6 +54,12 @@ const TASKS: &[Task] = &[
         about: "generate the protobuf messages from proto/, or check that they are up to date",
         run: checks::codegen,
     },
+    Task {
+        name: "compare",
+        arguments: "[FLAGS]",
+        about: "measure the journal beside its predecessor, okaywal and bare loops (not part of ci)",
+        run: checks::compare,
+    },
 ];
 
 fn main() -> ExitCode {

@@ -63,9 +63,10 @@ impl Row {
         unit: &'static str,
         value: f64,
         limit: (&'static str, f64),
+        goal: Goal,
     ) -> Self {
         let (against, other) = limit;
-        Self { measure, unit, value, against, other, ratio: value / other, goal: Goal::AtMost(1.0) }
+        Self { measure, unit, value, against, other, ratio: value / other, goal }
     }
 }
 

@@ -51,7 +51,19 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
     let [one_segment, rotating, bare] = take(setting, [journal(&one_segment), journal(&rotating), bare])?;
     let against = "bare encode + chain + write + fdatasync";
     Ok(vec![
-        Row::new("append_batch of 1,000, synced", "entries/s", &one_segment, (against, &bare), Goal::AtLeast(0.8)),
-        Row::new("the same, sealing each 4 MiB beside it", "entries/s", &rotating, (against, &bare), Goal::None),
+        Row::new(
+            "append_batch of 1,000, synced",
+            "entries/s",
+            &one_segment,
+            (against, &bare),
+            Goal::AtLeast(0.8),
+        ),
+        Row::new(
+            "the same, sealing each 4 MiB beside it",
+            "entries/s",
+            &rotating,
+            (against, &bare),
+            Goal::None,
+        ),
     ])
 }

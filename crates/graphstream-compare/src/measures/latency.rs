@@ -27,7 +27,8 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
             Ok(at(&mut took, 0.999).as_secs_f64() * 1e6)
         })
     };
-    let [rotating, small, still] = take(setting, [contestant(SEGMENT), contestant(SEGMENT / 8), contestant(ONE_SEGMENT)])?;
+    let [rotating, small, still] =
+        take(setting, [contestant(SEGMENT), contestant(SEGMENT / 8), contestant(ONE_SEGMENT)])?;
     let against = ("without rotation", &still);
     Ok(vec![
         Row::new("p99.9 of written across rotations (4 MiB)", "us", &rotating, against, Goal::AtMost(2.0)),

@@ -10,7 +10,7 @@ use graphstream_format::Entry;
 use graphstream_journal::{JournalReader, ReaderOptions};
 
 use crate::peers::{old, ours};
-use crate::report::Row;
+use crate::report::{Goal, Row};
 use crate::turns::Setting;
 
 /// The first argument of the child.
@@ -23,7 +23,7 @@ const SMALL: u64 = 128 << 20;
 pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
     let dir = setting.scratch()?;
     let mut rows = Vec::new();
-    let limit = ("limit, in MiB above start", 32.0);
+    let (limit, goal) = (("the limit above start", 32.0), Goal::AtMost(1.0));
 
     let path = dir.path().join("ours");
     let journal = ours::open(&path, LARGE)?;
@@ -38,10 +38,16 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
     }
     journal.sync()?;
     let opened = read("ours", &path)?;
-    rows.push(Row::limited("memory to read a 1 GiB segment, open", "MiB", opened, limit));
+    rows.push(Row::limited("memory to read a 1 GiB segment, open", "MiB", opened, limit, goal));
     journal.seal()?;
     ensure!(journal.dir().segments()?.len() == 1, "expected one segment in {}", path.display());
-    rows.push(Row::limited("memory to read a 1 GiB segment, version 1", "MiB", read("ours", &path)?, limit));
+    rows.push(Row::limited(
+        "memory to read a 1 GiB segment, version 1",
+        "MiB",
+        read("ours", &path)?,
+        limit,
+        goal,
+    ));
     journal.close()?;
 
     let path = dir.path().join("old");
@@ -53,7 +59,7 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
     }
     writer.seal()?;
     let old = read("old", &path)?;
-    rows.push(Row::limited("the predecessor, a version 1 segment of 128 MiB", "MiB", old, limit));
+    rows.push(Row::limited("the predecessor, a version 1 segment of 128 MiB", "MiB", old, limit, Goal::None));
     Ok(rows)
 }
 

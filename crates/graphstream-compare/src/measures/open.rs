@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use graphstream_journal::{Ack, Journal, SyncPolicy, JournalOptions};
+use graphstream_journal::{Ack, Journal, JournalOptions, SyncPolicy};
 
 use crate::peers::{SEGMENT, ours};
 use crate::report::{Goal, Row};
@@ -50,12 +50,19 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
             ("scan and seal 4 MiB", &sealing),
             Goal::AtMost(3.0),
         ),
-        Row::new("open: segments of 20 entries", "ms", &many, ("segments of 1 entry", &one), Goal::AtMost(1.25)),
+        Row::new(
+            "open: segments of 20 entries",
+            "ms",
+            &many,
+            ("segments of 1 entry", &one),
+            Goal::AtMost(1.25),
+        ),
     ])
 }
 
 fn history(setting: &Setting, dir: &Path, entries: usize) -> Result<()> {
-    let options = JournalOptions::default().with_segment_bytes_max(64 << 10).with_sync_policy(SyncPolicy::Never);
+    let options =
+        JournalOptions::default().with_segment_bytes_max(64 << 10).with_sync_policy(SyncPolicy::Never);
     let (journal, _) = Journal::builder(dir).options(options).open()?;
     for _ in 0..SEGMENTS {
         let _ = journal.append_batch(&setting.sample.payloads[..entries])?;

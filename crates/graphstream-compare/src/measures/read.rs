@@ -29,7 +29,9 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
     // The predecessor's segment stays open as long as its writer.
     let old_open = old::Writer::open(&path("old-open"), ONE_SEGMENT);
     let old_sealed = old::Writer::open(&path("old-sealed"), SEGMENT);
-    for (writer, entries) in [(&old_open, setting.sample.pending(ENTRIES)?), (&old_sealed, setting.sample.pending(ENTRIES)?)] {
+    for (writer, entries) in
+        [(&old_open, setting.sample.pending(ENTRIES)?), (&old_sealed, setting.sample.pending(ENTRIES)?)]
+    {
         entries.into_iter().try_for_each(|entry| writer.append(entry))?;
         writer.flush()?;
     }
@@ -48,8 +50,20 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
     let name = "read + verify + decode, version 1";
     Ok(vec![
         Row::new(name, "/s", &sealed, ("predecessor", &old_sealed), Goal::AtLeast(2.0)),
-        Row::new("the same, of the predecessor's files", "/s", &theirs, ("predecessor", &old_sealed), Goal::None),
-        Row::new("read + verify + decode, open segment", "/s", &open, ("predecessor", &old_open), Goal::AtLeast(2.0)),
+        Row::new(
+            "the same, of the predecessor's files",
+            "/s",
+            &theirs,
+            ("predecessor", &old_sealed),
+            Goal::None,
+        ),
+        Row::new(
+            "read + verify + decode, open segment",
+            "/s",
+            &open,
+            ("predecessor", &old_open),
+            Goal::AtLeast(2.0),
+        ),
     ])
 }
 

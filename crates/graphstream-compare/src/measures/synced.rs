@@ -60,7 +60,13 @@ pub(crate) fn one_producer(setting: &Setting) -> Result<Vec<Row>> {
     let better = growing.better(&reserved);
     let name = "append, synced each, 1 producer";
     Ok(vec![
-        Row::new(name, "/s", &ours, ("the better bare loop, growing or reserved file", &better), Goal::AtLeast(0.95)),
+        Row::new(
+            name,
+            "/s",
+            &ours,
+            ("the better bare loop, growing or reserved file", &better),
+            Goal::AtLeast(0.95),
+        ),
         Row::new(name, "/s", &ours, ("bare loop, growing file", &growing), Goal::None),
         Row::new(name, "/s", &ours, ("bare loop, reserved file", &reserved), Goal::None),
         Row::new(name, "/s", &ours, ("bare loop, file overwritten", &overwritten), Goal::None),

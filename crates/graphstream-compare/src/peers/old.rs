@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use predecessor::{JournalCommand, JournalSender, JournalState, PendingEntry, spawn_journal_writer};
 
 pub(crate) struct Writer {
@@ -28,6 +29,15 @@ impl Writer {
 
     pub(crate) fn append(&self, entry: PendingEntry) -> Result<()> {
         self.sender.send(JournalCommand::Write(entry)).context("the predecessor's writer has ended")
+    }
+
+    /// So many entries are in the operating system.
+    pub(crate) fn wait_written(&self, count: u64) -> Result<()> {
+        while self.state.sequence.load(Ordering::Acquire) < count {
+            ensure!(self.state.is_alive(), "the predecessor's writer has ended");
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(())
     }
 
     /// Everything before is written and synced (or it failed: the predecessor does not say).
