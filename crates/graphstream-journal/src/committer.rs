@@ -13,7 +13,6 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use graphstream_format::open::{
     Nonce, OpenHeader, Placement, RECORD_HEADER_LEN, RECORDS_START, RecordEncoder,
@@ -28,6 +27,7 @@ use crate::failure::Failure;
 use crate::fs::FsFile;
 use crate::queue::{Item, Outcome, Queue};
 use crate::seal::SealOrder;
+use crate::sync::Instant;
 use crate::{names, sabotage, small_file};
 
 /// Groups larger than this are cut into several records, so that readers and a torn tail stay small.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use graphstream_format::{Lineage, Position};
 
@@ -15,6 +15,7 @@ use crate::directory::JournalDir;
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::seal::SealedSegment;
+use crate::sync::Instant;
 use crate::ticket::{Level, Ticket};
 
 /// An open journal: the only writer of its directory. Clones are handles of the same journal, for any number of

@@ -47,6 +47,7 @@ mod segment_file;
 mod service;
 mod small_file;
 mod starting_point;
+mod sync;
 mod ticket;
 
 pub use builder::JournalBuilder;

@@ -7,12 +7,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{PoisonError, Weak};
+use std::time::Duration;
 
 use crate::core::{FLUSH_DELAY, Guard, Shared, State, locked, wait_on};
 use crate::error::{Error, Result};
 use crate::options::SyncPolicy;
+use crate::sync::{Condvar, Instant, Mutex, per_process, thread};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -21,10 +22,14 @@ const IDLE: Duration = Duration::from_secs(1);
 /// So that no delay leaves the range of the clock. Whoever is woken early looks and waits again.
 const DELAY_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Writes, syncs and timers.
-pub(crate) static COMMITS: Lane = Lane::new("graphstream-journal-commit", 8);
-/// Sealing: it may take long and must not keep the others.
-pub(crate) static SEALS: Lane = Lane::new("graphstream-journal-seal", 2);
+per_process! {
+    /// Writes, syncs and timers.
+    pub(crate) static COMMITS: Lane = Lane::new("graphstream-journal-commit", 8);
+}
+per_process! {
+    /// Sealing: it may take long and must not keep the others.
+    pub(crate) static SEALS: Lane = Lane::new("graphstream-journal-seal", 2);
+}
 
 /// Threads that come and go, and their work.
 pub(crate) struct Lane {
@@ -149,7 +154,7 @@ impl Lane {
     }
 
     fn spawn(&'static self, work: &mut Work) -> Result<()> {
-        std::thread::Builder::new()
+        thread::Builder::new()
             .name(self.name.to_owned())
             .spawn(move || self.run())
             .map_err(|source| Error::Thread { source })?;

@@ -5,12 +5,13 @@ use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::core::Shared;
 use crate::error::Result;
 use crate::options::SyncPolicy;
 use crate::queue::Group;
+use crate::sync::Instant;
 
 /// What is to be known about an entry before the caller goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,10 +1,11 @@
 //! Rotation by age: no entry stays in the open segment for longer than it may, under load and when nothing follows it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Shared, State};
 use crate::committer::OpenFile;
 use crate::service::{COMMITS, job};
+use crate::sync::Instant;
 
 /// When an aged segment could not be left (too many wait to be sealed, the device is full), how long until the next attempt.
 const RETRY: Duration = Duration::from_secs(1);

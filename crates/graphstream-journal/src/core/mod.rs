@@ -17,7 +17,7 @@ mod waiting;
 mod write_role;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ use crate::lock::WriterLock;
 use crate::options::{JournalOptions, Service};
 use crate::queue::Queue;
 use crate::seal::{SealOrder, SealedSegment};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::ticket::Level;
 
 /// Everything about one open journal.

@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 use std::sync::PoisonError;
 use std::task::Waker;
-use std::time::Instant;
 
 use super::{Guard, Shared, State, wait_on};
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::options::SyncPolicy;
 use crate::queue::Group;
+use crate::sync::Instant;
 use crate::ticket::{Ack, Level};
 
 impl Shared {
