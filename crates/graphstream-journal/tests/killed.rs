@@ -1,7 +1,7 @@
 //! A writer's process is killed with SIGKILL at any moment, again and again on one directory: what it acknowledged is there, in an
 //! unbroken chain without holes, duplicates or parts of a batch, before and after recovery.
 //!
-//! `GRAPHSTREAM_KILL_ROUNDS=n` adds n kills.
+//! `GRAPHSTREAM_KILL_ROUNDS=n` adds n kills; `GRAPHSTREAM_CRASH_SEED` chooses their moments.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[allow(unreachable_pub, reason = "a module of this test")]
@@ -14,6 +14,8 @@ use graphstream_journal::{ChainHash, Entry, Error, Journal, JournalReader, Reade
 use processes::{Acked, Mark, PRODUCERS, Writer};
 
 const CHILD: &str = "the_writers_process";
+/// How many kills one journal goes through.
+const JOURNAL_ROUNDS: u64 = 20;
 
 #[test]
 fn the_writers_process() {
@@ -67,12 +69,20 @@ fn read(dir: &Path, acked: &[Acked]) -> Vec<Entry> {
 
 #[test]
 fn r01_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged() {
-    let rounds = 16 + std::env::var("GRAPHSTREAM_KILL_ROUNDS").map_or(0, |more| more.parse::<u64>().unwrap());
-    let dir = tempfile::tempdir().unwrap();
-    let mut numbers = Numbers(0x6b69_6c6c_2d39);
+    let rounds =
+        120 + std::env::var("GRAPHSTREAM_KILL_ROUNDS").map_or(0, |more| more.parse::<u64>().unwrap());
+    let mut dir = tempfile::tempdir().unwrap();
+    let seed = std::env::var("GRAPHSTREAM_CRASH_SEED").map_or(0, |seed| seed.parse::<u64>().unwrap());
+    let mut numbers = Numbers(0x6b69_6c6c_2d39 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let mut acked = Vec::new();
-    let mut recovered = 0;
+    let (mut acks, mut recovered) = (0, 0);
     for round in 1..=rounds {
+        // Every look reads all of it.
+        if round % JOURNAL_ROUNDS == 0 {
+            dir = tempfile::tempdir().unwrap();
+            acks += acked.len() as u64;
+            acked.clear();
+        }
         let mut writer = Writer::start(CHILD, dir.path(), round);
         // A moment: after so many acknowledgements (none: perhaps during recovery), and a little later.
         for _ in 0..numbers.below(40) {
@@ -98,7 +108,9 @@ fn r01_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged() {
             journal.close().unwrap();
         }
     }
-    assert!(acked.len() as u64 > rounds * 5, "only {} acknowledgements", acked.len());
+    acks += acked.len() as u64;
+    eprintln!("{rounds} kills, {acks} acknowledgements");
+    assert!(acks > rounds * 5, "only {acks} acknowledgements");
     assert!(recovered as u64 > rounds / 4, "only {recovered} unclean stops");
 }
 
