@@ -1,7 +1,6 @@
 //! Several journals in one process share its service threads, and are not held up by each other.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[allow(dead_code, unreachable_pub, reason = "shared between tests, each of which uses a part")]
 mod hooked_fs;
 
 use std::sync::Arc;
