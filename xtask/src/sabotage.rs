@@ -101,7 +101,8 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Bug>> {
 
 /// Builds the tests and returns their binaries by package and name.
 fn build() -> Result<BTreeMap<(String, String), PathBuf>> {
-    let mut command = cargo(&["test", "--no-run", "--message-format", "json", "--features", FEATURE])?;
+    let mut command =
+        cargo(&["test", "--no-run", "--message-format", "json-render-diagnostics", "--features", FEATURE])?;
     for package in PACKAGES {
         command.args(["--package", package]);
     }
