@@ -39,17 +39,22 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
 
     let (sealed, open, old_sealed_dir, old_open_dir) =
         (path("ours-sealed"), path("ours-open"), path("old-sealed"), path("old-open"));
-    let contestants: [Contestant<'_>; 5] = [
-        Box::new(|| ours(&sealed)),
-        Box::new(|| ours(&open)),
+    let contestants: [Contestant<'_>; 7] = [
+        Box::new(|| ours(&sealed, decoded)),
+        Box::new(|| ours(&open, decoded)),
         Box::new(|| predecessor(&old_sealed_dir)),
         Box::new(|| predecessor(&old_open_dir)),
-        Box::new(|| ours(&old_sealed_dir)),
+        Box::new(|| ours(&old_sealed_dir, decoded)),
+        Box::new(|| ours(&sealed, as_bytes)),
+        Box::new(|| ours(&open, as_bytes)),
     ];
-    let [sealed, open, old_sealed, old_open, theirs] = take(setting, contestants)?;
+    let [sealed, open, old_sealed, old_open, theirs, sealed_bytes, open_bytes] = take(setting, contestants)?;
     let name = "read + verify + decode, version 1";
+    let open_name = "read + verify + decode, open segment";
+    let without = "the same without decoding payloads";
     Ok(vec![
         Row::new(name, "/s", &sealed, ("predecessor", &old_sealed), Goal::AtLeast(2.0)),
+        Row::new(without, "/s", &sealed_bytes, ("predecessor", &old_sealed), Goal::None),
         Row::new(
             "the same, of the predecessor's files",
             "/s",
@@ -57,22 +62,27 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
             ("predecessor", &old_sealed),
             Goal::None,
         ),
-        Row::new(
-            "read + verify + decode, open segment",
-            "/s",
-            &open,
-            ("predecessor", &old_open),
-            Goal::AtLeast(2.0),
-        ),
+        Row::new(open_name, "/s", &open, ("predecessor", &old_open), Goal::AtLeast(2.0)),
+        Row::new(without, "/s", &open_bytes, ("predecessor", &old_open), Goal::None),
     ])
 }
 
-fn ours(dir: &Path) -> Result<f64> {
+fn decoded(entry: &Entry) -> Result<()> {
+    black_box(JournalEntry::decode(&entry.payload, entry.sequence)?);
+    Ok(())
+}
+
+fn as_bytes(entry: &Entry) -> Result<()> {
+    black_box(&entry.payload);
+    Ok(())
+}
+
+fn ours(dir: &Path, each: impl Fn(&Entry) -> Result<()>) -> Result<f64> {
     let started = Instant::now();
     let mut reader = JournalReader::open(dir, ReaderOptions::default())?;
     let (mut entry, mut count) = (Entry::default(), 0);
     while reader.read_next(&mut entry)? {
-        black_box(JournalEntry::decode(&entry.payload, entry.sequence)?);
+        each(&entry)?;
         count += 1;
     }
     let took = started.elapsed();
