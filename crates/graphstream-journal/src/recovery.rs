@@ -127,6 +127,9 @@ impl Opening<'_> {
             }
             return Err(Error::Fenced { after: note.after, path: dir.path.join(names::FENCED) });
         }
+        // What an earlier process has left may stand here without being durable: it was killed, or has failed, between a rename and the
+        // directory's sync. Sealed segments and `journal.json` are relied on below.
+        fs.sync_dir(&dir.path).map_err(Error::io("syncing", &dir.path))?;
         let sequences = dir.segment_sequences()?;
         let (identity, created, adopted) = self.identity(&sequences)?;
         let sequences = if adopted.is_some() { dir.segment_sequences()? } else { sequences };

@@ -4,10 +4,12 @@
 
 mod lives;
 
+use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use graphstream_journal::{Ack, Compression};
-use graphstream_testkit::{CrashFs, Crashes, Lies};
+use graphstream_testkit::{CrashFs, Crashes, Fault, Lies};
 use lives::{DIR, Life, Settings, Step, in_parallel, read_all, sequences};
 
 /// L01, L02, L03, L05, L07, L08: every life of up to four steps, every boundary, every kind of loss. A life is cut during its last
@@ -41,6 +43,32 @@ fn l09_l10_rotation_sealing_and_recovery_survive_every_power_cut() {
     let states = in_parallel(&lives, |steps| Life::of(steps).crash_everywhere(0, 4, 4));
     assert!(states > 4_000, "only {states} states");
     eprintln!("{states} crash states");
+}
+
+/// L04, L05, L06, L07: every operation of a life fails once, and then there is a power cut at every step. What an opening was told
+/// by names whose sync had failed, or that a killed process had not synced, must be made durable before it is relied on.
+#[test]
+fn l04_l05_l06_l07_every_operation_fails_before_every_power_cut() {
+    use Step::{Append as A, AppendSynced as AS, Batch as B, Kill as K, Large as L, Reopen as R, Sync as Y};
+    let steps = [A, B, K, AS, L, R, B, Y, B];
+    let calls = Life::of(&steps).fs.calls();
+    let faults = [Fault::Error(ErrorKind::Other), Fault::Error(ErrorKind::StorageFull)];
+    let plans: Vec<_> = (0..calls).flat_map(|call| faults.map(|fault| (call, fault))).collect();
+    let errors = AtomicUsize::new(0);
+    let states = in_parallel(&plans, |(call, fault)| {
+        let fs = CrashFs::new();
+        fs.fail(*call, *fault);
+        let told = format!("{steps:?}, {fault:?} at call {call}");
+        let settings = Settings { compression: Compression::None, ..Settings::default() };
+        let life = Life::on(fs, settings, &steps, told);
+        errors.fetch_add(life.errors.len(), Ordering::Relaxed);
+        // Before it fails, all lives are the same.
+        life.crash_everywhere(life.failed_at.unwrap_or(usize::MAX), 0, 0)
+    });
+    let errors = errors.into_inner();
+    eprintln!("{states} crash states after {errors} errors");
+    assert!(errors > 100, "only {errors} errors");
+    assert!(states > 5_000, "only {states} states");
 }
 
 /// The tests above can fail: when syncs of files or of directories do nothing, a power cut shows it.

@@ -73,6 +73,8 @@ pub struct Life {
     pub fs: CrashFs,
     /// Everything that was answered with an error.
     pub errors: Vec<Error>,
+    /// How many effects there were before the step with the first of them.
+    pub failed_at: Option<usize>,
     /// How many effects there were before the last step.
     pub before_last_step: usize,
     /// For messages: what to repeat.
@@ -96,6 +98,7 @@ impl Life {
         let mut life = Self {
             fs,
             errors: Vec::new(),
+            failed_at: None,
             before_last_step: 0,
             told,
             settings,
@@ -108,6 +111,9 @@ impl Life {
         for step in steps {
             life.before_last_step = life.fs.effects();
             life.step(*step);
+            if !life.errors.is_empty() {
+                life.failed_at.get_or_insert(life.before_last_step);
+            }
         }
         life.journal = None;
         life
@@ -158,7 +164,8 @@ impl Life {
         if let Some(journal) = &self.journal {
             return journal.clone();
         }
-        for _ in 0..3 {
+        // One time more than there are faults.
+        for _ in 0..4 {
             self.openings += 1;
             match self.settings.open(&self.fs, self.openings) {
                 Ok((journal, report)) => {
