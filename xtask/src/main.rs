@@ -4,6 +4,7 @@
 //! package of its own that only its task builds.
 
 mod checks;
+mod crash;
 mod layers;
 mod python;
 mod run;
@@ -47,6 +48,12 @@ const TASKS: &[Task] = &[
         arguments: "[BUG...]",
         about: "plant bugs in the journal, one after another, and see each caught by its test",
         run: sabotage::run,
+    },
+    Task {
+        name: "crash",
+        arguments: "[--budget TIME | --seed N]",
+        about: "power cuts, faults and kills of the journal with random seeds, for 1m or as long as said",
+        run: crash::run_task,
     },
     Task {
         name: "codegen",

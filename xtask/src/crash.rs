@@ -1,0 +1,138 @@
+//! The task `crash`: the journal's crash tests in release builds, with new random seeds, for as long as asked for.
+//!
+//! ```text
+//!  --budget ──▶ 3/4: power cuts on a disk in memory (tests/crash_random.rs)
+//!               1/4: real processes, killed at random moments and system calls (tests/killed.rs, tests/crash_syscalls.rs), in rounds
+//! ```
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::run::{cargo, run};
+
+const SEED: &str = "GRAPHSTREAM_CRASH_SEED";
+const SECONDS: &str = "GRAPHSTREAM_CRASH_SECONDS";
+const ROUNDS: &str = "GRAPHSTREAM_KILL_ROUNDS";
+/// Kills of each kind between two looks at the clock: some seconds.
+const KILLS: &str = "100";
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Order {
+    For(Duration),
+    /// One life of the random ones.
+    Seed(u64),
+    /// One round of kills.
+    KillSeed(u64),
+}
+
+/// The task `crash`.
+pub(crate) fn run_task(arguments: &[String]) -> Result<()> {
+    match parse(arguments)? {
+        Order::Seed(seed) => run(power_cuts()?.env(SEED, seed.to_string())),
+        Order::KillSeed(seed) => kills(seed),
+        Order::For(budget) => {
+            let started = Instant::now();
+            let simulated = budget.mul_f64(0.75).as_secs().max(1);
+            run(power_cuts()?.env(SECONDS, simulated.to_string()))?;
+            for round in 1.. {
+                let seed = RandomState::new().hash_one(round) >> 32;
+                kills(seed).with_context(|| format!("to repeat it: cargo xtask crash --kill-seed {seed}"))?;
+                let seconds = started.elapsed().as_secs();
+                eprintln!("crash: {seconds} of {} s, {round} rounds of kills", budget.as_secs());
+                if started.elapsed() >= budget {
+                    break;
+                }
+            }
+            eprintln!("crash: nothing that was acknowledged was lost");
+            Ok(())
+        }
+    }
+}
+
+fn parse(arguments: &[String]) -> Result<Order> {
+    const USAGE: &str =
+        "expected --budget TIME (90s, 10m, 2h), --seed NUMBER or --kill-seed NUMBER; --budget is 1m without";
+    let order = match arguments {
+        [] => Order::For(Duration::from_secs(60)),
+        [flag, value] if flag == "--budget" => Order::For(time(value).context(USAGE)?),
+        [flag, value] if flag == "--seed" => Order::Seed(value.parse().context(USAGE)?),
+        [flag, value] if flag == "--kill-seed" => Order::KillSeed(value.parse().context(USAGE)?),
+        _ => bail!(USAGE),
+    };
+    Ok(order)
+}
+
+fn time(text: &str) -> Option<Duration> {
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(split)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?))
+}
+
+fn power_cuts() -> Result<Command> {
+    test("graphstream-journal", "crash_random", "random_lives_survive_power_cuts_and_faults")
+}
+
+fn kills(seed: u64) -> Result<()> {
+    let tests = [
+        ("graphstream-journal", "killed", "r01_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged"),
+        (
+            "graphstream-cli",
+            "crash_syscalls",
+            "r01_a_writer_killed_at_random_system_calls_loses_nothing_it_acknowledged",
+        ),
+    ];
+    for (package, binary, name) in tests {
+        run(test(package, binary, name)?.env(SEED, seed.to_string()).env(ROUNDS, KILLS))?;
+    }
+    Ok(())
+}
+
+/// One test, in release.
+fn test(package: &str, binary: &str, name: &str) -> Result<Command> {
+    let arguments = ["test", "--quiet", "--release", "--package", package, "--test", binary];
+    let mut command = cargo(&arguments)?;
+    command.args(["--", "--exact", name, "--nocapture"]);
+    for variable in [SEED, SECONDS, ROUNDS] {
+        command.env_remove(variable);
+    }
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, Order, parse};
+
+    fn order(text: &str) -> Option<Order> {
+        parse(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).ok()
+    }
+
+    #[test]
+    fn budgets_and_seeds_are_read() {
+        assert_eq!(order("--budget 90s"), Some(Order::For(Duration::from_secs(90))));
+        assert_eq!(order("--budget 10m"), Some(Order::For(Duration::from_secs(600))));
+        assert_eq!(order("--budget 2h"), Some(Order::For(Duration::from_secs(7200))));
+        assert_eq!(order("--seed 17"), Some(Order::Seed(17)));
+        assert_eq!(order("--kill-seed 17"), Some(Order::KillSeed(17)));
+        assert_eq!(order(""), Some(Order::For(Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in
+            ["--budget", "--budget 10", "--budget m", "--budget 1d", "--budget -1s", "--seed x", "fast"]
+        {
+            assert_eq!(order(text), None, "{text}");
+        }
+    }
+}
