@@ -131,7 +131,7 @@ fn write_sealed(
             // It was written, synced and not touched since: anything but a whole record here is damage.
             return Err(damaged_open(&mut scanner, path, last, order));
         };
-        last = writer.push(entry.payload, entry.commit_ms).map_err(Error::segment(temp))?;
+        last = writer.push_verified(entry).map_err(Error::segment(temp))?;
     }
     if writer.chain_hash() != order.chain_hash {
         return Err(fork(path, order, writer.chain_hash()));

@@ -16,9 +16,12 @@ use crate::header::{
     VERSION_1,
 };
 use crate::limits;
+use crate::open::EntryRef;
 
 /// Bytes collected before the writer underneath is called.
 const BUFFER_LEN: usize = 64 << 10;
+/// Framed entries collected before the compressor is called: it has a price per call.
+const FRAMES_LEN: usize = 128 << 10;
 
 /// A streaming writer of one sealed version 1 segment. Memory does not grow with the segment. Until
 /// [`Writer::finish`] returned, the file starts with zeros, which nothing takes for a segment.
@@ -55,7 +58,8 @@ pub struct Writer<W: Write + Seek> {
     raw_bytes: u64,
     first_commit_ms: i64,
     last_commit_ms: i64,
-    frame: Vec<u8>,
+    /// Framed entries that the body has not been given yet.
+    frames: Vec<u8>,
 }
 
 /// What [`Writer::finish`] returns.
@@ -96,7 +100,7 @@ impl<W: Write + Seek> Writer<W> {
             raw_bytes: 0,
             first_commit_ms: 0,
             last_commit_ms: 0,
-            frame: Vec::new(),
+            frames: Vec::new(),
         })
     }
 
@@ -106,6 +110,19 @@ impl<W: Write + Seek> Writer<W> {
     /// [`Error::PayloadTooLarge`], [`Error::BodyTooLarge`], [`Error::CommitTimeDecreases`] and
     /// [`Unwritable::SequenceRange`] leave the writer as it was; after [`Error::Io`] it is of no more use.
     pub fn push(&mut self, payload: &[u8], commit_ms: i64) -> Result<u64> {
+        self.push_chained(payload, commit_ms, None)
+    }
+
+    /// As [`Writer::push`], for an entry that was just read and verified: its chain hash is not computed again. Every reader
+    /// refuses a segment that was given a wrong one.
+    ///
+    /// # Errors
+    /// As [`Writer::push`].
+    pub fn push_verified(&mut self, entry: EntryRef<'_>) -> Result<u64> {
+        self.push_chained(entry.payload, entry.commit_ms, Some(entry.chain_hash))
+    }
+
+    fn push_chained(&mut self, payload: &[u8], commit_ms: i64, chain: Option<ChainHash>) -> Result<u64> {
         let sequence = self.next_seq.ok_or(Error::Unwritable(Unwritable::SequenceRange))?;
         if payload.len() > limits::PAYLOAD_BYTES_MAX {
             return Err(Error::PayloadTooLarge {
@@ -124,16 +141,15 @@ impl<W: Write + Seek> Writer<W> {
         if raw_bytes > limits::BODY_BYTES_MAX {
             return Err(Error::BodyTooLarge { sequence, max: limits::BODY_BYTES_MAX });
         }
-        let body = self.body.as_mut().ok_or(Error::Unwritable(Unwritable::Poisoned))?;
-        self.frame.clear();
-        self.frame.extend_from_slice(&EntryFrame::encode(sequence, &self.chain, payload));
-        self.frame.extend_from_slice(payload);
-        if let Err(source) = body.write_all(&self.frame) {
-            let offset = body.offset();
-            self.body = None;
-            return Err(Error::write(source, offset));
+        if self.body.is_none() {
+            return Err(Error::Unwritable(Unwritable::Poisoned));
         }
-        self.chain = self.chain.after(payload);
+        self.frames.extend_from_slice(&EntryFrame::encode(sequence, &self.chain, payload));
+        self.frames.extend_from_slice(payload);
+        if self.frames.len() >= FRAMES_LEN {
+            self.write_frames()?;
+        }
+        self.chain = chain.unwrap_or_else(|| self.chain.after(payload));
         self.raw_bytes = raw_bytes;
         if self.entries == 0 {
             self.first_commit_ms = commit_ms;
@@ -142,6 +158,17 @@ impl<W: Write + Seek> Writer<W> {
         self.entries += 1;
         self.next_seq = sequence.checked_add(1);
         Ok(sequence)
+    }
+
+    fn write_frames(&mut self) -> Result<()> {
+        let body = self.body.as_mut().ok_or(Error::Unwritable(Unwritable::Poisoned))?;
+        if let Err(source) = body.write_all(&self.frames) {
+            let offset = body.offset();
+            self.body = None;
+            return Err(Error::write(source, offset));
+        }
+        self.frames.clear();
+        Ok(())
     }
 
     /// Number of entries so far.
@@ -167,6 +194,7 @@ impl<W: Write + Seek> Writer<W> {
     /// # Errors
     /// [`Unwritable::Empty`] without entries; [`Error::Io`].
     pub fn finish(mut self) -> Result<Finished<W>> {
+        self.write_frames()?;
         let body = self.body.take().ok_or(Error::Unwritable(Unwritable::Poisoned))?;
         if self.entries == 0 {
             return Err(Error::Unwritable(Unwritable::Empty));
