@@ -21,4 +21,5 @@ mod schedules {
     pub(crate) mod futures;
     pub(crate) mod group_commit;
     pub(crate) mod rig;
+    pub(crate) mod slow_fs;
 }

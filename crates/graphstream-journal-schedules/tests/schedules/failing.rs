@@ -64,3 +64,32 @@ fn r01_a_failed_write_or_sync_of_the_pool_is_told_to_everybody_who_waits() {
         every_schedule(move || fail_one_call(Service::Pool, SyncPolicy::Always, call));
     }
 }
+
+/// Nothing touches the directory when a close has returned, whatever it returned: a sync may still be under way when a write fails.
+fn close_while_one_call_fails(service: Service, call: u64) {
+    let fs = CrashFs::new();
+    let journal = open(fs.clone(), options(service, SyncPolicy::Never));
+    let _ = journal.append(b"first").unwrap().wait(Ack::Written).unwrap();
+    fs.fail(fs.calls() + call, Fault::Error(ErrorKind::Other));
+    let producers: Vec<_> = (0..2_u8)
+        .map(|producer| {
+            let journal = journal.clone();
+            thread::spawn(move || journal.append([producer; 20])?.wait(Ack::Synced))
+        })
+        .collect();
+    let _ = journal.close();
+    let calls = fs.calls();
+    for producer in producers {
+        let _ = producer.join().unwrap();
+    }
+    assert_eq!(fs.calls(), calls, "the closed journal touched the directory");
+}
+
+#[test]
+fn nothing_touches_the_directory_of_a_journal_whose_close_failed() {
+    for service in [Service::Inline, Service::Pool] {
+        for call in 0..3 {
+            every_schedule(move || close_while_one_call_fails(service, call));
+        }
+    }
+}

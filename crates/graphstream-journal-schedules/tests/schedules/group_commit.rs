@@ -87,3 +87,21 @@ fn sealing_among_producers_ends() {
         check(&fs, &acknowledged);
     });
 }
+
+/// Raising the floor takes a turn without writing: those who held back for it are let go.
+#[test]
+fn raising_the_floor_among_producers_ends() {
+    every_schedule(|| {
+        let fs = CrashFs::new();
+        let journal = open(fs.clone(), options(Service::Inline, SyncPolicy::Never));
+        let producers: Vec<_> = (0..2_u8)
+            .map(|producer| {
+                let (journal, fs) = (journal.clone(), fs.clone());
+                thread::spawn(move || append(&journal, &fs, vec![producer; 20], Ack::Written).unwrap())
+            })
+            .collect();
+        journal.raise_commit_floor(5_000);
+        let acknowledged: Vec<_> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
+        check(&fs, &acknowledged);
+    });
+}

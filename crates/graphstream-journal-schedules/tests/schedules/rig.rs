@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use graphstream_journal::{
-    Ack, Compression, Fs, Journal, JournalOptions, JournalReader, Level, Positions, ReaderOptions, Service,
+    Ack, Compression, Journal, JournalOptions, JournalReader, Level, Positions, ReaderOptions, Service,
     SyncPolicy,
 };
 
+use super::slow_fs::SlowFs;
 use crate::crash_fs::{CrashFs, Crashes};
 use crate::fixed::{CountingEntropy, SteppingClock};
 
@@ -14,7 +15,7 @@ pub(crate) const DIR: &str = "/journal";
 
 /// Runs a test under so many random schedules.
 pub(crate) fn every_schedule(test: impl Fn() + Send + Sync + 'static) {
-    let schedules = std::env::var("GRAPHSTREAM_SCHEDULES").map_or(1_500, |count| count.parse().unwrap());
+    let schedules = std::env::var("GRAPHSTREAM_SCHEDULES").map_or(1_000, |count| count.parse().unwrap());
     shuttle::check_random(test, schedules);
 }
 
@@ -26,10 +27,10 @@ pub(crate) fn options(service: Service, sync_policy: SyncPolicy) -> JournalOptio
         .with_compression(Compression::None)
 }
 
-pub(crate) fn open(fs: impl Fs, options: JournalOptions) -> Journal {
+pub(crate) fn open(fs: CrashFs, options: JournalOptions) -> Journal {
     Journal::builder(DIR)
         .options(options)
-        .fs(Arc::new(fs))
+        .fs(Arc::new(SlowFs(fs)))
         .clock(Arc::new(SteppingClock::starting_at(1_000)))
         .entropy(Arc::new(CountingEntropy::seeded(1)))
         .open()
