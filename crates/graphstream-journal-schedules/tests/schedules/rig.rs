@@ -13,10 +13,13 @@ use crate::fixed::{CountingEntropy, SteppingClock};
 
 pub(crate) const DIR: &str = "/journal";
 
-/// Runs a test under so many random schedules.
+/// Runs a test under so many schedules: half of them random at every step, half with few changes of who runs.
 pub(crate) fn every_schedule(test: impl Fn() + Send + Sync + 'static) {
     let schedules = std::env::var("GRAPHSTREAM_SCHEDULES").map_or(1_000, |count| count.parse().unwrap());
-    shuttle::check_random(test, schedules);
+    let test = Arc::new(test);
+    let again = Arc::clone(&test);
+    shuttle::check_random(move || test(), schedules / 2);
+    shuttle::check_pct(move || again(), schedules / 2, 3);
 }
 
 pub(crate) fn options(service: Service, sync_policy: SyncPolicy) -> JournalOptions {
