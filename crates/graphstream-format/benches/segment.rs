@@ -130,7 +130,7 @@ fn segments(criterion: &mut Criterion) {
             let mut writer =
                 v1::Writer::new(Cursor::new(Vec::new()), start(), Compression::default()).unwrap();
             while let Some(entry) = scanner.next_entry().unwrap() {
-                writer.push(entry.payload, entry.commit_ms).unwrap();
+                writer.push_verified(entry).unwrap();
             }
             writer.finish().unwrap()
         });

@@ -17,8 +17,12 @@
 //! ([`RecoveryReport`]).
 //!
 //! A journal without entries waiting has no thread and no timer: the waiting callers do the work, and a process-wide pool that
-//! comes and goes does what nobody waits for. The open segment and `LOCK` are the only files held open; the former is created by the
-//! first entry.
+//! comes and goes does what nobody waits for. (With [`JournalOptions::segment_age_max`], a timer waits while a segment is open.) The pool
+//! grows while all its threads are at work, up to a bound: eight journals on devices that hang hold up the timers of the
+//! others, not fewer. The open segment and `LOCK` are the only files held open; the former is created by the first entry.
+//!
+//! A fork of the process that opened a journal is refused everything with [`Error::ForeignProcess`] and changes nothing. What no
+//! check can mend: a fork made while another thread was inside the journal may inherit a locked mutex, and wait for ever.
 
 mod builder;
 mod clock;
