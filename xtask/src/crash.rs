@@ -36,6 +36,23 @@ pub(crate) fn run_task(arguments: &[String]) -> Result<()> {
         Order::Seed(seed) => run(power_cuts()?.env(SEED, seed.to_string())),
         Order::KillSeed(seed) => kills(seed),
         Order::For(budget) => {
+            // Building is not what the time is for.
+            for (package, binary) in [
+                ("graphstream-journal", "crash_random"),
+                ("graphstream-journal", "killed"),
+                ("graphstream-cli", "crash_syscalls"),
+            ] {
+                run(&mut cargo(&[
+                    "test",
+                    "--quiet",
+                    "--release",
+                    "--no-run",
+                    "--package",
+                    package,
+                    "--test",
+                    binary,
+                ])?)?;
+            }
             let started = Instant::now();
             let simulated = budget.mul_f64(0.75).as_secs().max(1);
             run(power_cuts()?.env(SECONDS, simulated.to_string()))?;

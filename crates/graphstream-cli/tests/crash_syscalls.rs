@@ -187,7 +187,7 @@ fn r01_a_writer_killed_at_random_system_calls_loses_nothing_it_acknowledged() {
         };
         for round in 0..50 {
             let calls = if below(3) == 0 { CALLS.join(",") } else { CALLS[below(9) as usize].to_owned() };
-            let n = 1 + below(if calls.contains(',') { 120 } else { 30 });
+            let n = 1 + below(if calls.contains(',') { 60 } else { 12 });
             let inject = format!("{calls}:signal=SIGKILL:when={n}");
             let (code, _) = writer.live(&inject);
             writer.check(&format!("journal {lane}, round {round}: {inject}"));

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use graphstream_journal::{Ack, Compression};
+use graphstream_journal::{Ack, Compression, Service};
 use graphstream_testkit::{CrashFs, Crashes, Fault, Lies};
 use lives::{DIR, Life, Settings, Step, in_parallel, read_all, sequences};
 
@@ -43,6 +43,20 @@ fn l09_l10_rotation_sealing_and_recovery_survive_every_power_cut() {
     let states = in_parallel(&lives, |steps| Life::of(steps).crash_everywhere(0, 4, 4));
     assert!(states > 4_000, "only {states} states");
     eprintln!("{states} crash states");
+}
+
+/// L09, L10: several segments wait to be sealed while the writer goes on. The pool decides what comes when, so this is tried often.
+#[test]
+fn l09_l10_sealing_beside_the_writer_survives_every_power_cut() {
+    use Step::{Append as A, AppendSynced as AS, Batch as B, Large as L, Reopen as R, Seal as S, Sync as Y};
+    let lives: [&[Step]; 2] = [&[A, L, B, B, L, A, Y], &[B, B, S, B, B, R, AS, L, A]];
+    let tries: Vec<_> = (0..6).flat_map(|_| lives).collect();
+    let settings = Settings { service: Service::Pool, compression: Compression::None, ..Settings::default() };
+    let states = in_parallel(&tries, |steps| {
+        let life = Life::on(CrashFs::new(), settings, steps, format!("{steps:?} with the pool"));
+        life.crash_everywhere(0, 0, 0)
+    });
+    assert!(states > 1_000, "only {states} states");
 }
 
 /// L04, L05, L06, L07: every operation of a life fails once, and then there is a power cut at every step. What an opening was told

@@ -25,18 +25,25 @@ pub const DIR: &str = "/journal";
 pub struct Settings {
     pub segment_bytes_max: u64,
     pub compression: Compression,
+    /// With the pool, segments are sealed beside the writer: no two runs are the same, and a kill is not a step (its threads would
+    /// live on).
+    pub service: Service,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { segment_bytes_max: 1024, compression: Compression::Zstd { level: 1 } }
+        Self {
+            segment_bytes_max: 1024,
+            compression: Compression::Zstd { level: 1 },
+            service: Service::Inline,
+        }
     }
 }
 
 impl Settings {
     pub fn open(&self, fs: &CrashFs, seed: u32) -> graphstream_journal::Result<(Journal, RecoveryReport)> {
         let options = JournalOptions::default()
-            .with_service(Service::Inline)
+            .with_service(self.service)
             .with_segment_bytes_max(self.segment_bytes_max)
             .with_sync_policy(SyncPolicy::Never)
             .with_waiting_segments_max(2)
@@ -290,7 +297,8 @@ impl Life {
 
     /// Recovers a disk and judges what is there. Returns how many entries were found, or what is wrong.
     pub fn verdict(&self, fs: &CrashFs, at: usize) -> Result<usize, String> {
-        let (journal, report) = self.settings.open(fs, 77_777).map_err(|error| format!("{error:?}"))?;
+        let settings = Settings { service: Service::Inline, ..self.settings };
+        let (journal, report) = settings.open(fs, 77_777).map_err(|error| format!("{error:?}"))?;
         let found = read_all(fs);
         if report.position.sequence as usize != found.len() {
             return Err(format!("{} entries reported, {} read", report.position.sequence, found.len()));
