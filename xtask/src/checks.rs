@@ -49,7 +49,7 @@ pub(crate) fn codegen(arguments: &[String]) -> Result<()> {
 /// The task `compare`: what follows goes to the program. It shares the target directory, so that nothing is compiled twice.
 pub(crate) fn compare(arguments: &[String]) -> Result<()> {
     let manifest = "crates/graphstream-compare/Cargo.toml";
-    let fixed = ["run", "--release", "--locked", "--manifest-path", manifest, "--target-dir", "target", "--"];
+    let fixed = ["run", "--release", "--manifest-path", manifest, "--target-dir", "target", "--"];
     run(cargo(&fixed)?.args(arguments))
 }
 
