@@ -66,13 +66,24 @@ fn steady_load_does_not_keep_a_segment_open() {
 }
 
 #[test]
-fn a_segment_that_rotated_by_size_leaves_the_next_one_its_full_time() {
+fn a_segment_that_was_left_leaves_the_next_one_its_full_time() {
     let dir = tempfile::tempdir().unwrap();
     let journal = open(dir.path(), HOUR);
-    let _ = journal.append(payload(1)).unwrap();
+    let _ = journal.append(payload(1)).unwrap().wait(Ack::Written).unwrap();
     journal.seal().unwrap();
     let _ = journal.append(payload(2)).unwrap().wait(Ack::Written).unwrap();
     assert!(!journal.wait_timeout(2, Level::Sealed, Duration::from_millis(20)).unwrap());
+}
+
+/// The timer that was set for a segment which has gone since looks at the one that is open now, and comes back for it.
+#[test]
+fn a_timer_that_comes_too_early_comes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path(), Duration::from_millis(200));
+    let _ = journal.append(payload(1)).unwrap().wait(Ack::Written).unwrap();
+    journal.seal().unwrap();
+    let _ = journal.append(payload(2)).unwrap().wait(Ack::Written).unwrap();
+    assert!(journal.wait_timeout(2, Level::Sealed, PATIENCE).unwrap());
 }
 
 #[test]
