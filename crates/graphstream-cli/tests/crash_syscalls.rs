@@ -25,7 +25,7 @@ use cli::{Graphstream, Place, entry};
 
 const KILL: i32 = 9;
 /// Enough to rotate several times at 1 KiB.
-const LINES: u64 = 10;
+const LINES: u64 = 32;
 
 /// The calls by which anything reaches the disk, and those around them.
 const CALLS: [&str; 9] =
@@ -77,6 +77,8 @@ impl Writer {
                 "--journal",
             ])
             .arg(self.place.journal())
+            // Cargo's: the loader would look for its libraries there, a hundred calls that say nothing.
+            .env_remove("LD_LIBRARY_PATH")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -166,7 +168,7 @@ fn r01_a_writer_killed_at_its_nth_system_call_loses_nothing_it_acknowledged() {
     });
     let kills = kills.into_inner();
     eprintln!("{kills} kills");
-    assert!(kills >= 100, "only {kills} kills");
+    assert!(kills >= 150, "only {kills} kills");
 }
 
 /// R01, as long as asked for: any calls, journals that live through many kills.
