@@ -50,7 +50,6 @@ impl Shared {
         deadline: Option<Instant>,
     ) -> Option<Result<RangeInclusive<u64>>> {
         let mut state = self.state();
-        self.check_process(&mut state);
         loop {
             if let Some(result) = Self::resolve(&state, group, index, count, ack) {
                 return Some(result);
@@ -60,13 +59,19 @@ impl Shared {
             state = match ack {
                 Ack::Written if state.can_write() => self.lead_write(state),
                 // The timer writes and syncs.
-                Ack::Synced if timed => self.wait_progress(state, deadline)?,
+                Ack::Synced if timed => self.wait_for_others(state, deadline)?,
                 // While a sync runs it is better to collect than to write: the next one then covers more.
                 Ack::Synced if queued && state.can_write() && !state.syncing => self.lead_write_only(state),
                 Ack::Synced if !queued && !state.syncing => self.lead_sync(state),
-                _ => self.wait_progress(state, deadline)?,
+                _ => self.wait_for_others(state, deadline)?,
             };
         }
+    }
+
+    /// Waits for progress that another thread makes. A fork has no other threads: its journal ends instead.
+    fn wait_for_others<'a>(&'a self, mut state: Guard<'a>, deadline: Option<Instant>) -> Option<Guard<'a>> {
+        self.check_process(&mut state);
+        if state.foreign { Some(state) } else { self.wait_progress(state, deadline) }
     }
 
     /// Waits for progress; `None` when the deadline is over.
