@@ -1,15 +1,20 @@
 //! What CI checks.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::fuzz;
 use crate::layers;
 use crate::python::{self, Python};
 use crate::run::{cargo, run};
 use crate::sabotage;
 use crate::summary::{Outcome, Step, print_notice, run_steps};
 use crate::workspace::{Package, packages};
+
+/// All fuzz targets together.
+const FUZZ: Duration = Duration::from_secs(60);
 
 /// The task `ci`: cheap checks before expensive ones, and the tests before what rarely breaks.
 pub(crate) fn ci(arguments: &[String]) -> Result<()> {
@@ -27,6 +32,7 @@ pub(crate) fn ci(arguments: &[String]) -> Result<()> {
     }
     steps.push(Step::new("test", || tests(&[])));
     steps.push(Step::whole("sabotage", || sabotage::run(&[])));
+    steps.push(Step::new("fuzz", || fuzz::all_for(FUZZ)));
     steps.push(Step::whole("doc", doc));
     steps.push(Step::whole("codegen --check", || codegen(&["--check".to_owned()])));
     steps.push(Step::new("deny", deny));

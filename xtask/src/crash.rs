@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::run::{cargo, run};
+use crate::run::{budget, cargo, run};
 
 const SEED: &str = "GRAPHSTREAM_CRASH_SEED";
 const SECONDS: &str = "GRAPHSTREAM_CRASH_SECONDS";
@@ -76,24 +76,12 @@ fn parse(arguments: &[String]) -> Result<Order> {
         "expected --budget TIME (90s, 10m, 2h), --seed NUMBER or --kill-seed NUMBER; --budget is 1m without";
     let order = match arguments {
         [] => Order::For(Duration::from_secs(60)),
-        [flag, value] if flag == "--budget" => Order::For(time(value).context(USAGE)?),
+        [flag, value] if flag == "--budget" => Order::For(budget(value).context(USAGE)?),
         [flag, value] if flag == "--seed" => Order::Seed(value.parse().context(USAGE)?),
         [flag, value] if flag == "--kill-seed" => Order::KillSeed(value.parse().context(USAGE)?),
         _ => bail!(USAGE),
     };
     Ok(order)
-}
-
-fn time(text: &str) -> Option<Duration> {
-    let split = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at_checked(split)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return None,
-    };
-    Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?))
 }
 
 fn power_cuts() -> Result<Command> {

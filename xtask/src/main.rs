@@ -5,6 +5,7 @@
 
 mod checks;
 mod crash;
+mod fuzz;
 mod layers;
 mod python;
 mod run;
@@ -54,6 +55,12 @@ const TASKS: &[Task] = &[
         arguments: "[--budget TIME | --seed N]",
         about: "power cuts, faults and kills of the journal with random seeds, for 1m or as long as said",
         run: crash::run_task,
+    },
+    Task {
+        name: "fuzz",
+        arguments: "[--budget TIME] [TARGET...]",
+        about: "fuzz what reads bytes from elsewhere, for 1m in all or as long as said",
+        run: fuzz::run_task,
     },
     Task {
         name: "codegen",

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::run::{root, run};
+use crate::run::{root, run, target_dir};
 
 /// What the environment must contain, below the workspace's root.
 const REQUIREMENTS: &str = "crates/graphstream/examples/requirements.txt";
@@ -45,9 +45,7 @@ pub(crate) fn prepare() -> Result<Python> {
     let Ok(wanted) = fs::read_to_string(&requirements) else {
         return Ok(Python::Missing(format!("there is no {REQUIREMENTS}")));
     };
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-    let environment = target.join("test-python");
+    let environment = target_dir()?.join("test-python");
     match make(&environment, &requirements, &wanted) {
         Ok(python) => Ok(Python::Ready(python)),
         // Not an error: the other tests are worth running. The notice is not to be overlooked.
