@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
+use sha2::block_api::compress256;
 
+use crate::bytes::put;
 use crate::error::{Error, Result};
 
 /// The chain hash after an entry: SHA-256 of the chain hash before it followed by its payload. It stands for the
@@ -40,10 +41,7 @@ impl ChainHash {
     /// The chain hash after an entry with this payload.
     #[must_use]
     pub fn after(&self, payload: &[u8]) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(self.0);
-        hasher.update(payload);
-        Self(hasher.finalize().into())
+        Self(sha256(&self.0, payload))
     }
 
     /// The first 8 bytes as a big-endian number: `prev_segment_checksum` of a header.
@@ -52,6 +50,53 @@ impl ChainHash {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
+}
+
+/// The state of SHA-256 before the first block (FIPS 180-4, 5.3.3).
+const INITIAL: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+
+/// Bytes of a block.
+const BLOCK: usize = 64;
+
+/// SHA-256 of `before` and `payload`. A hasher that takes bytes in portions keeps a buffer and counts; here both parts are known
+/// at once, so only the first block and what follows the last whole one are copied:
+///
+/// ```text
+/// | before, payload 0..32 |  payload, where it lies  | rest, 0x80, zeros, length in bits u64 |
+///         1 block                 whole blocks                    1 block, or 2
+/// ```
+fn sha256(before: &[u8; 32], payload: &[u8]) -> [u8; 32] {
+    let mut state = INITIAL;
+    let mut first = [0; BLOCK];
+    let (front, room) = first.split_at_mut(before.len());
+    front.copy_from_slice(before);
+    let mut last = [[0; BLOCK]; 2];
+    let ending = last.as_flattened_mut();
+    let used = if let Some((head, rest)) = payload.split_at_checked(room.len()) {
+        room.copy_from_slice(head);
+        compress256(&mut state, &[first]);
+        let (whole, rest) = rest.as_chunks::<BLOCK>();
+        compress256(&mut state, whole);
+        put(ending, 0, rest);
+        rest.len()
+    } else {
+        put(ending, 0, before);
+        put(ending, before.len(), payload);
+        before.len() + payload.len()
+    };
+    put(ending, used, &[0x80]);
+    // Nine bytes end a message: if the block has no room for them, one more follows.
+    let blocks = if used + 9 <= BLOCK { 1 } else { 2 };
+    let bits = (before.len() as u64 + payload.len() as u64) * 8;
+    put(ending, blocks * BLOCK - 8, &bits.to_be_bytes());
+    compress256(&mut state, last.get(..blocks).unwrap_or(&last));
+
+    let mut hash = [0; 32];
+    for (bytes, word) in hash.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+        *bytes = word.to_be_bytes();
+    }
+    hash
 }
 
 impl fmt::Display for ChainHash {
@@ -74,5 +119,44 @@ impl FromStr for ChainHash {
         hex::decode_to_slice(text, &mut bytes)
             .map_err(|_| Error::InvalidHex { what: "a chain hash", bytes: 32 })?;
         Ok(Self(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// Published vectors of messages of at least 32 bytes: the first 32 stand for the hash before.
+    #[test]
+    fn the_chain_hash_is_sha256() {
+        let million = "a".repeat(1_000_000);
+        for (message, expected) in [
+            (
+                "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+                "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+            ),
+            (
+                "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+                "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1",
+            ),
+            (&million, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
+        ] {
+            let (before, payload) = message.as_bytes().split_first_chunk().unwrap();
+            assert_eq!(ChainHash(*before).after(payload).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_chain_hash_is_that_of_a_hasher_for_every_length() {
+        proptest!(ProptestConfig::with_cases(8), |(before: [u8; 32], payload in prop::collection::vec(any::<u8>(), 1000))| {
+            for len in 0..=payload.len() {
+                let payload = &payload[..len];
+                let hasher = Sha256::new().chain_update(before).chain_update(payload);
+                prop_assert_eq!(ChainHash(before).after(payload).0, <[u8; 32]>::from(hasher.finalize()), "{} bytes", len);
+            }
+        });
     }
 }
