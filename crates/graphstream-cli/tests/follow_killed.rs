@@ -139,18 +139,25 @@ fn r05_a_follower_killed_while_the_leader_goes_on_catches_up() {
 fn r05_what_killed_followers_fetched_is_removed_by_the_next() {
     let place = published();
     let target = format!("jsonl:{}", place.path("copy").display());
-    let fetched = || {
-        let names = fs::read_dir(place.path("")).unwrap().map(|entry| entry.unwrap().file_name());
-        names.filter(|name| name.to_string_lossy().starts_with("graphstream-follow-")).count()
-    };
-    for _ in 0..3 {
-        let follower = place.follow(&target).spawn();
-        follower.wait_for_stderr("its start", |lines| {
-            lines.iter().any(|line| line.contains("following")).then_some(())
-        });
-        follower.kill(Signal::Kill);
+    let cache = place.path("cache");
+    // In the system's temporary directory, and in a given one.
+    for (dir, flags) in
+        [(place.path(""), vec![]), (cache.clone(), vec!["--cache".as_ref(), cache.as_os_str()])]
+    {
+        let follow = || place.follow(&target).args(&flags);
+        let left = || {
+            let names = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name());
+            names.filter(|name| name.to_string_lossy().starts_with("graphstream-follow-")).count()
+        };
+        for _ in 0..3 {
+            let follower = follow().spawn();
+            follower.wait_for_stderr("its start", |lines| {
+                lines.iter().any(|line| line.contains("following")).then_some(())
+            });
+            follower.kill(Signal::Kill);
+        }
+        assert_eq!(left(), 1, "the last one's in {}", dir.display());
+        follow().arg("--once").ok();
+        assert_eq!(left(), 0, "{}", dir.display());
     }
-    assert_eq!(fetched(), 1, "the last one's");
-    place.follow(&target).arg("--once").ok();
-    assert_eq!(fetched(), 0);
 }

@@ -65,6 +65,7 @@ async fn without_room_in_the_cache_segments_are_fetched_twice_and_nothing_else_c
     target.assert_holds(40);
     let segments = world.segments().await.len() as u64;
     assert_eq!(world.faults.calls(Operation::Get) - before, 1 + 2 * segments, "the head, each segment twice");
+    // Its own directory goes with the follower, which has gone.
     assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0, "nothing stays in the cache");
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// Entries per batch, that is, per transaction of the target
     #[arg(long, value_name = "N", default_value = "500")]
     batch: NonZeroUsize,
-    /// Where fetched segments are kept until they are applied [default: a temporary directory]
+    /// Below which directory fetched segments are kept until they are applied [default: the system's temporary one]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// How often the head is asked for

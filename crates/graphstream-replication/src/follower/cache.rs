@@ -16,11 +16,9 @@ use crate::{Error, FollowerOptions, Result};
 /// A directory for fetched segments with a limit on what it holds.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    dir: PathBuf,
+    dir: Temporary,
     bytes_max: u64,
     bytes: u64,
-    /// Removes the directory in the end when it is ours alone.
-    _temporary: Option<Temporary>,
 }
 
 /// A segment in the cache; the file goes when this does.
@@ -57,18 +55,13 @@ impl Cache {
             path: path.to_path_buf(),
             source,
         };
-        let (dir, temporary) = match &options.cache_dir {
-            Some(dir) => {
-                fs::create_dir_all(dir).map_err(|source| failed(dir, source))?;
-                (dir.clone(), None)
-            }
-            None => {
-                let root = std::env::temp_dir();
-                let temporary = Temporary::create(&root).map_err(|source| failed(&root, source))?;
-                (temporary.path().to_path_buf(), Some(temporary))
-            }
-        };
-        Ok(Self { dir, bytes_max: options.cache_bytes_max, bytes: 0, _temporary: temporary })
+        // A directory of its own also below a given one: followers may share that, and what a killed one left is known as such.
+        let root = options.cache_dir.clone().unwrap_or_else(std::env::temp_dir);
+        if options.cache_dir.is_some() {
+            fs::create_dir_all(&root).map_err(|source| failed(&root, source))?;
+        }
+        let dir = Temporary::create(&root).map_err(|source| failed(&root, source))?;
+        Ok(Self { dir, bytes_max: options.cache_bytes_max, bytes: 0 })
     }
 
     /// Whether a segment of this size may be kept until it is applied; then its bytes count.
@@ -86,7 +79,7 @@ impl Cache {
     }
 
     pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+        self.dir.path()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A temporary directory that says whether its owner still lives, so that the next follower removes what a killed one left.
 //!
 //! ```text
-//! {temporary directory}/graphstream-follow-{random}/
+//! {cache directory, or the system's temporary one}/graphstream-follow-{random}/
 //!   lock        locked for as long as the owner runs; the kernel unlocks it when that is killed
 //!   *.hadbj     fetched segments
 //! ```
