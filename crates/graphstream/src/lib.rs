@@ -37,6 +37,46 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Positions
+//!
+//! Whoever appends gets a [`Ticket`], to wait for it or to await it. Everybody else waits for a sequence and a [`Level`]: that causes
+//! no write, sync or seal, it rides along with those that happen. *Stored* is the leader's to say
+//! ([`Leader::stored`], and [`Leader::journal`] for everything here). A reader names its cursor when it is done with entries: what
+//! every cursor has passed is removed from the local disk, but for the newest sealed segment.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use graphstream::{Ack, Journal, JournalEntry, JournalOptions, Level};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let dir = dir.path();
+//! // No entry waits in the open segment for longer: with a leader, this is the RPO.
+//! let options = JournalOptions::default().with_segment_age_max(Duration::from_millis(50));
+//! let (journal, _) = Journal::builder(dir).options(options).open()?;
+//! let payload = JournalEntry::new("CREATE (:Person {name: 'Ada'})", 1_700_000_000_000).encode()?;
+//!
+//! let ticket = journal.append(&payload)?;
+//! assert_eq!(ticket.acked(Ack::Written).await?, 1..=1); // its sequence is final
+//! assert_eq!(ticket.wait(Ack::Synced)?, 1..=1); // the same from blocking code: it survives a power cut
+//! journal.reached(1, Level::Sealed).await?; // nobody has asked: its time came
+//!
+//! let batch = journal.append_batch(&[&payload, &payload])?; // one record: both or none
+//! let sealed = journal.seal()?.map(|segment| segment.last_sequence); // now, and not when the time comes
+//! assert_eq!(sealed, Some(3));
+//! assert_eq!(batch.wait(Ack::Synced)?, 2..=3);
+//! journal.wait(3, Level::Sealed)?; // of other appenders' entries, say
+//! assert!(!journal.wait_timeout(4, Level::Written, Duration::ZERO)?); // nobody has appended it
+//! assert_eq!(journal.positions().sealed.sequence, 3);
+//!
+//! assert_eq!(journal.release("reader", 1)?, 1); // the first segment is gone
+//! # journal.close()?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub use graphstream_format as format;
 #[cfg(feature = "replication")]
@@ -59,7 +99,7 @@ pub use graphstream_storage_fs as storage_fs;
 pub use graphstream_target_grafeo as target_grafeo;
 
 #[cfg(feature = "replication")]
-pub use graphstream_journal::{Ack, Journal, JournalOptions, JournalReader};
+pub use graphstream_journal::{Ack, Journal, JournalOptions, JournalReader, Level, Ticket};
 #[cfg(feature = "replication")]
 pub use graphstream_metrics::GraphstreamMetrics;
 #[cfg(feature = "replication")]
