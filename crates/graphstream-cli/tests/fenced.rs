@@ -69,7 +69,7 @@ fn assert_fenced(finished: Finished) {
 #[test]
 fn r04_a_leader_on_a_copy_fences_the_first_whose_entries_stay_invisible() {
     let (place, daemon) = rivals();
-    let mut writer = place.on_journal("append").arg("--acks").spawn_with_stdin();
+    let mut writer = place.append_left_open().spawn_with_stdin();
     writer.write(&entries(4, 2));
     writer.wait_for_stdout("both entries", |lines| lines.contains(&"5").then_some(()));
     take_over(&place);
@@ -126,7 +126,7 @@ fn r03_an_application_beside_a_fenced_daemon_is_told() {
 #[test]
 fn r04_once_the_fence_is_removed_by_hand_what_lies_beyond_it_is_set_aside() {
     let (place, daemon) = rivals();
-    let mut writer = place.on_journal("append").arg("--acks").spawn_with_stdin();
+    let mut writer = place.append_left_open().spawn_with_stdin();
     writer.write(&entries(4, 2));
     writer.wait_for_stdout("both entries", |lines| lines.contains(&"5").then_some(()));
     take_over(&place);
@@ -175,9 +175,22 @@ fn a_daemon_that_never_led_and_holds_another_history_says_fork() {
     });
     place.append(entries(4, 2));
     place.wait_committed(5);
-    on_copy(&place, "append").stdin(entries(100, 2)).ok();
+    let mut writer =
+        on_copy(&place, "append").args(["--acks", "--segment-age-max", "20ms"]).spawn_with_stdin();
+    writer.write(&entries(100, 2));
     let forked = second.wait().expect_code(5).error();
     assert_eq!(forked["kind"], "fork");
+    assert!(forked["hint"].as_str().unwrap().contains("which leader was started where"), "{forked}");
+    // Who never led was not fenced: this may be the wrong store, which is no reason to end the journal's writer.
+    assert!(!place.path("copy/FENCED").exists());
+    writer.write(&entries(102, 1));
+    writer.wait_for_stdout("the writer to go on", |lines| lines.contains(&"6").then_some(()));
+    writer.close_stdin();
+    writer.wait().expect_code(0);
+    // The next start finds the same, and publishes nothing.
+    for mode in [&["--once"][..], &[]] {
+        assert_eq!(replicate_copy(&place).args(mode).run().expect_code(5).error()["kind"], "fork");
+    }
     // The leader goes on.
     place.append(entries(6, 1));
     place.wait_committed(6);

@@ -10,6 +10,8 @@ use super::{Failure, Kind};
 const FENCED: &str = "decide which machine leads; for this one, remove its FENCED by hand: the next start sets aside what lies beyond the fence";
 const VERIFY: &str = "graphstream verify --journal DIR names every damaged segment; fetch damaged ones again from the object store";
 
+const FORK: &str = "two histories have one name: keep both, and find out which leader was started where, or whether this is the right store";
+
 impl Failure {
     /// An error about the bytes of the segment at `path`.
     pub(crate) fn in_segment(path: &Path, error: &format::Error) -> Self {
@@ -293,7 +295,7 @@ impl From<remote::Error> for Failure {
                     Some("the leader that took over; starting this one again would fence that one"),
                 ),
                 remote::ErrorKind::Gap => (Kind::Gap, Some(VERIFY)),
-                remote::ErrorKind::Fork => (Kind::Fork, Some(VERIFY)),
+                remote::ErrorKind::Fork => (Kind::Fork, Some(FORK)),
                 remote::ErrorKind::Rewind => (
                     Kind::Rewind,
                     Some("find out whether the store was restored from an older copy; nothing was applied"),
