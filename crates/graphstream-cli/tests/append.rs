@@ -120,6 +120,27 @@ fn segments_are_cut_at_the_size_asked_for() {
     expect_entries(&place, 500);
 }
 
+/// Nobody ships here: what is sealed is ready for whoever comes to.
+#[test]
+fn an_entry_that_nothing_follows_is_sealed_in_time() {
+    let place = Place::new();
+    let mut writer =
+        place.on_journal("append").args(["--acks", "--segment-age-max", "20ms"]).spawn_with_stdin();
+    for n in 1..=3 {
+        writer.write(&entries(n, 1));
+        writer.wait_for_stdout("an acknowledgement", |lines| (lines.len() as u64 == n).then_some(()));
+        cli::until("the entry to be sealed", || {
+            let status = place.on_journal("status").arg("--json").ok().json();
+            (status["journal"]["sealed_sequence"] == n).then_some(())
+        });
+    }
+    assert_eq!(place.segments().len(), 3);
+    writer.close_stdin();
+    let end = writer.wait().expect_code(0);
+    assert_eq!(acked(&end.lines()), [1, 2, 3]);
+    expect_entries(&place, 3);
+}
+
 #[test]
 fn commit_times_come_from_the_entries_if_asked_to_and_never_decrease() {
     let place = Place::new();

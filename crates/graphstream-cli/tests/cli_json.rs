@@ -89,8 +89,7 @@ fn flip_last_byte(path: &std::path::Path) {
 fn with_open_segment() -> Place {
     let place = Place::new();
     place.fill(1, 2);
-    let mut writer =
-        place.on_journal("append").args(["--acks", "--segment-bytes-max", "4KiB"]).spawn_with_stdin();
+    let mut writer = place.append_left_open().args(["--segment-bytes-max", "4KiB"]).spawn_with_stdin();
     writer.write(&entries(3, 1));
     writer.wait_for_stdout("an acknowledgement", |lines| lines.first().map(|_| ()));
     writer.kill(Signal::Kill);
@@ -188,7 +187,7 @@ fn status_of_a_journal_and_its_store() {
     shipper.wait_for_stderr("the start", |lines| {
         lines.iter().any(|line| line.contains("shipping")).then_some(())
     });
-    let mut writer = place.on_journal("append").arg("--acks").spawn_with_stdin();
+    let mut writer = place.append_left_open().spawn_with_stdin();
     writer.write(&entries(4, 1));
     writer.wait_for_stdout("an acknowledgement", |lines| lines.first().map(|_| ()));
     outputs.extend(printed(place.on_journal("status")));

@@ -41,8 +41,7 @@ fn expect_fields(fields: &Value, bytes: &[u8], range: std::ops::Range<usize>) {
 
 /// The open segment of a killed writer, with entries 1 to 3 in a record each.
 fn open_segment(place: &Place) -> PathBuf {
-    let mut writer =
-        place.on_journal("append").args(["--acks", "--segment-bytes-max", "4KiB"]).spawn_with_stdin();
+    let mut writer = place.append_left_open().args(["--segment-bytes-max", "4KiB"]).spawn_with_stdin();
     for n in 1..=3 {
         writer.write(&entries(n, 1));
         writer.wait_for_stdout("an acknowledgement", |lines| (lines.len() as u64 == n).then_some(()));

@@ -26,7 +26,7 @@ fn eager(place: &Place) -> Running {
 /// An `append` that stays, after its first entries are acknowledged.
 #[track_caller]
 fn appending(place: &Place, first: u64, count: u64) -> Running {
-    let mut running = place.on_journal("append").arg("--acks").spawn_with_stdin();
+    let mut running = place.append_left_open().spawn_with_stdin();
     append(&mut running, first, count);
     running
 }
@@ -117,7 +117,7 @@ fn a_slow_stream_is_sealed_for_the_daemon() {
     let daemon = eager(&place);
     shipping(&daemon);
     let mut writer =
-        place.on_journal("append").args(["--acks", "--seal-interval", "50ms"]).spawn_with_stdin();
+        place.on_journal("append").args(["--acks", "--segment-age-max", "50ms"]).spawn_with_stdin();
     append(&mut writer, 2, 3);
     // No more input, no end of input: still everything becomes committed.
     place.wait_committed(4);

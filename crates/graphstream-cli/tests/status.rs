@@ -54,7 +54,7 @@ fn a_journal_without_an_entry_has_a_status() {
 #[test]
 fn a_writer_and_a_shipper_are_named_while_they_hold_the_journal() {
     let place = Place::new();
-    let mut writer = place.on_journal("append").arg("--acks").spawn_with_stdin();
+    let mut writer = place.append_left_open().spawn_with_stdin();
     writer.write(&entries(1, 3));
     writer.wait_for_stdout("acknowledgements", |lines| (lines.len() == 3).then_some(()));
     let shipper = place.replicate().spawn();

@@ -79,7 +79,7 @@ fn values_that_mean_nothing_are_named_with_what_was_expected() {
         (&["append", "--journal", "j", "--segment-bytes-max", "4 megs"], "4MiB"),
         (&["append", "--journal", "j", "--segment-bytes-max", "1"], "1KiB to 1GiB"),
         (&["append", "--journal", "j", "--segment-bytes-max", "2GiB"], "1KiB to 1GiB"),
-        (&["append", "--journal", "j", "--seal-interval", "0s"], "more than nothing"),
+        (&["append", "--journal", "j", "--segment-age-max", "0s"], "more than nothing"),
         (&["cat", "--journal", "j", "--since", "soon"], "2026-01-31T12:00:00Z"),
         (&["cat", "--journal", "j", "--from-sequence", "ten"], "--from-sequence"),
         (&["cat", "--journal", "j", "--from-sequence", "5", "--to-sequence", "4"], "the range is empty"),

@@ -251,8 +251,7 @@ fn a_segment_of_another_lineage_is_named() {
 fn killed() -> (Place, PathBuf, Vec<usize>) {
     let place = Place::new();
     place.fill(1, 2);
-    let writer = place.on_journal("append").args(["--acks", "--segment-bytes-max", "4KiB"]);
-    let mut writer = writer.spawn_with_stdin();
+    let mut writer = place.append_left_open().args(["--segment-bytes-max", "4KiB"]).spawn_with_stdin();
     for n in 3..=5 {
         writer.write(&entries(n, 1));
         writer.wait_for_stdout("an acknowledgement", |lines| (lines.len() as u64 == n - 2).then_some(()));

@@ -19,8 +19,8 @@ pub struct FollowerOptions {
     /// Bytes of fetched segments kept on disk between verifying and applying; beyond it they are fetched twice.
     /// Default 256 MiB.
     pub cache_bytes_max: u64,
-    /// Where fetched segments are kept; they are removed once applied. Default: a fresh directory under the system's
-    /// temporary one.
+    /// Below which directory fetched segments are kept, in one of the follower's own; they are removed once applied. What a
+    /// killed follower left there is removed by the next. Followers may share it. Default: the system's temporary one.
     pub cache_dir: Option<PathBuf>,
     /// How often in a row a target that is gone is reopened without any progress in between. Default 5.
     pub target_restarts_max: u32,
@@ -88,7 +88,8 @@ impl FollowerOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploaderOptions {
-    /// How often new segments are looked for. A leader also seals its open segment then. Default 10 s.
+    /// How often new segments are looked for, and whether another leader has taken over. A tenth of it is added at random. A
+    /// [`Leader`](crate::Leader) ships a segment as soon as it is sealed, whatever this says. Default 10 s.
     pub upload_interval: Duration,
     /// Segments uploaded at the same time, 1 to 64. Default 4.
     pub uploads_max: usize,

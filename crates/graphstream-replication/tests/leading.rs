@@ -5,7 +5,7 @@ mod world;
 
 use std::time::Duration;
 
-use graphstream_journal::{Ack, Journal};
+use graphstream_journal::{Ack, Journal, JournalOptions};
 use graphstream_remote::Error as RemoteError;
 use graphstream_replication::{Error, ErrorKind, Stop, UPLOADER_CURSOR};
 use graphstream_storage::faults::{Fault, Rule};
@@ -59,6 +59,53 @@ async fn what_nobody_waited_for_is_stored_too() {
         let report = leader.shutdown(LONG).await.unwrap();
         assert_eq!((report.position.sequence, report.committed.sequence), (end, end));
     }
+}
+
+/// The leader's options ask for no look at the journal within the hour, and no bound on the age is needed for a full segment.
+#[tokio::test]
+async fn a_segment_is_shipped_when_it_is_sealed() {
+    let world = World::new();
+    let full = small_segments().with_segment_age_max(Duration::MAX);
+    let (leader, _) = world.leader("journal").journal_options(full).start().await.unwrap();
+    let mut last = 0;
+    for _ in 0..3 {
+        // Full.
+        let sealed = leader.journal().positions().sealed.sequence;
+        while leader.journal().positions().sealed.sequence == sealed {
+            last += 1;
+            append(&leader, last, last).await;
+        }
+        let sealed = leader.journal().positions().sealed.sequence;
+        let stored = tokio::time::timeout(LONG, leader.stored(sealed)).await;
+        assert!(stored.expect("it is shipped").unwrap().sequence >= sealed);
+    }
+    leader.shutdown(LONG).await.unwrap();
+
+    // Aged: nobody asks, and nothing follows.
+    let aged = JournalOptions::default().with_segment_age_max(Duration::from_millis(20));
+    let (leader, _) = world.leader("journal").journal_options(aged).start().await.unwrap();
+    for _ in 0..3 {
+        last += 1;
+        append(&leader, last, last).await;
+        let stored = tokio::time::timeout(LONG, leader.stored(last)).await;
+        assert_eq!(stored.expect("it is shipped").unwrap().sequence, last);
+    }
+    leader.shutdown(LONG).await.unwrap();
+    let target = Recorder::default();
+    world.catch_up(&target).await.unwrap();
+    target.assert_holds(last);
+}
+
+#[tokio::test]
+async fn a_journal_that_ends_behind_its_leader_ends_the_uploader_after_what_is_sealed() {
+    let world = World::new();
+    let leader = world.lead("journal").await;
+    append(&leader, 1, 30).await;
+    leader.journal().close().unwrap();
+    until(|| !leader.is_shipping()).await;
+    assert_eq!(leader.stored(30).await.unwrap().sequence, 30);
+    let error = leader.shutdown(LONG).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Journal, "{error}");
 }
 
 #[tokio::test]
@@ -238,8 +285,8 @@ async fn s11_a_dead_store_stops_no_append_and_recovers_without_a_restart() {
 async fn r08_shutdown_with_a_dead_store_ends_at_its_deadline_and_another_leader_ships_the_rest() {
     let world = World::new();
     let leader = world.lead("journal").await;
-    append(&leader, 1, 10).await;
     world.faults.inject(Rule::new(Operation::Put, Fault::Hang).always());
+    append(&leader, 1, 10).await;
     let error = leader.shutdown(Duration::from_millis(50)).await.unwrap_err();
     assert!(matches!(error, Error::Deadline { unstored: 10 }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Store);
@@ -255,8 +302,8 @@ async fn r08_shutdown_with_a_dead_store_ends_at_its_deadline_and_another_leader_
 async fn r08_shutdown_with_a_failing_store_says_what_failed() {
     let world = World::new();
     let leader = world.lead("journal").await;
-    append(&leader, 1, 10).await;
     world.faults.inject(Rule::new(Operation::Put, Fault::Before(ErrorClass::Unavailable)).always());
+    append(&leader, 1, 10).await;
     let error = leader.shutdown(LONG).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Store, "{error}");
     world.faults.clear();
@@ -279,6 +326,7 @@ async fn without_the_store_a_leader_does_not_start() {
 async fn a_waiter_for_stored_learns_that_the_uploader_has_ended() {
     let world = World::new();
     let leader = world.lead("journal").await;
+    world.faults.inject(Rule::new(Operation::Put, Fault::Before(ErrorClass::Unavailable)).always());
     append(&leader, 1, 10).await;
     // A damaged journal is nothing that a retry mends.
     leader.journal().seal().unwrap();
@@ -287,9 +335,9 @@ async fn a_waiter_for_stored_learns_that_the_uploader_has_ended() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&segment.path, bytes).unwrap();
+    until(|| !leader.is_shipping()).await;
     let error = leader.sync().await.unwrap_err();
     assert!(matches!(error, Error::NotStored { sequence: 10 }), "{error}");
-    assert!(!leader.is_shipping());
     let error = leader.shutdown(LONG).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity);
     assert!(causes(&error).contains(segment.path.to_str().unwrap()), "{}", causes(&error));

@@ -55,6 +55,11 @@ impl Place {
         self.on_journal("append").stdin(lines).ok()
     }
 
+    /// An `append` whose entries stay in the open segment, however slow the test is.
+    pub fn append_left_open(&self) -> Graphstream {
+        self.on_journal("append").args(["--acks", "--segment-age-max", "1h"])
+    }
+
     /// Appends each of `parts` with a call of its own, which makes a sealed segment of each.
     #[track_caller]
     pub fn append_segments<'a>(&self, parts: impl IntoIterator<Item = &'a str>) {

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //!   start   open the journal (recover) ─► compare with the head ─► claim ─► replay what the database lacks
-//!   run     execute / append ─► synced            every upload interval, or when asked: seal ─► upload ─► publish ─► stored
+//!   run     execute / append ─► synced            segment full, aged, or asked for: seal ─► upload ─► publish ─► stored
 //!   end     no more appends ─► seal ─► upload ─► publish, within a deadline ─► close
 //! ```
+//! One clock decides how long entries wait: the journal's `segment_age_max`. Whatever is sealed is shipped at once, so it is
+//! also the RPO, but for the time that sealing, uploading and publishing take.
 
 mod database;
 
@@ -18,13 +20,16 @@ use graphstream_metrics::GraphstreamMetrics;
 use graphstream_proto::JournalEntry;
 use graphstream_remote::{Committed, Remote};
 use graphstream_replay::TransactionalTarget;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::database::Database;
 use crate::threads::blocking;
 use crate::uploader::Writer;
 use crate::{Error, Result, Stop, Uploader, UploaderOptions};
+
+/// How long the oldest entry waits in a leader's open segment, unless the journal's options say it.
+const SEGMENT_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// What a leader starts with.
 #[derive(Debug)]
@@ -80,13 +85,13 @@ pub struct Leader {
     journal: Journal,
     database: Option<Arc<Mutex<Database>>>,
     committed: watch::Receiver<Committed>,
-    wake: Arc<Notify>,
     stop: Stop,
     uploading: JoinHandle<Result<()>>,
 }
 
 impl LeaderBuilder {
-    /// How the journal behaves.
+    /// How the journal behaves. Its `segment_age_max` bounds how long entries wait before they are shipped, and with that the
+    /// RPO; without one a leader takes 10 s ([`Duration::MAX`] is no bound).
     pub fn journal_options(mut self, options: JournalOptions) -> Self {
         self.journal = options;
         self
@@ -119,6 +124,7 @@ impl LeaderBuilder {
     /// [`Error::Target`] for a database that does not fit the journal.
     pub async fn start(self) -> Result<(Leader, Started)> {
         let Self { dir, remote, journal: options, uploader, metrics, database } = self;
+        let options = with_an_age(options);
         let counted = Arc::clone(&metrics);
         let path = dir.clone();
         let (journal, recovery) = blocking("opening the journal", move || {
@@ -134,11 +140,19 @@ impl LeaderBuilder {
         let (database, healed) = heal(database, &journal).await?;
         let epoch = uploader.epoch().unwrap_or(0);
         let started = Started { recovery, healed, epoch, committed };
-        let (stop, wake, watch) = (Stop::new(), uploader.wake(), uploader.watch());
+        let (stop, watch) = (Stop::new(), uploader.watch());
         let stopped = stop.clone();
         let uploading = tokio::spawn(async move { uploader.run(&stopped).await });
-        let leader = Leader { journal, database, committed: watch, wake, stop, uploading };
+        let leader = Leader { journal, database, committed: watch, stop, uploading };
         Ok((leader, started))
+    }
+}
+
+/// A leader ships what is sealed: without a bound on the age, a quiet application's entries would never be.
+fn with_an_age(options: JournalOptions) -> JournalOptions {
+    match options.segment_age_max {
+        Some(_) => options,
+        None => options.with_segment_age_max(SEGMENT_AGE_MAX),
     }
 }
 
@@ -214,7 +228,7 @@ impl Leader {
     }
 
     /// Waits until everything up to `sequence` is *stored*: in the object store and covered by the published head. It rides
-    /// the next upload; [`sync`](Self::sync) forces one.
+    /// the upload of its segment, which is left when it is full or aged; [`sync`](Self::sync) forces that.
     ///
     /// # Errors
     /// [`Error::NotStored`] when the uploader has ended; [`shutdown`](Self::shutdown) says why.
@@ -227,12 +241,15 @@ impl Leader {
     /// Seals, uploads and publishes everything appended before the call, and waits until it is *stored*.
     ///
     /// # Errors
-    /// [`Error::Journal`] when it can't be synced; otherwise as [`stored`](Self::stored).
+    /// [`Error::Journal`] when it can't be synced or sealed; otherwise as [`stored`](Self::stored).
     pub async fn sync(&self) -> Result<Committed> {
         let journal = self.journal.clone();
-        let synced = blocking("syncing the journal", move || Ok(journal.sync()?)).await?;
-        self.wake.notify_one();
-        self.stored(synced.sequence).await
+        let seal = move || {
+            journal.seal()?;
+            Ok(journal.positions().sealed)
+        };
+        let sealed = blocking("sealing", seal).await?;
+        self.stored(sealed.sequence).await
     }
 
     /// The journal, for tickets, positions and readers.
@@ -318,5 +335,18 @@ fn position_of(journal: &Journal, sequence: u64) -> Result<Position> {
     match entry.filter(|entry| entry.sequence == sequence) {
         Some(entry) => Ok(Position { lineage: written.lineage, sequence, chain_hash: entry.chain_hash }),
         None => Err(Error::LocalGap { first: sequence, last: sequence }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_bounds_the_age_of_what_is_not_shipped() {
+        let age = |options| with_an_age(options).segment_age_max;
+        assert_eq!(age(JournalOptions::default()), Some(Duration::from_secs(10)));
+        let minute = Duration::from_secs(60);
+        assert_eq!(age(JournalOptions::default().with_segment_age_max(minute)), Some(minute));
     }
 }

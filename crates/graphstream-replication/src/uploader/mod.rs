@@ -10,6 +10,9 @@
 //! ```
 //! It holds `SHIP`, not `LOCK`: it may run in the process that appends or beside it, and never moves a file. It claims an
 //! epoch when it first has something to publish; a run with nothing to publish claims nothing.
+//!
+//! When a segment is left is the journal's business (size, `segment_age_max`, request), not the uploader's. In the process
+//! that appends it is told when one is sealed and ships it at once; beside it, it looks every upload interval.
 
 mod chain;
 mod prepare;
@@ -26,7 +29,7 @@ use graphstream_remote::{
     Committed, DatabaseId, Floor, Identity, LeaderSession, LocalChain, OwnerNonce, Remote, SegmentUploader,
     SessionOptions, UploadedSegment,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use self::chain::SealedChain;
@@ -65,7 +68,6 @@ pub struct Uploader {
     options: UploaderOptions,
     metrics: Arc<GraphstreamMetrics>,
     committed: watch::Sender<Committed>,
-    wake: Arc<Notify>,
     _lock: ShipLock,
 }
 
@@ -114,9 +116,8 @@ impl Uploader {
         };
         let session = LeaderSession::open(remote, identity, nonce, session_options, &chain).await?;
         let (committed, _) = watch::channel(session.committed());
-        let wake = Arc::new(Notify::new());
         let uploader =
-            Self { dir, lineage, writer, session, chain, options, metrics, committed, wake, _lock: lock };
+            Self { dir, lineage, writer, session, chain, options, metrics, committed, _lock: lock };
         uploader.refuse_behind()?;
         Ok(uploader)
     }
@@ -134,12 +135,6 @@ impl Uploader {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Committed> {
         self.committed.subscribe()
-    }
-
-    /// Notified, it looks for segments at once instead of at the next interval.
-    #[must_use]
-    pub fn wake(&self) -> Arc<Notify> {
-        Arc::clone(&self.wake)
     }
 
     /// The claimed epoch; `None` before the first publication.
@@ -298,16 +293,17 @@ impl Uploader {
     /// and tries for ever.
     ///
     /// # Errors
-    /// As [`ship`](Self::ship), but only what no retry mends; in the last look also what a retry might.
+    /// As [`ship`](Self::ship), but only what no retry mends; in the last look also what a retry might. The journal's own end
+    /// when this process appends to it: everything sealed by then is stored.
     pub async fn run(&mut self, stop: &Stop) -> Result<()> {
         let mut backoff = Backoff::new(self.options.retry_interval_max);
         loop {
             let last = stop.is_cancelled();
-            let looked = match self.writer.seal().await {
-                Ok(()) => self.ship().await,
-                Err(error) => Err(error),
-            };
-            let pause = match looked {
+            // Taken before the look: what is sealed during it may be missed, and is for the next one.
+            let seen = self.writer.sealed();
+            let sealed = if last { self.writer.seal().await } else { Ok(()) };
+            // A segment that can't be sealed, on a full disk say, does not hold up those that are.
+            let pause = match self.ship().await.and_then(|shipped| sealed.map(|()| shipped)) {
                 Ok(shipped) => {
                     if shipped.segments > 0 {
                         tracing::info!(
@@ -336,7 +332,7 @@ impl Uploader {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.wake.notified(), if backoff.attempts() == 0 => {}
+                more = self.writer.sealed_beyond(seen), if backoff.attempts() == 0 => more?,
                 () = stop.cancelled() => {}
             }
         }

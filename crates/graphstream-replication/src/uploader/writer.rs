@@ -1,6 +1,6 @@
 //! Who appends to the journal that is shipped, and what the shipper can ask of it.
 
-use graphstream_journal::{Journal, JournalDir};
+use graphstream_journal::{Journal, JournalDir, Level};
 
 use super::now_ms;
 use crate::Result;
@@ -21,6 +21,22 @@ impl Writer {
         let Self::Here(journal) = self else { return Ok(()) };
         let journal = journal.clone();
         blocking("sealing", move || Ok(journal.seal().map(drop)?)).await
+    }
+
+    /// The last sequence that this process is known to have sealed.
+    pub(super) fn sealed(&self) -> u64 {
+        match self {
+            Self::Elsewhere => 0,
+            Self::Here(journal) => journal.positions().sealed.sequence,
+        }
+    }
+
+    /// Waits until this process has sealed more than that; an error when it never will. Of another process nothing is heard.
+    pub(super) async fn sealed_beyond(&self, sequence: u64) -> Result<()> {
+        match self {
+            Self::Elsewhere => std::future::pending().await,
+            Self::Here(journal) => Ok(journal.reached(sequence.saturating_add(1), Level::Sealed).await?),
+        }
     }
 
     /// Notes durably that another leader took over after a sequence, and ends the writer.

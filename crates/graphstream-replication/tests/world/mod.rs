@@ -62,7 +62,7 @@ impl World {
         self.dir.path().join(journal)
     }
 
-    /// A leader with small segments that ships only when it is asked to.
+    /// A leader with small segments, that looks at the store only when it has something to ship.
     pub fn leader(&self, journal: &str) -> LeaderBuilder {
         self.leader_through(&self.faults, journal)
     }

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::ValueEnum;
-use graphstream::journal::{Journal, JournalDir, JournalOptions, RecoveryReport, SyncPolicy};
+use graphstream::journal::{Journal, JournalOptions, RecoveryReport, SyncPolicy};
 
 use self::input::{Input, Item};
 use self::pending::Pending;
@@ -60,9 +60,9 @@ pub(crate) struct Args {
     /// The largest open segment, in bytes (4194304, 4MiB)
     #[arg(long, value_name = "BYTES", value_parser = segment_bytes, default_value = "4MiB")]
     segment_bytes_max: u64,
-    /// While a shipper is at work, how long entries may wait in the open segment
+    /// How long an entry may stay in the open segment; then it is sealed, for the shipper, also when nothing follows
     #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "10s")]
-    seal_interval: Duration,
+    segment_age_max: Duration,
 }
 
 /// What an acknowledgement means.
@@ -101,7 +101,7 @@ fn segment_bytes(text: &str) -> Result<u64, String> {
     if (1 << 10..=1 << 30).contains(&bytes) { Ok(bytes) } else { Err("expected 1KiB to 1GiB".to_owned()) }
 }
 
-/// How often an idle loop looks whether it should end or seal.
+/// How often an idle loop looks whether it should end.
 const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
@@ -113,8 +113,10 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     }
     create_directory(journal)?;
     let policy = if *ack == AckLevel::Written { SyncPolicy::INTERVAL } else { SyncPolicy::Always };
-    let options =
-        JournalOptions::default().with_segment_bytes_max(args.segment_bytes_max).with_sync_policy(policy);
+    let options = JournalOptions::default()
+        .with_segment_bytes_max(args.segment_bytes_max)
+        .with_segment_age_max(args.segment_age_max)
+        .with_sync_policy(policy);
     let (journal, recovery) = Journal::builder(journal).options(options).open()?;
     tell_recovery(&recovery);
     let stopping = Arc::new(AtomicBool::new(false));
@@ -124,11 +126,9 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     let progress = progress(&input, quiet);
     let mut appender = Appender {
         pending: Pending::new(journal.dir().clone(), args.ack, args.acks, args.json, Out::new()),
-        dir: journal.dir().clone(),
         journal,
         args: &args,
         stopping,
-        unsealed_since: None,
         appended: 0,
         last_line: 0,
     };
@@ -146,12 +146,9 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
 
 struct Appender<'a> {
     journal: Journal,
-    dir: JournalDir,
     pending: Pending,
     args: &'a Args,
     stopping: Arc<AtomicBool>,
-    /// When the oldest entry of the open segment was appended.
-    unsealed_since: Option<Instant>,
     appended: u64,
     last_line: u64,
 }
@@ -182,7 +179,6 @@ impl Appender<'_> {
                     })?;
                     self.appended += 1;
                     self.last_line = line;
-                    self.unsealed_since.get_or_insert_with(Instant::now);
                     self.pending.push(ticket, bytes);
                     if self.pending.is_full() {
                         self.acknowledge(input, progress)?;
@@ -209,7 +205,6 @@ impl Appender<'_> {
                 Err(RecvTimeoutError::Timeout) => self.pending.acknowledge(&self.journal)?,
             }
         }
-        self.seal_for_shipper()?;
         match items.recv_timeout(TICK) {
             Ok(item) => Ok(Next::Item(item)),
             Err(RecvTimeoutError::Disconnected) => Ok(Next::End),
@@ -221,17 +216,6 @@ impl Appender<'_> {
         self.pending.acknowledge(&self.journal)?;
         progress.set(input.bytes_read());
         progress.say(format!("appended {}", count(self.appended)));
-        self.seal_for_shipper()
-    }
-
-    /// A shipper takes sealed segments only: a slow stream must not keep its entries from it.
-    fn seal_for_shipper(&mut self) -> Result<(), Failure> {
-        if self.unsealed_since.is_some_and(|since| since.elapsed() >= self.args.seal_interval) {
-            self.unsealed_since = None;
-            if self.dir.shipper()?.held {
-                self.journal.seal()?;
-            }
-        }
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use graphstream::journal::JournalOptions;
 use graphstream::metrics::GraphstreamMetrics;
-use graphstream::replication::{Leader, Stop, UploaderOptions};
+use graphstream::replication::{Leader, Stop};
 use graphstream::target_grafeo::GrafeoTarget;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -224,8 +224,11 @@ async fn play(
     let database = store::parse_database("demo").map_err(|text| Failure::new(Kind::Internal, text))?;
     let remote = store::open_counted(&StoreUrl::File(stage.store()), database, Access::Write, metrics)?;
     let (leader, _) = Leader::builder(stage.journal(), remote)
-        .journal_options(JournalOptions::default().with_segment_bytes_max(256 * 1024))
-        .uploader_options(UploaderOptions::default().with_upload_interval(Duration::from_millis(200)))
+        .journal_options(
+            JournalOptions::default()
+                .with_segment_bytes_max(256 * 1024)
+                .with_segment_age_max(Duration::from_millis(200)),
+        )
         .metrics(Arc::clone(metrics))
         .database(Box::new(GrafeoTarget::open(stage.leader_graph())?))
         .start()
