@@ -4,6 +4,7 @@ use std::io::{BufRead, Read, Result, Write};
 
 use zstd::stream::read::Decoder;
 use zstd::stream::write::Encoder;
+use zstd::zstd_safe;
 
 use crate::error::{Error, Unwritable};
 use crate::limits;
@@ -51,6 +52,26 @@ pub(crate) fn decoder<R: BufRead>(reader: R, window_log_max: u32) -> Result<Deco
     let mut decoder = Decoder::with_buffer(reader)?;
     decoder.window_log_max(window_log_max)?;
     Ok(decoder.single_frame())
+}
+
+/// Whether `stored` is exactly one zstd frame that says it holds `raw_len` bytes, needs no dictionary and keeps to the window limit: then
+/// decoding it writes no more than that, and reads all of `stored`.
+pub(crate) fn is_one_frame(stored: &[u8], raw_len: usize) -> bool {
+    const MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
+    const SINGLE_SEGMENT: u8 = 0x20;
+    let Some((magic, [descriptor, window, ..])) = stored.split_first_chunk::<4>() else {
+        return false;
+    };
+    // The window: 2^(10 + e) * (1 + m / 8), from the top five and the low three bits. A single segment has none but its content.
+    let window_log = u32::from(window >> 3) + 10;
+    let window_fits = descriptor & SINGLE_SEGMENT != 0
+        || window_log < limits::ZSTD_WINDOW_LOG_MAX
+        || (window_log == limits::ZSTD_WINDOW_LOG_MAX && window & 7 == 0);
+    *magic == MAGIC
+        && window_fits
+        && matches!(zstd_safe::get_frame_content_size(stored), Ok(Some(size)) if size == raw_len as u64)
+        && zstd_safe::get_dict_id_from_frame(stored).is_none()
+        && zstd_safe::find_frame_compressed_size(stored) == Ok(stored.len())
 }
 
 /// Whether nothing more comes out of a reader.

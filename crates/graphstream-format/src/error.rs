@@ -106,6 +106,9 @@ pub enum Error {
         /// Its own, in milliseconds.
         found: i64,
     },
+    /// A thread of [`v2::Workers`](crate::v2::Workers) ended before it gave back its work.
+    #[error("a worker thread ended before its work was done")]
+    WorkerLost,
     /// A writer was given something no segment can hold.
     #[error("a segment cannot be written: {0}")]
     Unwritable(Unwritable),
@@ -226,6 +229,44 @@ pub enum Damage {
         /// From the chain hash before the first entry.
         expected: u64,
         /// From the header.
+        found: u64,
+    },
+    /// The CRC of a version 2 frame failed.
+    #[error("the frame's CRC is {found:08x}, its bytes give {computed:08x}")]
+    FrameChecksum {
+        /// The stored value.
+        found: u32,
+        /// What the bytes give.
+        computed: u32,
+    },
+    /// A field of a version 2 frame contradicts the others, the frames before it, or the limits.
+    #[error("the frame's {field} is {found}, which no writer leaves there")]
+    FrameField {
+        /// The field's name, as in docs/format.md.
+        field: &'static str,
+        /// Its value.
+        found: u64,
+    },
+    /// The entries of a version 2 frame can't be taken apart.
+    #[error("the frame's entries do not fill it exactly")]
+    FrameEntries,
+    /// The index of a version 2 segment says something else than the frames.
+    #[error("the index contradicts the frames")]
+    Index,
+    /// The CRC of the footer failed.
+    #[error("the footer's CRC is {found:08x}, its bytes give {computed:08x}")]
+    FooterChecksum {
+        /// The stored value.
+        found: u32,
+        /// What the bytes give.
+        computed: u32,
+    },
+    /// A field of the footer contradicts the header, the body, or the length of the file.
+    #[error("the footer's {field} is {found}, which no writer leaves there")]
+    FooterField {
+        /// The field's name, as in docs/format.md.
+        field: &'static str,
+        /// Its value.
         found: u64,
     },
     /// The SHA-256 of the stored body is not the header's.

@@ -19,6 +19,8 @@ pub const HEADER_LEN: usize = 128;
 pub const MAGIC: [u8; 5] = *b"HADBJ";
 /// Version 1: the predecessor's container.
 pub const VERSION_1: u8 = 1;
+/// Version 2: frames with an index.
+pub const VERSION_2: u8 = 2;
 /// Version 3: the open segment.
 pub const VERSION_OPEN: u8 = 3;
 
@@ -76,6 +78,8 @@ pub mod field {
 pub enum SegmentKind {
     /// Version 1, sealed: by us, or by the predecessor (then the header [is legacy](Header::is_legacy)).
     SealedV1,
+    /// Version 2, sealed.
+    SealedV2,
     /// The predecessor's open segment: version 1 entries up to the end of the file.
     LegacyOpen,
     /// Our open segment (version 3).
@@ -85,13 +89,13 @@ pub enum SegmentKind {
 /// The decoded header of a segment. [`Header::decode`] returns only headers whose fields agree with each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The layout version: 1, or 3 for an open segment.
+    /// The layout version: 1 or 2, or 3 for an open segment.
     pub version: u8,
     /// `FLAG_*` bits.
     pub flags: u8,
     /// `COMPRESSION_*` of the body.
     pub compression: u8,
-    /// Bytes between this header and the body; 0 in version 1.
+    /// Bytes between this header and the body; 0 in version 1 and in version 2 without encryption.
     pub ext_len: u32,
     /// Sequence of the first entry, from 1.
     pub first_seq: u64,
@@ -133,6 +137,7 @@ impl Header {
     pub const fn kind(&self) -> SegmentKind {
         match (self.version, self.is_sealed()) {
             (VERSION_OPEN, _) => SegmentKind::Open,
+            (VERSION_2, _) => SegmentKind::SealedV2,
             (_, true) => SegmentKind::SealedV1,
             (_, false) => SegmentKind::LegacyOpen,
         }
@@ -143,6 +148,10 @@ impl Header {
     pub fn file_len(&self) -> Option<u64> {
         match self.kind() {
             SegmentKind::SealedV1 => self.body_len.checked_add((HEADER_LEN + crate::v1::TRAILER_LEN) as u64),
+            SegmentKind::SealedV2 => {
+                let around = (HEADER_LEN + crate::v2::FOOTER_LEN) as u64 + u64::from(self.ext_len);
+                self.body_len.checked_add(around)
+            }
             SegmentKind::LegacyOpen | SegmentKind::Open => None,
         }
     }
@@ -207,7 +216,7 @@ impl Header {
             let (found, computed) = (u32_at(bytes, field::HEADER_CRC32C), crc32c::crc32c(covered));
             if found != computed {
                 // A version this build can't know may have another checksum: name the version, which is more use.
-                if !matches!(version, VERSION_1 | VERSION_OPEN) {
+                if !matches!(version, VERSION_1 | VERSION_2 | VERSION_OPEN) {
                     return Err(Error::UnsupportedVersion { found: version });
                 }
                 return Err(Error::damaged(
@@ -230,6 +239,7 @@ impl Header {
             VERSION_1 if self.is_sealed() => self.check_sealed_v1(),
             VERSION_1 if self.is_legacy() => self.check_unsealed(),
             VERSION_1 => Err(wrong("flags", field::FLAGS, self.flags.into())),
+            VERSION_2 => self.check_sealed_v2(),
             VERSION_OPEN => {
                 if self.ext_len != crate::open::EXTENSION_LEN as u32 {
                     return Err(wrong("ext_len", field::EXT_LEN, self.ext_len.into()));
@@ -241,15 +251,36 @@ impl Header {
     }
 
     fn check_sealed_v1(&self) -> Result<()> {
-        let compressed = match (self.flags, self.compression) {
-            (flags, COMPRESSION_NONE) if flags == FLAG_SEALED | FLAG_CHAIN_TRAILER => false,
-            (flags, COMPRESSION_ZSTD) if flags == FLAG_SEALED | FLAG_CHAIN_TRAILER | FLAG_COMPRESSED => true,
-            (flags, COMPRESSION_NONE | COMPRESSION_ZSTD) => {
-                return Err(wrong("flags", field::FLAGS, flags.into()));
-            }
-            (_, other) => return Err(wrong("compression", field::COMPRESSION, other.into())),
+        let compressed = self.check_compression(FLAG_SEALED | FLAG_CHAIN_TRAILER)?;
+        let entry_least = crate::v1::ENTRY_HEADER_LEN as u64;
+        let least = if compressed { Some(1) } else { self.entry_count.checked_mul(entry_least) };
+        self.check_sealed(0, least)
+    }
+
+    fn check_sealed_v2(&self) -> Result<()> {
+        let compressed = self.check_compression(FLAG_SEALED)?;
+        let entries =
+            if compressed { Some(1) } else { self.entry_count.checked_mul(crate::v2::ENTRY_LEN_MIN) };
+        self.check_sealed(0, entries.and_then(|entries| entries.checked_add(crate::v2::BODY_OVERHEAD_MIN)))
+    }
+
+    /// Demands these flags, and with them the one for compression if there is one. Returns whether there is.
+    fn check_compression(&self, flags: u8) -> Result<bool> {
+        let compressed = match self.compression {
+            COMPRESSION_NONE => false,
+            COMPRESSION_ZSTD => true,
+            other => return Err(wrong("compression", field::COMPRESSION, other.into())),
         };
-        if self.ext_len != 0 {
+        let expected = if compressed { flags | FLAG_COMPRESSED } else { flags };
+        if self.flags != expected {
+            return Err(wrong("flags", field::FLAGS, self.flags.into()));
+        }
+        Ok(compressed)
+    }
+
+    /// What holds for all sealed segments; a body of less than `body_least` bytes (`None`: of any number) can't hold the entries.
+    fn check_sealed(&self, ext_len: u32, body_least: Option<u64>) -> Result<()> {
+        if self.ext_len != ext_len {
             return Err(wrong("ext_len", field::EXT_LEN, self.ext_len.into()));
         }
         if self.first_seq == 0 {
@@ -262,12 +293,7 @@ impl Header {
         if self.entry_count != self.last_seq - self.first_seq + 1 {
             return Err(wrong("entry_count", field::ENTRY_COUNT, self.entry_count));
         }
-        let least = if compressed {
-            Some(1)
-        } else {
-            self.entry_count.checked_mul(crate::v1::ENTRY_HEADER_LEN as u64)
-        };
-        if least.is_none_or(|least| self.body_len < least) || self.file_len().is_none() {
+        if body_least.is_none_or(|least| self.body_len < least) || self.file_len().is_none() {
             return Err(wrong("body_len", field::BODY_LEN, self.body_len));
         }
         if self.last_commit_ms < self.first_commit_ms {

@@ -28,11 +28,13 @@ pub(crate) struct LegacyScan<S> {
     sequence: u64,
     /// The chain hash after the last entry; unknown before the first, because the header does not say it.
     chain: Option<ChainHash>,
+    /// The chain hash before the first entry, from that entry.
+    chain_before: Option<ChainHash>,
 }
 
 /// What stands at one offset.
 enum Found {
-    Whole { chain: ChainHash, len: u64 },
+    Whole { before: ChainHash, chain: ChainHash, len: u64 },
     Broken(RecordDefect),
     Malformed(Damage),
 }
@@ -40,7 +42,15 @@ enum Found {
 impl<S: Source> LegacyScan<S> {
     pub(crate) fn new(window: Window<S>, header: Header, expected_chain: Option<ChainHash>) -> Self {
         let sequence = header.first_seq - 1;
-        Self { window, header, expected_chain, offset: HEADER_LEN as u64, sequence, chain: None }
+        Self {
+            window,
+            header,
+            expected_chain,
+            offset: HEADER_LEN as u64,
+            sequence,
+            chain: None,
+            chain_before: None,
+        }
     }
 
     /// Last sequence and chain hash so far.
@@ -48,14 +58,20 @@ impl<S: Source> LegacyScan<S> {
         (self.sequence, self.chain)
     }
 
+    /// The chain hash before the first entry; unknown until that was read.
+    pub(crate) const fn chain_before(&self) -> Option<ChainHash> {
+        self.chain_before
+    }
+
     /// Reads the next entry; false where no whole one stands.
     pub(crate) fn read_next(&mut self, entry: &mut Entry) -> Result<bool> {
-        let Found::Whole { chain, len } = self.examine()? else { return Ok(false) };
+        let Found::Whole { before, chain, len } = self.examine()? else { return Ok(false) };
         let payload_at = self.offset + ENTRY_HEADER_LEN as u64;
         entry.payload.clear();
         entry.payload.extend_from_slice(self.window.held(payload_at, (len as usize) - ENTRY_HEADER_LEN));
         self.sequence += 1;
         self.offset += len;
+        self.chain_before.get_or_insert(before);
         self.chain = Some(chain);
         entry.sequence = self.sequence;
         entry.commit_ms = self.header.created_ms;
@@ -108,7 +124,7 @@ impl<S: Source> LegacyScan<S> {
             Some(expected) if self.chain.is_none() && expected != fields.prev_hash => {
                 Err(Error::ChainMismatch { sequence: fields.sequence, expected, found: fields.prev_hash })
             }
-            _ => Ok(Found::Whole { chain, len }),
+            _ => Ok(Found::Whole { before: fields.prev_hash, chain, len }),
         }
     }
 

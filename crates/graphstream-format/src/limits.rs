@@ -29,3 +29,10 @@ pub const ZSTD_WINDOW_LOG_LEGACY_MAX: u32 = 27;
 
 /// How many sequences ahead an entry may be to be recognised behind damaged bytes in a predecessor's open segment.
 pub const LEGACY_SEARCH_ENTRIES_MAX: u64 = 1 << 24;
+
+/// Most bytes of a version 2 frame before compression (256 KiB), unless it holds one entry alone that is larger. Writers fill frames up to
+/// it, so that every writer cuts the same entries at the same places.
+pub const FRAME_RAW_BYTES_MAX: usize = 262_144;
+
+/// Most frames of a version 2 segment. The largest body, cut as writers do, makes fewer than 32,770.
+pub const FRAMES_MAX: u32 = 65_536;

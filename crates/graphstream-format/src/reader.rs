@@ -11,6 +11,7 @@ use crate::limits;
 use crate::lineage::Lineage;
 use crate::open::{EXTENSION_LEN, OpenHeader, Outcome, Scan, ScanPoint};
 use crate::v1::SealedReader;
+use crate::v2;
 use crate::window::{Forward, Window};
 
 /// What a [`SegmentReader`] accepts.
@@ -114,6 +115,7 @@ pub struct SegmentReader<R: Read> {
 
 enum Inner<R: Read> {
     Sealed(Box<SealedReader<R>>),
+    SealedV2(Box<v2::SealedReader<R>>),
     Open(Box<Scan<Forward<R>>>),
     Legacy(Box<LegacyScan<Forward<R>>>),
 }
@@ -157,6 +159,9 @@ impl<R: Read> SegmentReader<R> {
             SegmentKind::SealedV1 => {
                 Inner::Sealed(Box::new(SealedReader::new(read, header.clone(), &options)?))
             }
+            SegmentKind::SealedV2 => {
+                Inner::SealedV2(Box::new(v2::SealedReader::new(read, header.clone(), &options)))
+            }
             SegmentKind::LegacyOpen => {
                 let window = Window::new(Forward::new(read, HEADER_LEN as u64, file_len));
                 Inner::Legacy(Box::new(LegacyScan::new(window, header.clone(), options.expected_chain)))
@@ -182,6 +187,16 @@ impl<R: Read> SegmentReader<R> {
         Ok(Self { header, inner, end: None, failed: false, entries: 0 })
     }
 
+    /// Has the frames of a version 2 segment decoded and verified by these threads; other segments are read as without them. Entries,
+    /// errors and their order are the same.
+    #[must_use]
+    pub fn with_workers(mut self, workers: v2::Workers) -> Self {
+        if let Inner::SealedV2(sealed) = &mut self.inner {
+            sealed.use_workers(workers);
+        }
+        self
+    }
+
     /// The header.
     #[must_use]
     pub const fn header(&self) -> &Header {
@@ -200,14 +215,15 @@ impl<R: Read> SegmentReader<R> {
         self.end.as_ref()
     }
 
-    /// The chain hash before the first entry. A sealed segment says it with its first entry: `None` until that was read (and
-    /// always in a predecessor's open segment).
+    /// The chain hash before the first entry. Sealed segments, and the predecessor's open ones, say it with their first entry: `None`
+    /// until that was read.
     #[must_use]
     pub const fn chain_before(&self) -> Option<ChainHash> {
         match &self.inner {
             Inner::Sealed(sealed) => sealed.chain_before(),
+            Inner::SealedV2(sealed) => sealed.chain_before(),
             Inner::Open(scan) => Some(scan.header().start.chain_before),
-            Inner::Legacy(_) => None,
+            Inner::Legacy(scan) => scan.chain_before(),
         }
     }
 
@@ -244,6 +260,13 @@ impl<R: Read> SegmentReader<R> {
         match &mut self.inner {
             Inner::Sealed(sealed) => {
                 if sealed.read_next(entry)? {
+                    return Ok(true);
+                }
+                self.end = Some(sealed.finish()?);
+            }
+            Inner::SealedV2(sealed) => {
+                if let Some(found) = sealed.next_entry()? {
+                    found.copy_to(entry);
                     return Ok(true);
                 }
                 self.end = Some(sealed.finish()?);

@@ -4,25 +4,90 @@
 mod segments;
 
 use graphstream_format::open::{Outcome, RECORDS_START, Scanner};
+use graphstream_format::v2::RandomReader;
 use graphstream_format::{Compression, Damage, Error, RecordDefect};
-use segments::{OpenFile, Read, payload, read, sealed, zstd};
+use segments::{Frames, OpenFile, Read, payload, read, sealed, sealed_v2, zstd};
+
+/// Six entries, in every sealed layout.
+fn sealed_files() -> [(&'static str, Vec<u8>); 6] {
+    [
+        ("version 1", sealed(6, Compression::None)),
+        ("version 1, zstd", sealed(6, zstd())),
+        ("version 2", sealed_v2(6, Compression::None)),
+        ("version 2, zstd", sealed_v2(6, zstd())),
+        ("version 2, three frames", Frames::standard(false).file()),
+        ("version 2, three frames, zstd", Frames::standard(true).file()),
+    ]
+}
+
+/// Whatever a flipped bit or a cut leaves: single entries are the right ones, or errors.
+#[test]
+fn every_flipped_bit_and_every_cut_is_an_error_or_the_right_entry_for_who_reads_single_entries() {
+    for compressed in [false, true] {
+        let bytes = Frames::standard(compressed).file();
+        let whole = read(&bytes).entries;
+        let (first, last) = (whole[0].commit_ms, whole[5].commit_ms);
+        let check = |file: &[u8], what: String| {
+            let mut errors = 0;
+            let mut reader = match RandomReader::open(file, file.len() as u64) {
+                Ok(reader) => reader,
+                Err(_) => return 1,
+            };
+            for sequence in 0..9 {
+                match reader.entry(sequence) {
+                    Err(_) => errors += 1,
+                    Ok(found) => {
+                        let expected = whole.iter().find(|entry| entry.sequence == sequence);
+                        assert_eq!(found.is_some(), expected.is_some(), "{what}: {sequence}");
+                        if let (Some(found), Some(expected)) = (found, expected) {
+                            assert_eq!(found.payload, expected.payload, "{what}: {sequence}");
+                            assert_eq!(found.chain_hash, expected.chain_hash, "{what}: {sequence}");
+                            assert_eq!(found.commit_ms, expected.commit_ms, "{what}: {sequence}");
+                        }
+                    }
+                }
+            }
+            for time in first - 1..=last + 1 {
+                match reader.first_at_or_after(time) {
+                    Err(_) => errors += 1,
+                    Ok(found) => {
+                        let expected = whole.iter().find(|entry| entry.commit_ms >= time);
+                        let found = found.map(|entry| entry.sequence);
+                        assert_eq!(found, expected.map(|entry| entry.sequence), "{what}: time {time}");
+                    }
+                }
+            }
+            errors
+        };
+        assert_eq!(check(&bytes, "whole".to_owned()), 0);
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let errors = check(&flipped, format!("bit {bit} of byte {}", bit / 8));
+            // The header is not read for this.
+            assert_eq!(errors > 0, bit / 8 >= 128, "bit {bit} of byte {}: {errors} errors", bit / 8);
+        }
+        for cut in 0..bytes.len() {
+            assert!(check(&bytes[..cut], format!("cut at {cut}")) > 0, "cut at {cut}");
+        }
+    }
+}
 
 #[test]
 fn every_flipped_bit_of_a_sealed_segment_is_detected() {
-    for compression in [Compression::None, zstd()] {
-        let bytes = sealed(6, compression);
+    for (compression, bytes) in sealed_files() {
         let whole = read(&bytes);
         whole.end.unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let Read { entries, end } = read(&flipped);
-            assert!(end.is_err(), "{compression:?}: bit {bit} of byte {} went unseen", bit / 8);
-            assert!(whole.entries.starts_with(&entries), "{compression:?}: bit {bit} gave a wrong entry");
+            assert!(end.is_err(), "{compression}: bit {bit} of byte {} went unseen", bit / 8);
+            assert!(whole.entries.starts_with(&entries), "{compression}: bit {bit} gave a wrong entry");
             if bit / 8 < 128 {
                 assert!(
                     entries.is_empty(),
-                    "{compression:?}: bit {bit} of the header went unseen until {entries:?}"
+                    "{compression}: bit {bit} of the header went unseen until {entries:?}"
                 );
             }
         }
@@ -31,12 +96,11 @@ fn every_flipped_bit_of_a_sealed_segment_is_detected() {
 
 #[test]
 fn every_cut_and_every_appended_byte_of_a_sealed_segment_is_detected() {
-    for compression in [Compression::None, zstd()] {
-        let bytes = sealed(6, compression);
+    for (compression, bytes) in sealed_files() {
         for cut in 0..bytes.len() {
             let Read { entries, end } = read(&bytes[..cut]);
             assert!(entries.is_empty());
-            assert!(matches!(end, Err(Error::Damaged { .. })), "{compression:?}: cut at {cut}: {end:?}");
+            assert!(matches!(end, Err(Error::Damaged { .. })), "{compression}: cut at {cut}: {end:?}");
         }
         let mut longer = bytes.clone();
         longer.push(0);
@@ -48,14 +112,13 @@ fn every_cut_and_every_appended_byte_of_a_sealed_segment_is_detected() {
 #[test]
 fn s07_a_stream_of_another_length_is_detected() {
     use graphstream_format::{ReadOptions, SegmentReader};
-    for compression in [Compression::None, zstd()] {
-        let bytes = sealed(6, compression);
+    for (compression, bytes) in sealed_files() {
         let mut longer = bytes.clone();
         longer.push(0);
         for cut in 128..bytes.len() {
             let mut reader =
                 SegmentReader::new(&bytes[..cut], bytes.len() as u64, ReadOptions::default()).unwrap();
-            assert!(reader.verify().is_err(), "{compression:?}: short at {cut}");
+            assert!(reader.verify().is_err(), "{compression}: short at {cut}");
         }
         let mut reader =
             SegmentReader::new(longer.as_slice(), bytes.len() as u64, ReadOptions::default()).unwrap();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use graphstream_format::header::{self, field};
 use graphstream_format::open::{self, extension_field, record_field};
+use graphstream_format::v2::{self, footer_field, frame_field, index_field};
 use graphstream_format::{limits, v1, v1::entry_field};
 
 type Rows = Vec<Vec<String>>;
@@ -91,6 +92,49 @@ fn the_page_and_the_constants_agree_on_every_offset() {
     assert_eq!(v1::ENTRY_HEADER_LEN, entry_field::PAYLOAD);
     check(
         &tables,
+        "offset length frame field meaning",
+        &[
+            ("crc32c", frame_field::CRC32C),
+            ("stored_len", frame_field::STORED_LEN),
+            ("raw_len", frame_field::RAW_LEN),
+            ("count", frame_field::COUNT),
+            ("first_seq", frame_field::FIRST_SEQ),
+            ("first_commit_ms", frame_field::FIRST_COMMIT_MS),
+            ("chain_before", frame_field::CHAIN_BEFORE),
+            ("entries", frame_field::ENTRIES),
+        ],
+        None,
+    );
+    assert_eq!(v2::FRAME_HEADER_LEN, frame_field::ENTRIES);
+    check(
+        &tables,
+        "offset length index field meaning",
+        &[
+            ("offset", index_field::OFFSET),
+            ("first_seq", index_field::FIRST_SEQ),
+            ("first_commit_ms", index_field::FIRST_COMMIT_MS),
+            ("chain_before", index_field::CHAIN_BEFORE),
+        ],
+        Some(v2::INDEX_ROW_LEN),
+    );
+    check(
+        &tables,
+        "offset length footer field meaning",
+        &[
+            ("index_offset", footer_field::INDEX_OFFSET),
+            ("index_len", footer_field::INDEX_LEN),
+            ("frame_count", footer_field::FRAME_COUNT),
+            ("first_seq", footer_field::FIRST_SEQ),
+            ("last_seq", footer_field::LAST_SEQ),
+            ("version", footer_field::VERSION),
+            ("flags", footer_field::FLAGS),
+            ("zeros", footer_field::ZEROS),
+            ("crc32c", footer_field::CRC32C),
+        ],
+        Some(v2::FOOTER_LEN),
+    );
+    check(
+        &tables,
         "offset length extension field meaning",
         &[("nonce", extension_field::NONCE), ("chain_before", extension_field::CHAIN_BEFORE)],
         Some(open::EXTENSION_LEN),
@@ -135,6 +179,8 @@ fn the_page_and_the_constants_agree_on_flags_and_limits() {
         ("batch_bytes_max", limits::BATCH_BYTES_MAX as u64),
         ("entry_overhead_bytes_max", limits::ENTRY_OVERHEAD_BYTES_MAX as u64),
         ("body_bytes_max", limits::BODY_BYTES_MAX),
+        ("frame_raw_bytes_max", limits::FRAME_RAW_BYTES_MAX as u64),
+        ("frames_max", limits::FRAMES_MAX.into()),
         ("zstd_window_log_max", limits::ZSTD_WINDOW_LOG_MAX.into()),
         ("zstd_window_log_legacy_max", limits::ZSTD_WINDOW_LOG_LEGACY_MAX.into()),
         ("legacy_search_entries_max", limits::LEGACY_SEARCH_ENTRIES_MAX),

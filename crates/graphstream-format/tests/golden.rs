@@ -1,4 +1,4 @@
-//! Bytes that were once written stay readable. `golden/v1` and `golden/open` hold small segments and, beside each, what a reader
+//! Bytes that were once written stay readable. `golden/v1`, `golden/v2` and `golden/open` hold small segments and, beside each, what a reader
 //! says about it; broken ones are named by their defect. Files are added, never edited: `GOLDEN_ADD=1 cargo test` writes
 //! those that are missing and changes none.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -9,8 +9,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use graphstream_format::{ChainHash, Compression, SegmentStart};
-use segments::{OpenFile, payload, render, sealed, sealed_from, start, zstd};
+use graphstream_format::{ChainHash, Compression, SegmentStart, SegmentVersion, v2};
+use segments::{
+    Frames, OpenFile, payload, rebody, refooter, render, sealed, sealed_as, sealed_from, sealed_v2, start,
+    zstd,
+};
 
 struct Golden {
     bytes: Vec<u8>,
@@ -74,6 +77,92 @@ fn v1() -> BTreeMap<&'static str, Golden> {
     };
     add("three-entries-zstd", sealed(3, zstd()));
     add("broken-zstd-body", flipped(sealed(3, zstd()), 150));
+    all
+}
+
+fn v2() -> BTreeMap<&'static str, Golden> {
+    use v2::{FINAL_HASH_LEN, FOOTER_LEN, INDEX_ROW_LEN, footer_field, frame_field, index_field};
+    let plain = || sealed_v2(3, Compression::None);
+    let frames = || Frames::standard(false);
+    let index = |file: &[u8]| file.len() - FOOTER_LEN - FINAL_HASH_LEN - 3 * INDEX_ROW_LEN;
+    let mut all = BTreeMap::new();
+    let mut add = |name, bytes| {
+        all.insert(name, Golden { bytes, exact: true });
+    };
+    add("one-entry", sealed_v2(1, Compression::None));
+    add("three-entries", plain());
+    add("three-frames", frames().file());
+    let later = [payload(41), payload(42)];
+    add("later-segment", sealed_as(SegmentVersion::V2, later_start(), &later, Compression::None));
+    let empty = [Vec::new(), payload(2), Vec::new()];
+    add("empty-payload", sealed_as(SegmentVersion::V2, start(), &empty, Compression::None));
+    add("broken-header-crc", flipped(plain(), 126));
+    add("broken-chain-trailer-flag", with_header_crc(plain(), 6, 0x0c));
+    add("broken-extension-length", with_header_crc(plain(), 11, 56));
+    add("broken-entry-count", with_header_crc(plain(), 35, 4));
+    add("broken-chain-prefix", with_header_crc(plain(), 83, 1));
+    add("broken-body-checksum", with_header_crc(plain(), 75, 0x55));
+    add("broken-last-commit-time", with_header_crc(plain(), 123, 0xff));
+    add("broken-second-frame", {
+        let at = 128 + frames().frames[0].len() + frame_field::ENTRIES + 3;
+        flipped(frames().file(), at)
+    });
+    add("broken-second-frame-continues-another-chain", {
+        let mut frames = frames();
+        frames.frames[1][frame_field::CHAIN_BEFORE] ^= 1;
+        segments::fix_frame(&mut frames.frames[1]);
+        frames.file()
+    });
+    add("broken-frames-swapped", {
+        let mut frames = frames();
+        frames.frames.swap(0, 1);
+        frames.file()
+    });
+    add("broken-frame-missing", {
+        let mut frames = frames();
+        frames.frames.remove(1);
+        frames.file()
+    });
+    add("broken-index-offset-of-second-frame", {
+        let file = frames().file();
+        let at = index(&file) + INDEX_ROW_LEN + index_field::OFFSET + 7;
+        rebody(file, at, &[7])
+    });
+    add("broken-index-chain-of-third-frame", {
+        let file = frames().file();
+        let at = index(&file) + 2 * INDEX_ROW_LEN + index_field::CHAIN_BEFORE;
+        rebody(file, at, &[7])
+    });
+    add("broken-last-chain-hash", {
+        let file = frames().file();
+        let at = file.len() - FOOTER_LEN - 1;
+        rebody(file, at, &[7])
+    });
+    add("broken-footer-crc", {
+        let bytes = plain();
+        let last = bytes.len() - 1;
+        flipped(bytes, last)
+    });
+    add("broken-footer-frame-count", refooter(frames().file(), footer_field::FRAME_COUNT + 3, &[2]));
+    add("broken-footer-last-sequence", refooter(frames().file(), footer_field::LAST_SEQ + 7, &[7]));
+    add("broken-footer-flags", refooter(frames().file(), footer_field::FLAGS, &[5]));
+    add("broken-footer-zeros", refooter(frames().file(), footer_field::ZEROS, &[1]));
+    add("broken-cut", {
+        let mut bytes = plain();
+        bytes.truncate(300);
+        bytes
+    });
+    add("broken-appended", {
+        let mut bytes = plain();
+        bytes.push(0);
+        bytes
+    });
+    let mut add = |name, bytes| {
+        all.insert(name, Golden { bytes, exact: false });
+    };
+    add("three-entries-zstd", sealed_v2(3, zstd()));
+    add("three-frames-zstd", Frames::standard(true).file());
+    add("broken-zstd-frame", flipped(sealed_v2(3, zstd()), 128 + 64 + 20));
     all
 }
 
@@ -170,6 +259,54 @@ fn check(name: &str, built: &BTreeMap<&'static str, Golden>) {
 #[test]
 fn golden_sealed_version_1() {
     check("v1", &v1());
+}
+
+#[test]
+fn golden_sealed_version_2() {
+    check("v2", &v2());
+}
+
+/// Of each whole golden file, with every single bit flipped and cut at every place: an error, or the right entries and nothing else.
+#[test]
+fn every_flipped_bit_and_every_cut_of_a_golden_file_is_an_error_or_harmless() {
+    for layout in ["v1", "v2", "open"] {
+        let mut seen = 0;
+        for file in fs::read_dir(directory(layout)).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            if path.extension().is_none_or(|extension| extension != "seg") || name.starts_with("broken") {
+                continue;
+            }
+            let bytes = fs::read(&path).unwrap();
+            let whole = segments::read(&bytes);
+            let check = |damaged: &[u8], what: String| {
+                let read = segments::read(damaged);
+                assert!(
+                    whole.entries.starts_with(&read.entries),
+                    "{layout}/{name}: {what} gave a wrong entry"
+                );
+                if layout != "open" {
+                    assert!(read.end.is_err(), "{layout}/{name}: {what} went unseen");
+                }
+            };
+            // A file that is damaged on purpose would be healed by one of the flips.
+            let flips = if name.starts_with("torn") { 0 } else { bytes.len() * 8 };
+            for bit in 0..flips {
+                check(&flipped_bit(&bytes, bit), format!("bit {bit}"));
+            }
+            for cut in 0..bytes.len() {
+                check(&bytes[..cut], format!("cut at {cut}"));
+            }
+            seen += 1;
+        }
+        assert!(seen >= 5, "{layout}: {seen}");
+    }
+}
+
+fn flipped_bit(bytes: &[u8], bit: usize) -> Vec<u8> {
+    let mut flipped = bytes.to_vec();
+    flipped[bit / 8] ^= 1 << (bit % 8);
+    flipped
 }
 
 #[test]

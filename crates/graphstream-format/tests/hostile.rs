@@ -7,10 +7,15 @@ use std::io::Write;
 
 use graphstream_format::header::{FLAG_CHAIN_TRAILER, FLAG_COMPRESSED, FLAG_SEALED, HEADER_LEN, field};
 use graphstream_format::open::{RECORD_HEADER_LEN, RECORDS_START, record_field};
+use graphstream_format::v2::{FOOTER_LEN, RandomReader, footer_field, frame_field};
 use graphstream_format::{
-    ChainHash, Compression, Damage, Error, Header, ReadOptions, RecordDefect, limits, v1,
+    ChainHash, Compression, Damage, Error, Header, ReadOptions, RecordDefect, SegmentVersion, SegmentWriter,
+    WriteOptions, limits,
 };
-use segments::{OpenFile, read, read_with, sealed, start, zstd};
+use segments::{
+    Frames, OpenFile, fix_frame, read, read_with, refooter, reheader, sealed, sealed_as, sealed_v2, start,
+    zstd,
+};
 use sha2::{Digest, Sha256};
 
 /// A version 1 file with this stored body, everything around it consistent.
@@ -47,23 +52,25 @@ fn entry(sequence: u64, prev_hash: ChainHash, payload: &[u8]) -> Vec<u8> {
     entry
 }
 
-fn reheader(mut file: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
-    file[at..at + bytes.len()].copy_from_slice(bytes);
-    let crc = crc32c::crc32c(&file[..field::HEADER_CRC32C]);
-    file[field::HEADER_CRC32C..HEADER_LEN].copy_from_slice(&crc.to_be_bytes());
-    file
-}
+const EXTREMES: [u64; 7] = [0, 1 << 31, 1 << 32, u64::MAX / 2, u64::MAX - 160, u64::MAX - 1, u64::MAX];
 
 #[test]
 fn h01_every_header_number_at_its_extremes_is_refused_or_found_out() {
     for compression in [Compression::None, zstd()] {
-        for at in [field::FIRST_SEQ, field::LAST_SEQ, field::ENTRY_COUNT, field::BODY_LEN] {
-            for value in [0, 1 << 31, 1 << 32, u64::MAX / 2, u64::MAX - 160, u64::MAX - 1, u64::MAX] {
-                let file = reheader(sealed(3, compression), at, &value.to_be_bytes());
-                assert!(matches!(read(&file).end, Err(Error::Damaged { .. })), "field {at} = {value}");
-            }
+        for (at, value, sealed) in [field::FIRST_SEQ, field::LAST_SEQ, field::ENTRY_COUNT, field::BODY_LEN]
+            .into_iter()
+            .flat_map(|at| EXTREMES.into_iter().map(move |value| (at, value)))
+            .flat_map(|(at, value)| [sealed, sealed_v2].into_iter().map(move |sealed| (at, value, sealed)))
+        {
+            let file = reheader(sealed(3, compression), at, &value.to_be_bytes());
+            assert!(matches!(read(&file).end, Err(Error::Damaged { .. })), "field {at} = {value}");
         }
-        for value in [1, u32::MAX] {
+        for (value, sealed) in [
+            (1, sealed as fn(u64, Compression) -> Vec<u8>),
+            (u32::MAX, sealed),
+            (1, sealed_v2),
+            (u32::MAX, sealed_v2),
+        ] {
             let file = reheader(sealed(3, compression), field::EXT_LEN, &value.to_be_bytes());
             assert!(matches!(
                 read(&file).end,
@@ -187,9 +194,10 @@ fn h02_concatenated_and_skippable_frames_are_refused() {
 fn h10_other_versions_and_unknown_flags_are_refused() {
     let file = sealed(2, Compression::None);
     for version in (0..=255).filter(|version| *version != 1) {
+        // Known, and then the flags or the layout are wrong.
         let end = read(&reheader(file.clone(), field::VERSION, &[version])).end;
         match version {
-            3 => assert!(matches!(end, Err(Error::Damaged { .. })), "{end:?}"),
+            2 | 3 => assert!(matches!(end, Err(Error::Damaged { .. })), "{end:?}"),
             _ => assert!(
                 matches!(end, Err(Error::UnsupportedVersion { found }) if found == version),
                 "{end:?}"
@@ -208,6 +216,221 @@ fn h10_other_versions_and_unknown_flags_are_refused() {
     for compression in 1..=255 {
         let end = read(&reheader(file.clone(), field::COMPRESSION, &[compression])).end;
         assert!(matches!(end, Err(Error::Damaged { .. })), "compression {compression}: {end:?}");
+    }
+}
+
+/// Every number of a frame at its extremes, its CRC right: refused, whichever way it is read, before anything is allocated for it.
+#[test]
+fn h01_every_number_of_a_frame_at_its_extremes_is_refused() {
+    use frame_field as at;
+    for compressed in [false, true] {
+        for (which, field, len) in [
+            (0, at::STORED_LEN, 4),
+            (1, at::STORED_LEN, 4),
+            (0, at::RAW_LEN, 4),
+            (1, at::RAW_LEN, 4),
+            (0, at::COUNT, 4),
+            (2, at::COUNT, 4),
+            (0, at::FIRST_SEQ, 8),
+            (2, at::FIRST_SEQ, 8),
+            (0, at::FIRST_COMMIT_MS, 8),
+            (2, at::FIRST_COMMIT_MS, 8),
+            (0, at::CHAIN_BEFORE, 8),
+            (2, at::CHAIN_BEFORE, 8),
+        ] {
+            let more = [1, 1 << 18, 1 << 24, (1 << 24) + 14, 0x8000_0000_8000_0000, 0xffff_ffff_7fff_ffff];
+            for value in EXTREMES.into_iter().chain(more) {
+                let mut frames = Frames::standard(compressed);
+                let place = field..field + len;
+                let bytes = &value.to_be_bytes()[8 - len..];
+                if frames.frames[which][place.clone()] == *bytes
+                    || (field == at::CHAIN_BEFORE && value == 0 && which == 0)
+                {
+                    continue;
+                }
+                frames.frames[which][place].copy_from_slice(bytes);
+                fix_frame(&mut frames.frames[which]);
+                let file = frames.file();
+                let what = format!("frame {which}, field at {field} = {value:#x}, compressed: {compressed}");
+                let end = read(&file).end;
+                assert!(matches!(end, Err(Error::Damaged { .. })), "{what}: {end:?}");
+                let single = RandomReader::open(file.as_slice(), file.len() as u64)
+                    .and_then(|mut reader| reader.entry([1, 3, 4][which]).map(|entry| entry.map(|_| ())));
+                // Who does not read the header can't know when the first entry was committed.
+                let known = field != at::FIRST_COMMIT_MS;
+                assert!(!known || matches!(single, Err(Error::Damaged { .. })), "{what}: {single:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn h01_every_number_of_the_footer_at_its_extremes_is_refused() {
+    use footer_field as at;
+    for (field, len) in [
+        (at::INDEX_OFFSET, 8),
+        (at::INDEX_LEN, 4),
+        (at::FRAME_COUNT, 4),
+        (at::FIRST_SEQ, 8),
+        (at::LAST_SEQ, 8),
+        (at::VERSION, 1),
+        (at::FLAGS, 1),
+        (at::ZEROS, 8),
+    ] {
+        let more = [2, 3, 4, 56, 112, 224, u64::from(limits::FRAMES_MAX), u64::from(limits::FRAMES_MAX) * 56];
+        for value in EXTREMES.into_iter().chain(more) {
+            let whole = Frames::standard(false).file();
+            let start = whole.len() - FOOTER_LEN + field;
+            let bytes = &value.to_be_bytes()[8 - len..];
+            if whole[start..start + len] == *bytes {
+                continue;
+            }
+            let file = refooter(whole, field, bytes);
+            let end = read(&file).end;
+            assert!(matches!(end, Err(Error::Damaged { .. })), "field at {field} = {value:#x}: {end:?}");
+            // Reading single entries can't know the segment's flags and ends but from the footer; then the frames differ.
+            let single = RandomReader::open(file.as_slice(), file.len() as u64).and_then(|mut reader| {
+                reader.entry(reader.first_seq())?;
+                reader.entry(reader.last_seq()).map(|entry| entry.map(|_| ()))
+            });
+            assert!(
+                matches!(single, Err(Error::Damaged { .. })),
+                "field at {field} = {value:#x}: {single:?}"
+            );
+        }
+    }
+}
+
+/// One frame whose stored bytes are these, everything around it right.
+fn one_frame(stored: &[u8], raw_len: usize, count: u32, last: ChainHash) -> Vec<u8> {
+    let mut frames = Frames::new(start(), false);
+    let mut frame = frames.frame(stored, raw_len as u32, count, ChainHash::ZERO);
+    fix_frame(&mut frame);
+    frames.frames.push(frame);
+    frames.compressed = true;
+    (frames.next_seq, frames.chain) = (1 + u64::from(count), last);
+    frames.commit_ms += i64::from(count);
+    frames.file()
+}
+
+#[test]
+fn h02_a_frame_holds_exactly_what_it_says_and_is_one_zstd_frame() {
+    let payload = b"CREATE (:Person {id: 1})";
+    let (raw, last) =
+        ([&[payload.len() as u8, 0], payload.as_slice()].concat(), ChainHash::ZERO.after(payload));
+    let whole = zstd::bulk::compress(&raw, 3).unwrap();
+    read(&one_frame(&whole, raw.len(), 1, last)).end.unwrap();
+    let behind = |more: &[u8]| [whole.as_slice(), more].concat();
+    let skippable = [0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4];
+    let streamed = zstd::encode_all(raw.as_slice(), 3).unwrap();
+    let bomb = zstd::bulk::compress(&vec![0; 8 << 20], 3).unwrap();
+    for (name, stored, raw_len) in [
+        ("a shorter raw_len", whole.clone(), raw.len() - 1),
+        ("a longer raw_len", whole.clone(), raw.len() + 1),
+        ("an empty second frame", behind(&zstd::bulk::compress(b"", 3).unwrap()), raw.len()),
+        ("a second frame", behind(&whole), raw.len()),
+        ("both frames", behind(&whole), 2 * raw.len()),
+        ("a skippable frame behind", behind(&skippable), raw.len()),
+        ("a skippable frame before", [&skippable, whole.as_slice()].concat(), raw.len()),
+        ("a byte behind", behind(&[0]), raw.len()),
+        ("a cut frame", whole[..whole.len() - 1].to_vec(), raw.len()),
+        ("no frame", raw.clone(), raw.len()),
+        ("a content size left open", streamed, raw.len()),
+        ("eight MiB in a frame of a few bytes", bomb.clone(), raw.len()),
+        ("eight MiB that are no entry", bomb, 8 << 20),
+        ("nothing", Vec::new(), raw.len()),
+    ] {
+        let file = one_frame(&stored, raw_len, 1, last);
+        let read = read(&file);
+        assert!(read.entries.is_empty(), "{name}");
+        assert!(matches!(read.end, Err(Error::Damaged { .. })), "{name}: {:?}", read.end);
+        let single = RandomReader::open(file.as_slice(), file.len() as u64)
+            .and_then(|mut reader| reader.entry(1).map(|entry| entry.map(|_| ())));
+        assert!(matches!(single, Err(Error::Damaged { .. })), "{name}: {single:?}");
+    }
+}
+
+#[test]
+fn h02_a_frames_window_beyond_the_cap_is_refused() {
+    let payload = vec![7; limits::PAYLOAD_BYTES_MAX];
+    let mut raw = vec![0x80, 0x80, 0x80, 0x08, 0];
+    raw.extend_from_slice(&payload);
+    for (window_log, accepted) in
+        [(limits::ZSTD_WINDOW_LOG_MAX, true), (limits::ZSTD_WINDOW_LOG_MAX + 1, false)]
+    {
+        let mut compressor = zstd::bulk::Compressor::new(3).unwrap();
+        compressor.window_log(window_log).unwrap();
+        let stored = compressor.compress(&raw).unwrap();
+        let mut file = one_frame(&stored, raw.len(), 1, ChainHash::ZERO.after(&payload));
+        assert_eq!(read(&file).end.is_ok(), accepted, "window of 2^{window_log}");
+        if window_log == limits::ZSTD_WINDOW_LOG_MAX {
+            // The window descriptor stands behind magic and frame descriptor: its mantissa, then its exponent one higher.
+            for descriptor in [(13 << 3) | 1, 14 << 3] {
+                let mut stored = stored.clone();
+                assert_eq!(stored[5], 13 << 3);
+                stored[5] = descriptor;
+                file = one_frame(&stored, raw.len(), 1, ChainHash::ZERO.after(&payload));
+                assert!(matches!(read(&file).end, Err(Error::Damaged { what: Damage::Compression, .. })));
+            }
+        }
+    }
+}
+
+/// Entries that do not fill their frame, in every way, with valid checksums.
+#[test]
+fn h01_entries_that_do_not_fill_their_frame_are_refused() {
+    for (name, raw, count) in [
+        ("a length beyond the frame", &[5, 0, 1, 2][..], 1),
+        ("a byte behind", &[1, 0, 7, 0], 1),
+        ("one entry less than counted", &[1, 0, 7, 1], 2),
+        ("one entry more than counted", &[0, 0, 0, 0], 1),
+        ("a time before the frame's", &[1, 1, 7], 1),
+        ("a length in a longer form", &[0x81, 0, 0, 7], 1),
+        ("a delta in a longer form", &[1, 0x80, 0, 7], 1),
+        ("a length without end", &[0xff; 20], 1),
+        ("a delta beyond all times", &[0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], 2),
+    ] {
+        for compressed in [false, true] {
+            let mut frames = Frames::new(start(), compressed);
+            let frame = frames.frame(raw, raw.len() as u32, count, ChainHash::ZERO);
+            frames.frames.push(frame);
+            frames.next_seq += u64::from(count);
+            frames.commit_ms = i64::MAX;
+            let file = frames.file();
+            let read = read(&file);
+            assert!(read.entries.is_empty(), "{name}");
+            assert!(
+                matches!(read.end, Err(Error::Damaged { what: Damage::FrameEntries, .. })),
+                "{name}: {:?}",
+                read.end
+            );
+        }
+    }
+}
+
+#[test]
+fn an_entry_larger_than_a_frame_is_alone_in_one() {
+    let big = limits::FRAME_RAW_BYTES_MAX;
+    // The lengths of the frames that follow from these payloads, by hand.
+    for (lengths, frames) in [
+        (vec![1, big, 1], 3),
+        (vec![big - 4], 1),
+        (vec![big - 4, 0], 2),
+        (vec![big - 6, 0], 1),
+        (vec![big - 6, 1], 2),
+        (vec![big, big], 2),
+        (vec![limits::PAYLOAD_BYTES_MAX, 1, 1], 2),
+    ] {
+        let payloads: Vec<_> = lengths.iter().map(|&len| vec![9; len]).collect();
+        for compression in [Compression::None, zstd()] {
+            let file = sealed_as(SegmentVersion::V2, start(), &payloads, compression);
+            assert_eq!(
+                RandomReader::open(file.as_slice(), file.len() as u64).unwrap().frames(),
+                frames,
+                "{lengths:?}"
+            );
+            assert!(read(&file).entries.iter().map(|entry| &entry.payload).eq(&payloads));
+        }
     }
 }
 
@@ -408,33 +631,40 @@ fn writers_refuse_what_readers_would() {
     use graphstream_format::{Lineage, SegmentStart, Unwritable};
     use std::io::Cursor;
 
-    let new = |start, compression| v1::Writer::new(Cursor::new(Vec::new()), start, compression);
-    let legacy = SegmentStart { lineage: Lineage::LEGACY, ..start() };
-    assert!(matches!(new(legacy, zstd()), Err(Error::Unwritable(Unwritable::LegacyLineage))));
-    let zero = SegmentStart { first_seq: 0, ..start() };
-    assert!(matches!(new(zero, zstd()), Err(Error::Unwritable(Unwritable::SequenceRange))));
-    for level in [i32::MIN, -1, 0, 20, 22, i32::MAX] {
-        let refused = new(start(), Compression::Zstd { level });
-        assert!(matches!(refused, Err(Error::Unwritable(Unwritable::ZstdLevel(found))) if found == level));
-    }
-    let empty = new(start(), zstd()).unwrap().finish();
-    assert!(matches!(empty, Err(Error::Unwritable(Unwritable::Empty))));
-
-    let mut writer = new(SegmentStart { first_seq: u64::MAX, ..start() }, Compression::None).unwrap();
     let large = vec![0; limits::PAYLOAD_BYTES_MAX + 1];
-    assert!(matches!(writer.push(&large, 5), Err(Error::PayloadTooLarge { .. })));
-    assert_eq!(writer.push(&large[1..], 5).unwrap(), u64::MAX);
-    assert!(matches!(writer.push(b"", 5), Err(Error::Unwritable(Unwritable::SequenceRange))));
-    let file = writer.finish().unwrap().inner.into_inner();
-    assert_eq!(read(&file).end.unwrap().last_seq, u64::MAX);
+    for version in [SegmentVersion::V1, SegmentVersion::V2] {
+        let new = |start, compression| {
+            let options = WriteOptions::default().with_version(version).with_compression(compression);
+            SegmentWriter::new(Cursor::new(Vec::new()), start, &options)
+        };
+        let legacy = SegmentStart { lineage: Lineage::LEGACY, ..start() };
+        assert!(matches!(new(legacy, zstd()), Err(Error::Unwritable(Unwritable::LegacyLineage))));
+        let zero = SegmentStart { first_seq: 0, ..start() };
+        assert!(matches!(new(zero, zstd()), Err(Error::Unwritable(Unwritable::SequenceRange))));
+        for level in [i32::MIN, -1, 0, 20, 22, i32::MAX] {
+            let refused = new(start(), Compression::Zstd { level });
+            assert!(
+                matches!(refused, Err(Error::Unwritable(Unwritable::ZstdLevel(found))) if found == level)
+            );
+        }
+        let empty = new(start(), zstd()).unwrap().finish();
+        assert!(matches!(empty, Err(Error::Unwritable(Unwritable::Empty))));
 
-    let mut writer = new(start(), Compression::None).unwrap();
-    writer.push(b"", 5).unwrap();
-    assert!(matches!(
-        writer.push(b"", 4),
-        Err(Error::CommitTimeDecreases { sequence: 2, previous: 5, found: 4 })
-    ));
-    assert_eq!(writer.push(b"", 5).unwrap(), 2);
+        let mut writer = new(SegmentStart { first_seq: u64::MAX, ..start() }, Compression::None).unwrap();
+        assert!(matches!(writer.push(&large, 5), Err(Error::PayloadTooLarge { .. })));
+        assert_eq!(writer.push(&large[1..], 5).unwrap(), u64::MAX);
+        assert!(matches!(writer.push(b"", 5), Err(Error::Unwritable(Unwritable::SequenceRange))));
+        let file = writer.finish().unwrap().inner.into_inner();
+        assert_eq!(read(&file).end.unwrap().last_seq, u64::MAX);
+
+        let mut writer = new(start(), Compression::None).unwrap();
+        writer.push(b"", 5).unwrap();
+        assert!(matches!(
+            writer.push(b"", 4),
+            Err(Error::CommitTimeDecreases { sequence: 2, previous: 5, found: 4 })
+        ));
+        assert_eq!(writer.push(b"", 5).unwrap(), 2);
+    }
 
     let mut encoder = RecordEncoder::new(Nonce::from_bytes([1; 16]));
     let place = Placement { offset: RECORDS_START, durable_offset: RECORDS_START };

@@ -7,9 +7,12 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use graphstream_format::header::{HEADER_LEN, field};
 use graphstream_format::open::{Outcome, Scanner};
-use graphstream_format::{Compression, Entry, ReadOptions, SegmentReader, v1};
+use graphstream_format::v2::{RandomReader, Workers, frame_field};
+use graphstream_format::{
+    Compression, Entry, ReadOptions, SegmentReader, SegmentVersion, SegmentWriter, WriteOptions,
+};
 use peak_alloc::PeakAlloc;
-use segments::{CREATED_MS, OpenFile, sealed, start, zstd};
+use segments::{CREATED_MS, Frames, OpenFile, fix_frame, sealed, start, zstd};
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
@@ -48,41 +51,94 @@ impl Seek for Sink {
 fn h01_memory_is_bounded() {
     a_large_segment_is_written_and_read_in_little_memory();
     claimed_lengths_cost_nothing();
+    claimed_frames_cost_nothing();
     an_open_segment_costs_one_record();
 }
 
 fn a_large_segment_is_written_and_read_in_little_memory() {
     let payload: Vec<u8> =
         (0..4096_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
-    for compression in [Compression::None, zstd()] {
-        let write = |writer: &mut dyn FnMut(&[u8])| (0..8192).for_each(|_| writer(&payload));
-        let (used, ()) = peak(|| {
-            let mut writer = v1::Writer::new(Sink, start(), compression).unwrap();
+    let two = || Workers::new(2.try_into().unwrap()).unwrap();
+    // With two threads, three frames of 256 KiB and as many encoded ones are under way, and two more of each wait to be used again.
+    for (version, workers, most) in [
+        (SegmentVersion::V1, None, MIB),
+        (SegmentVersion::V2, None, 3 * MIB / 2),
+        (SegmentVersion::V2, Some(two()), 6 * MIB),
+    ] {
+        for compression in [Compression::None, zstd()] {
+            let mut options = WriteOptions::default().with_version(version).with_compression(compression);
+            options.workers = workers.clone();
+            let what = format!("32 MiB, {version:?}, {compression:?}, threads: {}", workers.is_some());
+            let write = |writer: &mut dyn FnMut(&[u8])| (0..8192).for_each(|_| writer(&payload));
+            let (used, ()) = peak(|| {
+                let mut writer = SegmentWriter::new(Sink, start(), &options).unwrap();
+                write(&mut |payload| {
+                    writer.push(payload, CREATED_MS).unwrap();
+                });
+                writer.finish().unwrap();
+            });
+            assert!(used < most, "writing {what}: {used} bytes");
+
+            let mut writer = SegmentWriter::new(std::io::Cursor::new(Vec::new()), start(), &options).unwrap();
             write(&mut |payload| {
                 writer.push(payload, CREATED_MS).unwrap();
             });
-            writer.finish().unwrap();
-        });
-        assert!(used < MIB, "writing 32 MiB, {compression:?}: {used} bytes");
+            let file = writer.finish().unwrap().inner.into_inner();
+            let (used, ()) = peak(|| {
+                let mut reader =
+                    SegmentReader::new(file.as_slice(), file.len() as u64, ReadOptions::default()).unwrap();
+                if let Some(workers) = &workers {
+                    reader = reader.with_workers(workers.clone());
+                }
+                let mut entry = Entry::default();
+                while reader.read_next(&mut entry).unwrap() {}
+                assert_eq!(reader.end().unwrap().entries, 8192);
+            });
+            assert!(used < most, "reading {what}: {used} bytes");
+            if version == SegmentVersion::V2 {
+                let (used, ()) = peak(|| {
+                    let mut random = RandomReader::open(file.as_slice(), file.len() as u64).unwrap();
+                    for sequence in (1..=8192).step_by(700) {
+                        assert!(random.entry(sequence).unwrap().is_some());
+                    }
+                });
+                assert!(used < MIB, "single entries of {what}: {used} bytes");
+            }
+        }
+    }
+}
 
-        let mut writer = v1::Writer::new(std::io::Cursor::new(Vec::new()), start(), compression).unwrap();
-        write(&mut |payload| {
-            writer.push(payload, CREATED_MS).unwrap();
+/// A frame that claims to hold 16 MiB, as much as is allowed, in as few bytes as it says or fewer.
+fn claimed_frames_cost_nothing() {
+    for (compressed, raw_len, stored_len) in [
+        (false, 16_u32 << 20, 16_u32 << 20),
+        (true, 16 << 20, 16 << 20),
+        (true, 16 << 20, 500),
+        (true, 16 << 20, 40),
+    ] {
+        let mut frames = Frames::new(start(), compressed);
+        frames.push(&[vec![7; 100]]);
+        let frame = &mut frames.frames[0];
+        frame[frame_field::RAW_LEN..][..4].copy_from_slice(&raw_len.to_be_bytes());
+        frame[frame_field::STORED_LEN..][..4].copy_from_slice(&stored_len.to_be_bytes());
+        fix_frame(frame);
+        let file = frames.file();
+        let (used, result) = peak(|| {
+            SegmentReader::new(file.as_slice(), file.len() as u64, ReadOptions::default()).unwrap().verify()
         });
-        let file = writer.finish().unwrap().inner.into_inner();
-        let (used, ()) = peak(|| {
-            let mut reader =
-                SegmentReader::new(file.as_slice(), file.len() as u64, ReadOptions::default()).unwrap();
-            let mut entry = Entry::default();
-            while reader.read_next(&mut entry).unwrap() {}
-            assert_eq!(reader.end().unwrap().entries, 8192);
+        assert!(result.is_err());
+        assert!(used < MIB, "{used} bytes for {} of file", file.len());
+        let (used, result) = peak(|| {
+            let mut random = RandomReader::open(file.as_slice(), file.len() as u64)?;
+            random.entry(1).map(|entry| assert!(entry.is_none()))
         });
-        assert!(used < MIB, "reading 32 MiB, {compression:?}: {used} bytes");
+        assert!(result.is_err());
+        assert!(used < MIB, "{used} bytes for {} of file", file.len());
     }
 }
 
 fn claimed_lengths_cost_nothing() {
-    // Sixteen MiB claimed, as much as is allowed, and nothing there.
+    // Version 1: sixteen MiB claimed, as much as is allowed, and nothing there.
     let mut file = sealed(1, Compression::None);
     file[HEADER_LEN + 4..HEADER_LEN + 8].copy_from_slice(&(16_u32 << 20).to_be_bytes());
     // As many entries as there are numbers.

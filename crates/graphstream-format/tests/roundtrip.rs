@@ -4,13 +4,21 @@
 mod segments;
 
 use std::io::Cursor;
+use std::num::NonZeroUsize;
+use std::sync::LazyLock;
 
 use graphstream_format::header::HEADER_LEN;
 use graphstream_format::open::{Nonce, OpenHeader, Outcome, Placement, RecordEncoder, Scanner};
-use graphstream_format::{ChainHash, Compression, Header, Lineage, Position, SegmentStart, v1};
+use graphstream_format::v2::{RandomReader, Workers};
+use graphstream_format::{
+    ChainHash, Compression, Header, Lineage, Position, ReadOptions, SegmentReader, SegmentStart,
+    SegmentVersion, WriteOptions, convert, v1, v2,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use segments::{Read, read};
+
+static WORKERS: LazyLock<Workers> = LazyLock::new(|| Workers::new(NonZeroUsize::new(3).unwrap()).unwrap());
 
 fn compression() -> impl Strategy<Value = Compression> {
     prop_oneof![Just(Compression::None), (1..=5).prop_map(|level| Compression::Zstd { level })]
@@ -84,6 +92,104 @@ proptest! {
         prop_assert!(end.body_checksum_verified);
     }
 
+    /// Exact times, any payloads, any cuts; the same bytes and the same entries with threads; single entries as in the whole.
+    #[test]
+    fn sealed_version_2(
+        start in starts(), payloads in payloads(), deltas in vec(any::<u32>(), 30), first in any::<i64>(),
+        compression in compression(), probe in any::<u32>(),
+    ) {
+        let write = |workers: Option<Workers>| {
+            let mut writer = v2::Writer::new(Cursor::new(Vec::new()), start, compression).unwrap();
+            if let Some(workers) = workers {
+                writer = writer.with_workers(workers);
+            }
+            for (payload, time) in payloads.iter().zip(times(first, &deltas)) {
+                writer.push(payload, time).unwrap();
+            }
+            writer.finish().unwrap()
+        };
+        let finished = write(None);
+        let bytes = finished.inner.into_inner();
+        prop_assert!(write(Some(WORKERS.clone())).inner.into_inner() == bytes, "threads wrote other bytes");
+        prop_assert_eq!(finished.header.file_len(), Some(bytes.len() as u64));
+        let header = Header::decode(bytes.first_chunk::<HEADER_LEN>().unwrap()).unwrap();
+        prop_assert_eq!(&header, &finished.header);
+
+        let Read { entries, end } = read(&bytes);
+        let end = end.unwrap();
+        let mut chain = start.chain_before;
+        prop_assert_eq!(entries.len(), payloads.len());
+        for (index, (entry, time)) in entries.iter().zip(times(first, &deltas)).enumerate() {
+            chain = chain.after(&payloads[index]);
+            prop_assert_eq!(entry.sequence, start.first_seq + index as u64);
+            prop_assert!(entry.payload == payloads[index]);
+            prop_assert_eq!(entry.chain_hash, chain);
+            prop_assert_eq!((entry.commit_ms, entry.commit_exact), (time, true));
+        }
+        prop_assert_eq!((end.chain_hash, finished.chain_hash), (chain, chain));
+        prop_assert_eq!((end.last_seq, end.last_commit_ms), (header.last_seq, header.last_commit_ms));
+        prop_assert!(end.body_checksum_verified);
+
+        let reader = SegmentReader::new(bytes.as_slice(), bytes.len() as u64, ReadOptions::default()).unwrap();
+        let parallel: Vec<_> = reader.with_workers(WORKERS.clone()).map(|entry| entry.unwrap()).collect();
+        prop_assert!(parallel == entries);
+
+        let mut random = RandomReader::open(bytes.as_slice(), bytes.len() as u64).unwrap();
+        prop_assert_eq!((random.first_seq(), random.last_seq()), (header.first_seq, header.last_seq));
+        for step in 0..entries.len() {
+            let expected = &entries[(probe as usize + 7 * step) % entries.len()];
+            let found = random.entry(expected.sequence).unwrap().unwrap();
+            prop_assert_eq!((found.commit_ms, found.chain_hash), (expected.commit_ms, expected.chain_hash));
+            prop_assert!(found.payload == expected.payload);
+            for time in [expected.commit_ms.saturating_sub(1), expected.commit_ms, expected.commit_ms.saturating_add(1)] {
+                let expected = entries.iter().find(|entry| entry.commit_ms >= time).map(|entry| entry.sequence);
+                let found = random.first_at_or_after(time).unwrap().map(|entry| entry.sequence);
+                prop_assert_eq!(found, expected);
+            }
+        }
+        prop_assert!(random.entry(header.first_seq - 1).unwrap().is_none());
+        prop_assert!(random.entry(header.last_seq + 1).unwrap().is_none());
+    }
+
+    /// There and back, and from one compression to another: the chain, payloads and sequences stay, times as far as they were kept.
+    #[test]
+    fn converted(
+        start in starts(), payloads in payloads(), deltas in vec(any::<u32>(), 30), first in any::<i64>(),
+        from in compression(), to in compression(),
+    ) {
+        let mut writer = v2::Writer::new(Cursor::new(Vec::new()), start, from).unwrap();
+        for (payload, time) in payloads.iter().zip(times(first, &deltas)) {
+            writer.push(payload, time).unwrap();
+        }
+        let original = writer.finish().unwrap();
+        let converted = |bytes: &[u8], version, compression| {
+            let mut reader = SegmentReader::new(bytes, bytes.len() as u64, ReadOptions::default()).unwrap();
+            let options = WriteOptions::default().with_version(version).with_compression(compression);
+            convert(&mut reader, Cursor::new(Vec::new()), &options, None).unwrap()
+        };
+        let bytes = original.inner.into_inner();
+        let entries = read(&bytes).entries;
+
+        // Only compressed in another way, then back: the very bytes.
+        let other = converted(&bytes, SegmentVersion::V2, to);
+        prop_assert_eq!(other.chain_hash, original.chain_hash);
+        let other = other.inner.into_inner();
+        prop_assert!(read(&other).entries == entries);
+        prop_assert!(converted(&other, SegmentVersion::V2, from).inner.into_inner() == bytes);
+
+        let old = converted(&bytes, SegmentVersion::V1, to);
+        prop_assert_eq!(old.chain_hash, original.chain_hash);
+        prop_assert_eq!(old.header.created_ms, original.header.created_ms);
+        let new = converted(&old.inner.into_inner(), SegmentVersion::V2, from);
+        prop_assert_eq!(new.chain_hash, original.chain_hash);
+        prop_assert_eq!(new.header.prev_segment_checksum, original.header.prev_segment_checksum);
+        for (entry, expected) in read(&new.inner.into_inner()).entries.iter().zip(&entries) {
+            prop_assert_eq!((entry.sequence, entry.chain_hash), (expected.sequence, expected.chain_hash));
+            prop_assert!(entry.payload == expected.payload);
+            prop_assert_eq!(entry.commit_ms, original.header.last_commit_ms);
+        }
+    }
+
     #[test]
     fn open(
         start in starts(), payloads in payloads(), groups in vec(1..8_usize, 30), deltas in vec(any::<u32>(), 30),
@@ -147,7 +253,7 @@ proptest! {
         if let Some(header) = bytes.first_chunk_mut::<HEADER_LEN>() {
             header[..5].copy_from_slice(b"HADBJ");
             header[5] = version;
-            header[6] = if sealed { 0x0c } else { 0 };
+            header[6] = if sealed && version == 2 { 0x04 } else if sealed { 0x0c } else { 0 };
             if legacy {
                 header[7..12].fill(0);
                 header[20..84].fill(0);

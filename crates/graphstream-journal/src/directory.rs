@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use graphstream_format::{Header, SegmentKind};
+use graphstream_format::Header;
 
 use crate::cursor::{Cursor, CursorFile, FencedNote};
 use crate::error::{Error, Result};
@@ -166,7 +166,7 @@ impl JournalDir {
         let mut segments = Vec::new();
         for &first in sequences.get(from..).unwrap_or_default() {
             let Some(segment) = self.segment(first)? else { continue };
-            if segment.header.kind() == SegmentKind::SealedV1 {
+            if segment.is_sealed() {
                 if segment.header.last_seq > sequence {
                     segments.push(segment);
                 }

@@ -4,11 +4,14 @@
 use std::fmt::Write as _;
 use std::io::Cursor;
 
+use graphstream_format::header::{FLAG_COMPRESSED, FLAG_SEALED, HEADER_LEN, Header, field};
 use graphstream_format::open::{Nonce, OpenHeader, Placement, RECORDS_START, RecordEncoder};
+use graphstream_format::v2::{FOOTER_LEN, footer_field, frame_field};
 use graphstream_format::{
     ChainHash, Compression, Entry, Error, Lineage, ReadOptions, Result, SegmentEnd, SegmentReader,
-    SegmentStart, v1,
+    SegmentStart, SegmentVersion, SegmentWriter, WriteOptions,
 };
+use sha2::{Digest, Sha256};
 
 pub const CREATED_MS: i64 = 1_700_000_000_000;
 
@@ -25,18 +28,176 @@ pub fn payload(sequence: u64) -> Vec<u8> {
     format!("CREATE (:Person {{id: {sequence}}})").into_bytes()
 }
 
-/// A sealed version 1 segment of these payloads; entry `i` (from 0) was committed `i` ms after its creation.
-pub fn sealed_from(start: SegmentStart, payloads: &[Vec<u8>], compression: Compression) -> Vec<u8> {
-    let mut writer = v1::Writer::new(Cursor::new(Vec::new()), start, compression).unwrap();
+/// A sealed segment of these payloads; entry `i` (from 0) was committed `i` ms after its creation.
+pub fn sealed_as(
+    version: SegmentVersion,
+    start: SegmentStart,
+    payloads: &[Vec<u8>],
+    compression: Compression,
+) -> Vec<u8> {
+    let options = WriteOptions::default().with_version(version).with_compression(compression);
+    let mut writer = SegmentWriter::new(Cursor::new(Vec::new()), start, &options).unwrap();
     for (index, payload) in payloads.iter().enumerate() {
         assert_eq!(writer.push(payload, CREATED_MS + index as i64).unwrap(), start.first_seq + index as u64);
     }
     writer.finish().unwrap().inner.into_inner()
 }
 
+/// The same in version 1.
+pub fn sealed_from(start: SegmentStart, payloads: &[Vec<u8>], compression: Compression) -> Vec<u8> {
+    sealed_as(SegmentVersion::V1, start, payloads, compression)
+}
+
 pub fn sealed(entries: u64, compression: Compression) -> Vec<u8> {
-    let payloads: Vec<_> = (1..=entries).map(payload).collect();
-    sealed_from(start(), &payloads, compression)
+    sealed_from(start(), &payloads(entries), compression)
+}
+
+/// A version 2 segment of one frame.
+pub fn sealed_v2(entries: u64, compression: Compression) -> Vec<u8> {
+    sealed_as(SegmentVersion::V2, start(), &payloads(entries), compression)
+}
+
+pub fn payloads(entries: u64) -> Vec<Vec<u8>> {
+    (1..=entries).map(payload).collect()
+}
+
+/// A version 2 segment put together by hand, frame by frame: with frames smaller than the writer would cut them, and with anything in them
+/// that a test wants. Checksums are computed at the end.
+#[derive(Clone)]
+pub struct Frames {
+    pub start: SegmentStart,
+    pub compressed: bool,
+    /// The frames' bytes.
+    pub frames: Vec<Vec<u8>>,
+    pub next_seq: u64,
+    pub commit_ms: i64,
+    pub chain: ChainHash,
+}
+
+impl Frames {
+    pub fn new(start: SegmentStart, compressed: bool) -> Self {
+        let (next_seq, chain) = (start.first_seq, start.chain_before);
+        Self { start, compressed, frames: Vec::new(), next_seq, commit_ms: CREATED_MS - 1, chain }
+    }
+
+    /// Three frames of two, one and three standard payloads.
+    pub fn standard(compressed: bool) -> Self {
+        let mut frames = Self::new(start(), compressed);
+        let payloads = payloads(6);
+        for part in [&payloads[..2], &payloads[2..3], &payloads[3..]] {
+            frames.push(part);
+        }
+        frames
+    }
+
+    /// A frame of these payloads, one millisecond apart.
+    pub fn push(&mut self, payloads: &[Vec<u8>]) {
+        let (mut raw, chain_before) = (Vec::new(), self.chain);
+        for (index, payload) in payloads.iter().enumerate() {
+            varint(payload.len() as u64, &mut raw);
+            varint((index > 0).into(), &mut raw);
+            raw.extend_from_slice(payload);
+            self.chain = self.chain.after(payload);
+        }
+        let frame = self.frame(&raw, raw.len() as u32, payloads.len() as u32, chain_before);
+        self.frames.push(frame);
+        self.next_seq += payloads.len() as u64;
+        self.commit_ms += payloads.len() as i64;
+    }
+
+    /// The next frame, whatever it says about what it holds.
+    pub fn frame(&self, raw: &[u8], raw_len: u32, count: u32, chain_before: ChainHash) -> Vec<u8> {
+        let stored = if self.compressed { zstd::bulk::compress(raw, 3).unwrap() } else { raw.to_vec() };
+        let mut frame = vec![0; 4];
+        for field in [stored.len() as u32, raw_len, count] {
+            frame.extend_from_slice(&field.to_be_bytes());
+        }
+        frame.extend_from_slice(&self.next_seq.to_be_bytes());
+        frame.extend_from_slice(&(self.commit_ms + 1).to_be_bytes());
+        frame.extend_from_slice(chain_before.as_bytes());
+        frame.extend_from_slice(&stored);
+        fix_frame(&mut frame);
+        frame
+    }
+
+    /// The file, every checksum of it right, its index and footer as the frames say.
+    pub fn file(&self) -> Vec<u8> {
+        let mut file = vec![0; HEADER_LEN];
+        let mut index = Vec::new();
+        for frame in &self.frames {
+            index.extend_from_slice(&(file.len() as u64).to_be_bytes());
+            index.extend_from_slice(&frame[frame_field::FIRST_SEQ..frame_field::ENTRIES]);
+            file.extend_from_slice(frame);
+        }
+        let flags = if self.compressed { FLAG_SEALED | FLAG_COMPRESSED } else { FLAG_SEALED };
+        let mut footer = (file.len() as u64).to_be_bytes().to_vec();
+        footer.extend_from_slice(&(index.len() as u32).to_be_bytes());
+        footer.extend_from_slice(&(self.frames.len() as u32).to_be_bytes());
+        footer.extend_from_slice(&self.start.first_seq.to_be_bytes());
+        footer.extend_from_slice(&(self.next_seq - 1).to_be_bytes());
+        footer.extend_from_slice(&[2, flags]);
+        footer.resize(footer_field::CRC32C, 0);
+        footer.extend_from_slice(&crc32c::crc32c(&footer).to_be_bytes());
+        file.extend_from_slice(&index);
+        file.extend_from_slice(self.chain.as_bytes());
+        let header = Header {
+            version: 2,
+            flags,
+            compression: self.compressed.into(),
+            ext_len: 0,
+            first_seq: self.start.first_seq,
+            last_seq: self.next_seq - 1,
+            entry_count: self.next_seq - self.start.first_seq,
+            body_len: (file.len() - HEADER_LEN) as u64,
+            body_checksum: Sha256::digest(&file[HEADER_LEN..]).into(),
+            prev_segment_checksum: self.start.chain_before.prefix_u64(),
+            created_ms: self.start.created_ms,
+            lineage: self.start.lineage,
+            first_commit_ms: CREATED_MS,
+            last_commit_ms: self.commit_ms,
+        };
+        file[..HEADER_LEN].copy_from_slice(&header.encode());
+        file.extend_from_slice(&footer);
+        file
+    }
+}
+
+/// Makes the CRC of a frame right.
+pub fn fix_frame(frame: &mut [u8]) {
+    let crc = crc32c::crc32c(&frame[frame_field::STORED_LEN..]);
+    frame[..4].copy_from_slice(&crc.to_be_bytes());
+}
+
+/// Puts bytes into the header and makes its CRC right.
+pub fn reheader(mut file: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
+    file[at..at + bytes.len()].copy_from_slice(bytes);
+    let crc = crc32c::crc32c(&file[..field::HEADER_CRC32C]);
+    file[field::HEADER_CRC32C..HEADER_LEN].copy_from_slice(&crc.to_be_bytes());
+    file
+}
+
+/// Puts bytes into the body of a version 2 segment and makes body checksum and header right.
+pub fn rebody(mut file: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
+    file[at..at + bytes.len()].copy_from_slice(bytes);
+    let checksum: [u8; 32] = Sha256::digest(&file[HEADER_LEN..file.len() - FOOTER_LEN]).into();
+    reheader(file, field::BODY_CHECKSUM, &checksum)
+}
+
+/// Puts bytes into the footer and makes its CRC right.
+pub fn refooter(mut file: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
+    let start = file.len() - FOOTER_LEN;
+    file[start + at..start + at + bytes.len()].copy_from_slice(bytes);
+    let crc = crc32c::crc32c(&file[start..start + footer_field::CRC32C]);
+    file[start + footer_field::CRC32C..].copy_from_slice(&crc.to_be_bytes());
+    file
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value > 0x7f {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
 }
 
 pub fn zstd() -> Compression {

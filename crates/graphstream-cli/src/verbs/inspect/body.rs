@@ -70,7 +70,7 @@ pub(super) fn read_body(
 ) -> Result<(Body, Vec<EntryRow>, Option<Failure>), Failure> {
     let mut reader = segments::open(&args.file, ReadOptions::default())?;
     let mut body = Body { stored_bytes: file_bytes.saturating_sub(HEADER_LEN as u64), ..Body::default() };
-    body.commit_times_exact = header.kind() == SegmentKind::Open;
+    body.commit_times_exact = matches!(header.kind(), SegmentKind::Open | SegmentKind::SealedV2);
     let (mut rows, mut entry) = (Vec::new(), Entry::default());
     let failure = loop {
         match reader.read_next(&mut entry) {

@@ -71,7 +71,7 @@ pub(super) fn header_fields(header: &Header) -> Vec<Field> {
         .map_or(0, |tail: [u8; 4]| u32::from_be_bytes(tail));
     let row = |name, offset, length, value, meaning| Field { name, offset, length, value, meaning };
     let checksum = match header.kind() {
-        SegmentKind::SealedV1 => "SHA-256 of the body as stored",
+        SegmentKind::SealedV1 | SegmentKind::SealedV2 => "SHA-256 of the body as stored",
         SegmentKind::Open => "SHA-256 of the extension",
         _ => "known when sealed",
     };

@@ -92,6 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 pub(crate) fn kind_word(header: &Header) -> &'static str {
     match header.kind() {
         SegmentKind::SealedV1 => "sealed_v1",
+        SegmentKind::SealedV2 => "sealed_v2",
         SegmentKind::LegacyOpen => "legacy_open",
         SegmentKind::Open => "open",
         _ => "other",

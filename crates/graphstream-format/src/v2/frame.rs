@@ -1,0 +1,241 @@
+//! One frame as bytes, and as verified entries. Nothing here depends on the frames around it.
+
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::compress_bound;
+
+use super::{ENTRY_LEN_MIN, FRAME_HEADER_LEN, frame_field as at};
+use crate::bytes::{array, i64_at, put, u32_at, u64_at};
+use crate::chain::ChainHash;
+use crate::compression;
+use crate::error::{Damage, Error, Result};
+use crate::limits;
+use crate::open::EntryRef;
+use crate::varint;
+
+/// A zstd block of 128 KiB takes at least four bytes: what claims to hold more than this many times its length is refused unread.
+const ZSTD_RATIO_MAX: u64 = (128 << 10) / 4;
+
+/// The fields before a frame's entries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrameHeader {
+    pub(crate) crc: u32,
+    pub(crate) stored_len: u32,
+    pub(crate) raw_len: u32,
+    pub(crate) count: u32,
+    pub(crate) first_seq: u64,
+    pub(crate) first_commit_ms: i64,
+    pub(crate) chain_before: ChainHash,
+}
+
+impl FrameHeader {
+    pub(crate) fn encode(&self) -> [u8; FRAME_HEADER_LEN] {
+        let mut out = [0; FRAME_HEADER_LEN];
+        put(&mut out, at::CRC32C, &self.crc.to_be_bytes());
+        put(&mut out, at::STORED_LEN, &self.stored_len.to_be_bytes());
+        put(&mut out, at::RAW_LEN, &self.raw_len.to_be_bytes());
+        put(&mut out, at::COUNT, &self.count.to_be_bytes());
+        put(&mut out, at::FIRST_SEQ, &self.first_seq.to_be_bytes());
+        put(&mut out, at::FIRST_COMMIT_MS, &self.first_commit_ms.to_be_bytes());
+        put(&mut out, at::CHAIN_BEFORE, self.chain_before.as_bytes());
+        out
+    }
+
+    /// The caller has seen that `bytes` has [`FRAME_HEADER_LEN`] of them.
+    pub(crate) fn decode(bytes: &[u8]) -> Self {
+        Self {
+            crc: u32_at(bytes, at::CRC32C),
+            stored_len: u32_at(bytes, at::STORED_LEN),
+            raw_len: u32_at(bytes, at::RAW_LEN),
+            count: u32_at(bytes, at::COUNT),
+            first_seq: u64_at(bytes, at::FIRST_SEQ),
+            first_commit_ms: i64_at(bytes, at::FIRST_COMMIT_MS),
+            chain_before: ChainHash::from_bytes(array(bytes, at::CHAIN_BEFORE)),
+        }
+    }
+
+    /// The CRC-32C of a whole frame.
+    pub(crate) fn checksum(frame: &[u8]) -> u32 {
+        crc32c::crc32c(frame.get(at::STORED_LEN..).unwrap_or_default())
+    }
+
+    /// Refuses lengths and counts that no writer leaves, before anything is read or allocated for them. `offset` is the frame's.
+    pub(crate) fn check(&self, compressed: bool, offset: u64) -> Result<()> {
+        let wrong = |what, field: usize| {
+            Err(Error::damaged(what, offset + field as u64, (self.first_seq > 0).then_some(self.first_seq)))
+        };
+        let field = |field, found: u64| Damage::FrameField { field, found };
+        let raw_len = u64::from(self.raw_len);
+        if self.count == 0 || u64::from(self.count) > raw_len / ENTRY_LEN_MIN {
+            return wrong(field("count", self.count.into()), at::COUNT);
+        }
+        let max = if self.count == 1 {
+            limits::PAYLOAD_BYTES_MAX + limits::ENTRY_OVERHEAD_BYTES_MAX
+        } else {
+            limits::FRAME_RAW_BYTES_MAX
+        };
+        if raw_len > max as u64 {
+            return wrong(Damage::Length { found: raw_len, max: max as u64 }, at::RAW_LEN);
+        }
+        let stored_len = u64::from(self.stored_len);
+        let possible = if compressed {
+            stored_len <= compress_bound(raw_len as usize) as u64 && raw_len / ZSTD_RATIO_MAX <= stored_len
+        } else {
+            stored_len == raw_len
+        };
+        if !possible {
+            return wrong(field("stored_len", stored_len), at::STORED_LEN);
+        }
+        if self.first_seq == 0 || self.first_seq.checked_add(u64::from(self.count) - 1).is_none() {
+            return wrong(field("first_seq", self.first_seq), at::FIRST_SEQ);
+        }
+        Ok(())
+    }
+}
+
+/// zstd's memory, kept from frame to frame. One per thread.
+#[derive(Default)]
+pub(crate) struct Codec {
+    compressor: Option<(i32, Compressor<'static>)>,
+    decompressor: Option<Decompressor<'static>>,
+}
+
+impl std::fmt::Debug for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Codec").finish_non_exhaustive()
+    }
+}
+
+impl Codec {
+    pub(crate) fn compressor(&mut self, level: i32) -> std::io::Result<&mut Compressor<'static>> {
+        if self.compressor.as_ref().is_none_or(|(present, _)| *present != level) {
+            self.compressor = Some((level, Compressor::new(level)?));
+        }
+        match &mut self.compressor {
+            Some((_, compressor)) => Ok(compressor),
+            None => Err(std::io::ErrorKind::Other.into()),
+        }
+    }
+
+    fn decompress(&mut self, stored: &[u8], raw: &mut Vec<u8>) -> std::io::Result<usize> {
+        let decompressor = match &mut self.decompressor {
+            Some(decompressor) => decompressor,
+            none => none.insert(Decompressor::new()?),
+        };
+        decompressor.decompress_to_buffer(stored, raw)
+    }
+}
+
+/// The entries of one frame, checked in every way that needs no other frame.
+#[derive(Debug, Default)]
+pub(crate) struct Frame {
+    pub(crate) offset: u64,
+    pub(crate) first_seq: u64,
+    pub(crate) first_commit_ms: i64,
+    pub(crate) last_commit_ms: i64,
+    pub(crate) chain_before: ChainHash,
+    pub(crate) chain_after: ChainHash,
+    pub(crate) raw_len: usize,
+    /// The bytes the entries lie in.
+    bytes: Vec<u8>,
+    entries: Vec<Place>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    start: u32,
+    end: u32,
+    commit_ms: i64,
+    chain_hash: ChainHash,
+}
+
+impl Frame {
+    /// Decodes a whole frame that stands at `offset` of the file. `stored` is the frame's bytes, and holds nothing of use afterwards.
+    pub(crate) fn decode(
+        &mut self,
+        stored: &mut Vec<u8>,
+        offset: u64,
+        compressed: bool,
+        codec: &mut Codec,
+    ) -> Result<()> {
+        if stored.len() < FRAME_HEADER_LEN {
+            return Err(Error::damaged(Damage::EndsEarly, offset, None));
+        }
+        let header = FrameHeader::decode(stored);
+        let computed = FrameHeader::checksum(stored);
+        let damaged = |what| Error::damaged(what, offset, Some(header.first_seq));
+        if computed != header.crc {
+            return Err(damaged(Damage::FrameChecksum { found: header.crc, computed }));
+        }
+        header.check(compressed, offset)?;
+        if stored.len() - FRAME_HEADER_LEN != header.stored_len as usize {
+            let found = header.stored_len.into();
+            return Err(damaged(Damage::FrameField { field: "stored_len", found }));
+        }
+        let start = if compressed {
+            let (_, packed) = stored.split_at(FRAME_HEADER_LEN);
+            let raw_len = header.raw_len as usize;
+            if !compression::is_one_frame(packed, raw_len) {
+                return Err(damaged(Damage::Compression));
+            }
+            self.bytes.clear();
+            self.bytes.reserve_exact(raw_len);
+            match codec.decompress(packed, &mut self.bytes) {
+                Ok(written) if written == raw_len => 0,
+                _ => return Err(damaged(Damage::Compression)),
+            }
+        } else {
+            std::mem::swap(&mut self.bytes, stored);
+            FRAME_HEADER_LEN
+        };
+        self.offset = offset;
+        self.first_seq = header.first_seq;
+        self.first_commit_ms = header.first_commit_ms;
+        self.chain_before = header.chain_before;
+        self.raw_len = header.raw_len as usize;
+        self.take_apart(start, &header).ok_or_else(|| damaged(Damage::FrameEntries))
+    }
+
+    /// Finds the entries and continues the chain over them; `None` if they do not fill the frame exactly.
+    fn take_apart(&mut self, mut at: usize, header: &FrameHeader) -> Option<()> {
+        self.entries.clear();
+        let (mut commit_ms, mut chain) = (header.first_commit_ms, header.chain_before);
+        for index in 0..header.count {
+            let (payload_len, read) = varint::read(self.bytes.get(at..)?)?;
+            at += read;
+            let (delta, read) = varint::read(self.bytes.get(at..)?)?;
+            at += read;
+            if payload_len > limits::PAYLOAD_BYTES_MAX as u64 || (index == 0 && delta != 0) {
+                return None;
+            }
+            commit_ms = commit_ms.checked_add_unsigned(delta)?;
+            let end = at + payload_len as usize;
+            chain = chain.after(self.bytes.get(at..end)?);
+            self.entries.push(Place { start: at as u32, end: end as u32, commit_ms, chain_hash: chain });
+            at = end;
+        }
+        self.last_commit_ms = commit_ms;
+        self.chain_after = chain;
+        (at == self.bytes.len()).then_some(())
+    }
+
+    pub(crate) const fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The entry at this place, from 0.
+    pub(crate) fn entry(&self, index: usize) -> Option<EntryRef<'_>> {
+        let place = self.entries.get(index)?;
+        Some(EntryRef {
+            sequence: self.first_seq + index as u64,
+            commit_ms: place.commit_ms,
+            chain_hash: place.chain_hash,
+            payload: self.bytes.get(place.start as usize..place.end as usize)?,
+        })
+    }
+
+    /// The place of the first entry with this commit time or a later one.
+    pub(crate) fn first_at_or_after(&self, commit_ms: i64) -> Option<usize> {
+        let place = self.entries.partition_point(|entry| entry.commit_ms < commit_ms);
+        (place < self.entries.len()).then_some(place)
+    }
+}

@@ -1,0 +1,336 @@
+//! Reads a sealed version 2 segment as a stream and checks all of it.
+//!
+//! ```text
+//! read a frame's bytes (in order) -> decode and verify it (here, or by a worker) -> link it to the one before (in order) -> entries
+//! ```
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read};
+
+use sha2::{Digest, Sha256};
+
+use super::footer::Footer;
+use super::frame::{Codec, Frame, FrameHeader};
+use super::index::IndexRow;
+use super::workers::{UnderWay, Workers};
+use super::{FINAL_HASH_LEN, FOOTER_LEN, FRAME_HEADER_LEN, INDEX_ROW_LEN, footer_field, frame_field};
+use crate::chain::ChainHash;
+use crate::compression;
+use crate::error::{Damage, Error, Result};
+use crate::header::{COMPRESSION_ZSTD, HEADER_LEN, Header, field};
+use crate::limits;
+use crate::open::EntryRef;
+use crate::reader::{ReadOptions, SegmentEnd};
+
+/// Bytes of a frame that are read, and allocated for, at once at first.
+const STEP: usize = 64 << 10;
+
+/// The part of a [`SegmentReader`](crate::SegmentReader) behind the header.
+pub(crate) struct SealedReader<R> {
+    header: Header,
+    body: Body<R>,
+    expected_chain: Option<ChainHash>,
+    body_bytes_max: u64,
+    codec: Codec,
+    workers: Option<Workers>,
+    /// Frames that were read and not linked yet, in order.
+    under_way: VecDeque<Decoding>,
+    /// Entries whose frames were read.
+    entries_read: u64,
+    /// Entry bytes, before compression, whose frames were read.
+    raw_bytes_read: u64,
+    /// Buffers to be used again.
+    spare: Vec<(Vec<u8>, Frame)>,
+    /// The frame whose entries are given out, and how many of them were.
+    frame: Frame,
+    given: usize,
+    /// Entries before `frame`.
+    entries_before: u64,
+    chain: ChainHash,
+    last_commit_ms: i64,
+    chain_before: Option<ChainHash>,
+    /// What the index must be.
+    index: Vec<u8>,
+}
+
+enum Decoding {
+    Done(Box<Decoded>),
+    Worker(UnderWay<Decoded>),
+}
+
+/// What became of a frame, with both buffers.
+struct Decoded {
+    result: Result<()>,
+    stored: Vec<u8>,
+    frame: Frame,
+}
+
+impl<R: Read> SealedReader<R> {
+    /// `inner` stands behind the header, which was checked; so was the length of the file.
+    pub(crate) fn new(inner: R, header: Header, options: &ReadOptions) -> Self {
+        let body = Body {
+            inner,
+            hasher: Sha256::new(),
+            offset: HEADER_LEN as u64 + u64::from(header.ext_len),
+            left: header.body_len,
+        };
+        Self {
+            body,
+            expected_chain: options.expected_chain,
+            body_bytes_max: options.body_bytes_max.min(limits::BODY_BYTES_MAX),
+            codec: Codec::default(),
+            workers: None,
+            under_way: VecDeque::new(),
+            entries_read: 0,
+            raw_bytes_read: 0,
+            spare: Vec::new(),
+            frame: Frame::default(),
+            given: 0,
+            entries_before: 0,
+            chain: ChainHash::ZERO,
+            last_commit_ms: header.first_commit_ms,
+            chain_before: None,
+            index: Vec::new(),
+            header,
+        }
+    }
+
+    pub(crate) fn use_workers(&mut self, workers: Workers) {
+        self.workers = Some(workers);
+    }
+
+    /// The next entry; `None` after the last one.
+    pub(crate) fn next_entry(&mut self) -> Result<Option<EntryRef<'_>>> {
+        if self.given == self.frame.count() && !self.next_frame()? {
+            return Ok(None);
+        }
+        self.given += 1;
+        Ok(self.frame.entry(self.given - 1))
+    }
+
+    /// The chain hash before the first entry; unknown until that was read.
+    pub(crate) const fn chain_before(&self) -> Option<ChainHash> {
+        self.chain_before
+    }
+
+    /// Makes the next frame the one whose entries are given out; false after the last.
+    fn next_frame(&mut self) -> Result<bool> {
+        let depth = self.workers.as_ref().map_or(1, |workers| workers.threads() + 1);
+        while self.under_way.len() < depth && self.entries_read < self.header.entry_count {
+            let decoding = self.start_decoding();
+            let failed = matches!(&decoding, Decoding::Done(decoded) if decoded.result.is_err());
+            self.under_way.push_back(decoding);
+            if failed {
+                // It shows after the frames before it; nothing behind it is read.
+                self.entries_read = self.header.entry_count;
+            }
+        }
+        let decoded = match self.under_way.pop_front() {
+            None => return Ok(false),
+            Some(Decoding::Done(decoded)) => *decoded,
+            Some(Decoding::Worker(under_way)) => under_way.wait()?,
+        };
+        decoded.result?;
+        self.entries_before += self.frame.count() as u64;
+        let passed = std::mem::replace(&mut self.frame, decoded.frame);
+        self.given = 0;
+        self.spare.push((decoded.stored, passed));
+        self.link()?;
+        Ok(true)
+    }
+
+    fn start_decoding(&mut self) -> Decoding {
+        let (mut stored, mut frame) = self.spare.pop().unwrap_or_default();
+        let offset = self.body.offset;
+        if let Err(error) = self.read_frame(&mut stored) {
+            return Decoding::Done(Box::new(Decoded { result: Err(error), stored, frame }));
+        }
+        let compressed = self.header.compression == COMPRESSION_ZSTD;
+        if let Some(workers) = &self.workers {
+            return Decoding::Worker(workers.submit(move |codec| {
+                let result = frame.decode(&mut stored, offset, compressed, codec);
+                Decoded { result, stored, frame }
+            }));
+        }
+        let result = frame.decode(&mut stored, offset, compressed, &mut self.codec);
+        Decoding::Done(Box::new(Decoded { result, stored, frame }))
+    }
+
+    /// Reads the bytes of the next frame. Its lengths and its count are checked before they are trusted.
+    fn read_frame(&mut self, stored: &mut Vec<u8>) -> Result<()> {
+        let offset = self.body.offset;
+        let sequence = self.header.first_seq + self.entries_read;
+        stored.clear();
+        self.body.read(FRAME_HEADER_LEN as u64, stored, Some(sequence))?;
+        let fields = FrameHeader::decode(stored);
+        fields.check(self.header.compression == COMPRESSION_ZSTD, offset)?;
+        let count = u64::from(fields.count);
+        if count > self.header.entry_count - self.entries_read {
+            let what = Damage::FrameField { field: "count", found: count };
+            return Err(Error::damaged(what, offset + frame_field::COUNT as u64, Some(sequence)));
+        }
+        let raw_bytes = self.raw_bytes_read + u64::from(fields.raw_len);
+        if raw_bytes > self.body_bytes_max {
+            return Err(Error::BodyTooLarge { sequence, max: self.body_bytes_max });
+        }
+        if self.index.len() / INDEX_ROW_LEN + self.under_way.len() >= limits::FRAMES_MAX as usize {
+            let max = u64::from(limits::FRAMES_MAX) * INDEX_ROW_LEN as u64;
+            let what = Damage::Length { found: max + INDEX_ROW_LEN as u64, max };
+            return Err(Error::damaged(what, offset, Some(sequence)));
+        }
+        self.body.read(fields.stored_len.into(), stored, Some(sequence))?;
+        self.entries_read += count;
+        self.raw_bytes_read = raw_bytes;
+        Ok(())
+    }
+
+    /// Checks that the new frame goes on where the one before it ended, and notes its row of the index.
+    fn link(&mut self) -> Result<()> {
+        let frame = &self.frame;
+        let sequence = self.header.first_seq + self.entries_before;
+        let damaged = |what, field: usize| Error::damaged(what, frame.offset + field as u64, Some(sequence));
+        if frame.first_seq != sequence {
+            let what = Damage::Sequence { expected: sequence, found: frame.first_seq };
+            return Err(damaged(what, frame_field::FIRST_SEQ));
+        }
+        let first = self.chain_before.is_none();
+        if !first && frame.chain_before != self.chain {
+            let what = Damage::Chain { expected: self.chain, found: frame.chain_before };
+            return Err(damaged(what, frame_field::CHAIN_BEFORE));
+        }
+        let time = frame.first_commit_ms;
+        if if first { time != self.last_commit_ms } else { time < self.last_commit_ms } {
+            let what = Damage::FrameField { field: "first_commit_ms", found: time.cast_unsigned() };
+            return Err(damaged(what, frame_field::FIRST_COMMIT_MS));
+        }
+        if first {
+            let (found, expected) = (self.header.prev_segment_checksum, frame.chain_before.prefix_u64());
+            if found != expected {
+                let offset = field::PREV_SEGMENT_CHECKSUM as u64;
+                return Err(Error::damaged(Damage::ChainPrefix { expected, found }, offset, Some(sequence)));
+            }
+            if let Some(expected) = self.expected_chain
+                && expected != frame.chain_before
+            {
+                return Err(Error::ChainMismatch { sequence, expected, found: frame.chain_before });
+            }
+            self.chain_before = Some(frame.chain_before);
+        }
+        let row = IndexRow {
+            offset: frame.offset,
+            first_seq: frame.first_seq,
+            first_commit_ms: frame.first_commit_ms,
+            chain_before: frame.chain_before,
+        };
+        self.index.extend_from_slice(&row.encode());
+        self.chain = frame.chain_after;
+        self.last_commit_ms = frame.last_commit_ms;
+        Ok(())
+    }
+
+    /// Checks everything behind the last frame: the index, the last chain hash, the body's checksum, the footer, the end of the file.
+    pub(crate) fn finish(&mut self) -> Result<SegmentEnd> {
+        let last = self.header.last_seq;
+        let damaged = |what, offset| Error::damaged(what, offset, Some(last));
+        if self.last_commit_ms != self.header.last_commit_ms {
+            let found = self.header.last_commit_ms.cast_unsigned();
+            let what = Damage::HeaderField { field: "last_commit_ms", found };
+            return Err(damaged(what, field::LAST_COMMIT_MS as u64));
+        }
+        let index_offset = self.body.offset;
+        let expected = (self.index.len() + FINAL_HASH_LEN) as u64;
+        if self.body.left > expected {
+            return Err(damaged(Damage::TrailingBytes, index_offset));
+        }
+        let mut found = Vec::new();
+        self.body.read(expected, &mut found, Some(last))?;
+        let (rows, chain) = found.split_at(self.index.len());
+        if rows != self.index {
+            let same = rows.iter().zip(&self.index).take_while(|(found, expected)| found == expected).count();
+            return Err(damaged(Damage::Index, index_offset + (same - same % INDEX_ROW_LEN) as u64));
+        }
+        let found = ChainHash::from_bytes(crate::bytes::array(chain, 0));
+        if found != self.chain {
+            let what = Damage::Chain { expected: self.chain, found };
+            return Err(damaged(what, index_offset + rows.len() as u64));
+        }
+        let checksum: [u8; 32] = std::mem::take(&mut self.body.hasher).finalize().into();
+        if checksum != self.header.body_checksum {
+            return Err(Error::damaged(Damage::BodyChecksum, field::BODY_CHECKSUM as u64, None));
+        }
+        self.check_footer(index_offset)?;
+        Ok(SegmentEnd {
+            last_seq: last,
+            chain_hash: self.chain,
+            entries: self.header.entry_count,
+            last_commit_ms: self.last_commit_ms,
+            body_checksum_verified: true,
+            torn: None,
+        })
+    }
+
+    fn check_footer(&mut self, index_offset: u64) -> Result<()> {
+        let start = self.body.offset;
+        let end = start + FOOTER_LEN as u64;
+        let mut bytes = [0; FOOTER_LEN];
+        self.body.inner.read_exact(&mut bytes).map_err(|source| match source.kind() {
+            ErrorKind::UnexpectedEof => Error::damaged(Damage::EndsEarly, start, None),
+            _ => Error::read(source, start),
+        })?;
+        let footer = Footer::decode(&bytes, end)?;
+        let wrong = |field, at: usize, found| {
+            Err(Error::damaged(Damage::FooterField { field, found }, start + at as u64, None))
+        };
+        // With the file's length, the number of frames gives the index's offset.
+        if footer.index_offset != index_offset {
+            return wrong("index_offset", footer_field::INDEX_OFFSET, footer.index_offset);
+        }
+        if footer.first_seq != self.header.first_seq {
+            return wrong("first_seq", footer_field::FIRST_SEQ, footer.first_seq);
+        }
+        if footer.last_seq != self.header.last_seq {
+            return wrong("last_seq", footer_field::LAST_SEQ, footer.last_seq);
+        }
+        if footer.flags != self.header.flags {
+            return wrong("flags", footer_field::FLAGS, footer.flags.into());
+        }
+        if !compression::at_end(&mut self.body.inner).map_err(|source| Error::read(source, end))? {
+            return Err(Error::damaged(Damage::TrailingBytes, end, None));
+        }
+        Ok(())
+    }
+}
+
+/// The body as stored: hashes and counts what is read of it.
+struct Body<R> {
+    inner: R,
+    hasher: Sha256,
+    offset: u64,
+    left: u64,
+}
+
+impl<R: Read> Body<R> {
+    /// Appends the next `len` bytes. The buffer grows with what is really there, not with what a length claims.
+    fn read(&mut self, mut len: u64, into: &mut Vec<u8>, sequence: Option<u64>) -> Result<()> {
+        let early = |offset| Error::damaged(Damage::EndsEarly, offset, sequence);
+        if len > self.left {
+            return Err(early(self.offset));
+        }
+        while len > 0 {
+            let before = into.len();
+            // As much again as has arrived already: a claim alone costs no more than the first step.
+            let step = len.min(before.max(STEP) as u64);
+            into.resize(before + step as usize, 0);
+            let arrived = into.get_mut(before..).unwrap_or_default();
+            self.inner.read_exact(arrived).map_err(|source| match source.kind() {
+                ErrorKind::UnexpectedEof => early(self.offset),
+                _ => Error::read(source, self.offset),
+            })?;
+            self.hasher.update(&*arrived);
+            self.offset += step;
+            self.left -= step;
+            len -= step;
+        }
+        Ok(())
+    }
+}
