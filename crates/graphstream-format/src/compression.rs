@@ -4,7 +4,7 @@ use std::io::{BufRead, Read, Result, Write};
 
 use zstd::stream::read::Decoder;
 use zstd::stream::write::Encoder;
-use zstd::zstd_safe;
+use zstd::zstd_safe::{self, CParameter};
 
 use crate::error::{Error, Unwritable};
 use crate::limits;
@@ -30,6 +30,10 @@ impl Default for Compression {
 }
 
 impl Compression {
+    /// What version 1 is written with unless told otherwise: zstd, level 1. On bodies with chain hashes in them it takes half the time of
+    /// level 3 for 1 % more bytes.
+    pub const VERSION_1: Self = Self::Zstd { level: 1 };
+
     /// Refuses levels whose window a reader would refuse.
     pub(crate) fn check(self) -> crate::Result<()> {
         match self {
@@ -41,9 +45,17 @@ impl Compression {
     }
 }
 
+/// The fast levels look for repetitions of 6 and 7 bytes. Between two chain hashes, which repeat nothing, those of 5 count.
+const FAST_LEVELS: std::ops::RangeInclusive<i32> = 1..=2;
+const FAST_MATCH_BYTES_MIN: u32 = 5;
+
 /// A streaming encoder into `writer`.
 pub(crate) fn encoder<W: Write>(writer: W, level: i32) -> Result<Encoder<'static, W>> {
-    Encoder::new(writer, level)
+    let mut encoder = Encoder::new(writer, level)?;
+    if FAST_LEVELS.contains(&level) {
+        encoder.set_parameter(CParameter::MinMatch(FAST_MATCH_BYTES_MIN))?;
+    }
+    Ok(encoder)
 }
 
 /// A streaming decoder of exactly one frame: it stops behind it, allocates no more than a window of

@@ -54,7 +54,7 @@ pub struct JournalOptions {
     /// How long the oldest entry may stay in the open segment: then it is rotated and sealed, also when nothing follows. With
     /// shipping, this bounds how much a lost machine costs. Without the pool it is looked at when entries are written (default: no bound).
     pub segment_age_max: Option<Duration>,
-    /// How sealed segments are compressed (default zstd level 3).
+    /// How sealed segments are compressed (default zstd level 1).
     pub compression: Compression,
     /// When the journal syncs on its own (default [`SyncPolicy::Always`]).
     pub sync_policy: SyncPolicy,
@@ -73,7 +73,7 @@ impl Default for JournalOptions {
         Self {
             segment_bytes_max: 4 << 20,
             segment_age_max: None,
-            compression: Compression::default(),
+            compression: Compression::VERSION_1,
             sync_policy: SyncPolicy::Always,
             queue_bytes_max: 8 << 20,
             queue_policy: QueuePolicy::Block,

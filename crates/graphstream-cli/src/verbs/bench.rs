@@ -226,7 +226,7 @@ impl Step {
             Self::RawSync => "raw write + fdatasync",
             Self::RawSync8 => "raw write + fdatasync, 8 threads",
             Self::RawChain => "raw SHA-256 chain",
-            Self::RawCompress => "raw zstd level 3",
+            Self::RawCompress => "raw zstd level 1",
             Self::Written1 => "append written, 1 producer",
             Self::Written8 => "append written, 8 producers",
             Self::Stream => "append stream, synced at the end",

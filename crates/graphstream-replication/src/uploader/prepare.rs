@@ -126,7 +126,7 @@ fn cut(path: &Path, lineage: Lineage, joint: Joint) -> Result<tempfile::TempPath
         created_ms: reader.header().created_ms,
     };
     let recut = |source| Error::Local { path: output_path.to_path_buf(), source: Box::new(source) };
-    let mut writer = v1::Writer::new(output, start, Compression::default()).map_err(recut)?;
+    let mut writer = v1::Writer::new(output, start, Compression::VERSION_1).map_err(recut)?;
     let mut entry = Entry::default();
     while reader.read_next(&mut entry).map_err(&damaged)? {
         if entry.sequence == joint.sequence && entry.chain_hash != joint.chain_hash {

@@ -121,7 +121,7 @@ pub(super) fn compress(name: &'static str, payloads: &Payloads, time: Duration) 
     let (mut entries, mut bytes) = (0, 0);
     let started = Instant::now();
     while started.elapsed() < time {
-        let mut encoder = zstd::Encoder::new(std::io::sink(), 3).map_err(|error| failed(&error))?;
+        let mut encoder = zstd::Encoder::new(std::io::sink(), 1).map_err(|error| failed(&error))?;
         for payload in &payloads.all {
             encoder.write_all(payload).map_err(|error| failed(&error))?;
         }
