@@ -272,7 +272,7 @@ impl<R: Read> SegmentReader<R> {
                 self.end = Some(sealed.finish()?);
             }
             Inner::Open(scan) => {
-                if let Some(found) = scan.next_entry()? {
+                if let Some(found) = scan.next_entry(None)? {
                     found.copy_to(entry);
                     return Ok(true);
                 }

@@ -73,3 +73,26 @@ fn a_wrong_chain_hash_is_refused_by_readers() {
     let error = reader.verify().unwrap_err();
     assert!(matches!(error, Error::Damaged { sequence: Some(2), .. }), "{error:?}");
 }
+
+#[test]
+fn known_chain_hashes_are_taken_and_damage_is_found_all_the_same() {
+    let (mut open, mut chain) = (open_segment(), ChainHash::ZERO);
+    let mut scanner = Scanner::open(open.as_slice()).unwrap();
+    let mut known = Vec::new();
+    for payload in payloads() {
+        chain = chain.after(&payload);
+        known.push(chain);
+        let entry = scanner.next_entry_known(chain).unwrap().unwrap();
+        assert!(entry.chain_hash == chain && entry.payload == payload);
+    }
+    assert!(scanner.next_entry_known(chain).unwrap().is_none());
+    assert_eq!(scanner.point().chain_hash, chain);
+
+    let middle = open.len() / 2;
+    open[middle] ^= 1;
+    let mut scanner = Scanner::open(open.as_slice()).unwrap();
+    assert!(
+        scanner.next_entry_known(known[0]).unwrap().is_none(),
+        "a record with a flipped bit is not whole"
+    );
+}

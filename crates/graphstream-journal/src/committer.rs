@@ -34,6 +34,13 @@ use crate::{names, sabotage, small_file};
 const RECORD_BYTES_TARGET: usize = 1 << 20;
 /// A record's entries are padded to 8 bytes.
 const PADDING_MAX: usize = 7;
+/// A segment is synced in the background whenever a quarter of it, and at least this much, was written since the last time: its
+/// last sync, which rotation waits for, is short then.
+const EARLY_SYNC_BYTES_MIN: u64 = 256 << 10;
+/// Chain hashes that are kept in memory until their segment is sealed take at most this part of a segment's size ...
+const CHAIN_SHARE: usize = 4;
+/// ... up to this size: 4 MiB of hashes. Entries of 128 bytes and more have room for all of theirs.
+const CHAIN_SEGMENT_BYTES_MAX: u64 = 16 << 20;
 
 /// Where the journal ends.
 #[derive(Clone, Copy, Debug)]
@@ -65,11 +72,25 @@ struct OpenSegment {
     offset: u64,
     /// Where the segment is full.
     limit: u64,
+    /// Where its next background sync is due.
+    early_sync_at: u64,
+    /// The chain hashes after its first entries, for sealing; at most [`Committer::chain_max`].
+    chain: Arc<Vec<ChainHash>>,
 }
 
 impl OpenSegment {
     const fn is_empty(&self) -> bool {
         self.offset == RECORDS_START
+    }
+
+    /// Whether a background sync is worth while: not right before the one of rotation.
+    fn is_early_sync_due(&mut self) -> bool {
+        let step = early_sync_step(self.limit);
+        let due = self.offset >= self.early_sync_at && self.offset + step / 2 <= self.limit;
+        if due {
+            self.early_sync_at = self.offset + step;
+        }
+        due
     }
 }
 
@@ -83,6 +104,8 @@ pub(crate) struct Committer {
     segment_bytes_max: u64,
     tail: Tail,
     segment: Option<OpenSegment>,
+    /// How many chain hashes of a segment are kept for sealing.
+    chain_max: usize,
     encoder: RecordEncoder,
 }
 
@@ -131,6 +154,9 @@ impl Committer {
             segment_bytes_max,
             tail,
             segment: None,
+            chain_max: usize::try_from(segment_bytes_max.min(CHAIN_SEGMENT_BYTES_MAX)).unwrap_or(0)
+                / CHAIN_SHARE
+                / size_of::<ChainHash>(),
             // Every segment draws its own nonce before its first record.
             encoder: RecordEncoder::new(Nonce::from_bytes([0; 16])),
         }
@@ -196,6 +222,8 @@ impl Committer {
         self.encoder.begin_segment(segment.nonce, first_sequence);
         let room = usize::try_from(segment.limit - segment.offset).unwrap_or(usize::MAX);
         let mut tail = self.tail;
+        let chain = Arc::make_mut(&mut segment.chain);
+        let known = chain.len();
         let (mut taken, mut bytes) = (0, 0);
         while let Some(unit) = items.get(taken..).and_then(Unit::at) {
             let would_be = self.encoder.record_len() + unit.bytes + PADDING_MAX;
@@ -215,6 +243,9 @@ impl Committer {
                     .push(payload, tail.commit_ms)
                     .map_err(|source| Failure::poison(Error::segment(&segment.open.path)(source)))?;
                 tail.chain_hash = tail.chain_hash.after(payload);
+                if chain.len() < self.chain_max {
+                    chain.push(tail.chain_hash);
+                }
                 tail.sequence += 1;
                 bytes += item.bytes;
             }
@@ -231,6 +262,7 @@ impl Committer {
             .map_err(|source| Failure::poison(Error::segment(&segment.open.path)(source)))?;
         let (_, written) = small_file::write_counted(&*segment.open.file, record, segment.offset);
         if let Err(source) = written {
+            chain.truncate(known);
             if sabotage::is("full_keeps_sequences") {
                 self.tail.sequence = tail.sequence;
             }
@@ -238,7 +270,12 @@ impl Committer {
         }
         segment.open.oldest.get_or_init(|| Oldest { at: Instant::now(), at_ms: now_ms });
         segment.offset += record.len() as u64;
+        let early_sync = segment.is_early_sync_due();
         self.tail = tail;
+        if early_sync {
+            self.publish(host);
+            host.sync_early();
+        }
         Ok((taken, bytes))
     }
 
@@ -277,6 +314,8 @@ impl Committer {
             first_sequence: segment.first_sequence,
             last_sequence: self.tail.sequence,
             chain_hash: self.tail.chain_hash,
+            // The segment keeps its own: it goes on if it can't be handed over now.
+            chain: Arc::clone(&segment.chain),
         })?;
         self.segment = None;
         self.publish(host);
@@ -329,7 +368,15 @@ impl Committer {
             durable_offset: AtomicU64::new(RECORDS_START),
             oldest: OnceLock::new(),
         });
-        Ok(OpenSegment { open, nonce, first_sequence, offset: RECORDS_START, limit })
+        Ok(OpenSegment {
+            open,
+            nonce,
+            first_sequence,
+            offset: RECORDS_START,
+            limit,
+            early_sync_at: RECORDS_START + early_sync_step(limit),
+            chain: Arc::default(),
+        })
     }
 
     /// Up to here a failure (too many open files, say) changes nothing.
@@ -372,6 +419,10 @@ impl Committer {
         let open = self.segment.as_ref().map(|segment| (Arc::clone(&segment.open), segment.offset));
         host.publish_written(self.tail, open);
     }
+}
+
+fn early_sync_step(limit: u64) -> u64 {
+    (limit / 4).max(EARLY_SYNC_BYTES_MIN)
 }
 
 fn reserve(file: &dyn FsFile, path: &Path, bytes: u64) -> Result<(), Failure> {

@@ -15,7 +15,8 @@ pub enum SyncPolicy {
     Always,
     /// A timer syncs, whatever the load; who waits for *synced* waits for the timer (or for [`Journal::sync`](crate::Journal::sync)).
     Interval(Duration),
-    /// Only when somebody waits for *synced*, asks for a sync, or a segment is left behind.
+    /// Only when somebody waits for *synced*, asks for a sync, or a segment fills up (whenever a quarter of it was written) or is left
+    /// behind.
     Never,
 }
 

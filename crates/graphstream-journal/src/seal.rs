@@ -65,11 +65,13 @@ impl SealedSegment {
 }
 
 /// Which open segment to seal, and what it must turn out to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct SealOrder {
     pub(crate) first_sequence: u64,
     pub(crate) last_sequence: u64,
     pub(crate) chain_hash: ChainHash,
+    /// The chain hashes after its first entries, as the committer has computed them; those that are missing are computed again.
+    pub(crate) chain: Arc<Vec<ChainHash>>,
 }
 
 /// Seals one segment. Safe to repeat after any failure: the open file is left alone until the rename.
@@ -77,7 +79,7 @@ pub(crate) fn seal(
     fs: &dyn Fs,
     dir: &Path,
     compression: Compression,
-    order: SealOrder,
+    order: &SealOrder,
 ) -> Result<SealedSegment> {
     let name = names::segment_name(order.first_sequence);
     let path = dir.join(&name);
@@ -119,15 +121,20 @@ fn write_sealed(
     file: &Arc<dyn FsFile>,
     temp: &Path,
     compression: Compression,
-    order: SealOrder,
+    order: &SealOrder,
 ) -> Result<(Header, ChainHash)> {
     let mut scanner = Scanner::open(source).map_err(Error::segment(path))?;
     let sink = FileSink::new(Arc::clone(file));
     let start = scanner.header().start;
     let mut writer = v1::Writer::new(sink, start, compression).map_err(Error::segment(temp))?;
     let mut last = order.first_sequence - 1;
+    let mut chain = order.chain.iter();
     while last < order.last_sequence {
-        let Some(entry) = scanner.next_entry().map_err(Error::segment(path))? else {
+        let entry = match chain.next() {
+            Some(&known) => scanner.next_entry_known(known),
+            None => scanner.next_entry(),
+        };
+        let Some(entry) = entry.map_err(Error::segment(path))? else {
             // It was written, synced and not touched since: anything but a whole record here is damage.
             return Err(damaged_open(&mut scanner, path, last, order));
         };
@@ -141,7 +148,7 @@ fn write_sealed(
     Ok((finished.header, finished.chain_hash))
 }
 
-fn damaged_open<S: ReadAt>(scanner: &mut Scanner<S>, path: &Path, last: u64, order: SealOrder) -> Error {
+fn damaged_open<S: ReadAt>(scanner: &mut Scanner<S>, path: &Path, last: u64, order: &SealOrder) -> Error {
     match scanner.judge() {
         Err(source) => Error::segment(path)(source),
         Ok(outcome) => match outcome.into_error() {
@@ -156,7 +163,7 @@ fn damaged_open<S: ReadAt>(scanner: &mut Scanner<S>, path: &Path, last: u64, ord
     }
 }
 
-fn check_order(sealed: &SealedSegment, order: SealOrder) -> Result<()> {
+fn check_order(sealed: &SealedSegment, order: &SealOrder) -> Result<()> {
     if sealed.last_sequence == order.last_sequence {
         return Ok(());
     }
@@ -168,6 +175,6 @@ fn check_order(sealed: &SealedSegment, order: SealOrder) -> Result<()> {
     })
 }
 
-fn fork(path: &Path, order: SealOrder, found: ChainHash) -> Error {
+fn fork(path: &Path, order: &SealOrder, found: ChainHash) -> Error {
     Error::Fork { path: path.to_path_buf(), sequence: order.last_sequence, expected: order.chain_hash, found }
 }

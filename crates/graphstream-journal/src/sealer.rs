@@ -56,12 +56,12 @@ impl Shared {
         if state.sealing || state.foreign {
             return;
         }
-        while let Some(order) = state.to_seal.front().copied() {
+        while let Some(order) = state.to_seal.front().cloned() {
             state.sealing = true;
             drop(state);
             let role = Sealing(self);
             let started = Instant::now();
-            let result = seal(&*self.dir.fs, &self.dir.path, self.options.compression, order);
+            let result = seal(&*self.dir.fs, &self.dir.path, self.options.compression, &order);
             // The role is given back together with the result, so that nobody seals the same segment again in between.
             role.done();
             state = self.state();

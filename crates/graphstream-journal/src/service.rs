@@ -248,6 +248,24 @@ impl Shared {
         }
     }
 
+    /// Asks for a sync of what is written, unless one runs: it need not be soon.
+    pub(crate) fn sync_early(&self) {
+        let mut state = self.state();
+        if !self.pooled() || state.syncing || state.asked.early_sync {
+            return;
+        }
+        // Without a thread rotation syncs it all.
+        state.asked.early_sync = COMMITS.submit(job(&self.this, Self::run_early_sync)).is_ok();
+    }
+
+    fn run_early_sync(&self) {
+        let mut state = self.state();
+        state.asked.early_sync = false;
+        if !state.syncing {
+            drop(self.lead_sync(state));
+        }
+    }
+
     /// Under the interval policy: sees to it that what is written is synced after the interval.
     pub(crate) fn arm_sync_timer(&self, state: &mut State) {
         let SyncPolicy::Interval(interval) = self.options.sync_policy else { return };

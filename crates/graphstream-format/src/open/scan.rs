@@ -170,8 +170,9 @@ impl<S: Source> Scan<S> {
         self.point
     }
 
-    /// The next entry, or `None` where no whole record stands (yet).
-    pub(crate) fn next_entry(&mut self) -> Result<Option<EntryRef<'_>>> {
+    /// The next entry, or `None` where no whole record stands (yet). `known` is the chain hash after it, if that need not be
+    /// computed.
+    pub(crate) fn next_entry(&mut self, known: Option<ChainHash>) -> Result<Option<EntryRef<'_>>> {
         let mut current = match self.current.take() {
             Some(current) => current,
             None => match self.examine_fresh()? {
@@ -190,7 +191,8 @@ impl<S: Source> Scan<S> {
 
         // Checked with the record: neither overflows nor leaves it.
         let payload_at = entries_at + span.payload_at as u64;
-        self.chain = self.chain.after(self.window.held(payload_at, span.payload_len));
+        let payload = self.window.held(payload_at, span.payload_len);
+        self.chain = known.unwrap_or_else(|| self.chain.after(payload));
         self.sequence += 1;
         self.commit_ms = span.commit_ms;
         if current.left == 0 {

@@ -2,6 +2,7 @@
 
 use super::scan::{EntryRef, Outcome, Scan, ScanPoint};
 use super::{OpenHeader, RECORDS_START};
+use crate::chain::ChainHash;
 use crate::error::{Error, Result};
 use crate::read_at::ReadAt;
 use crate::window::{Anywhere, Window};
@@ -75,7 +76,16 @@ impl<S: ReadAt> Scanner<S> {
     /// # Errors
     /// [`Error::Io`] only.
     pub fn next_entry(&mut self) -> Result<Option<EntryRef<'_>>> {
-        self.scan.next_entry()
+        self.scan.next_entry(None)
+    }
+
+    /// As [`Scanner::next_entry`], for who has computed the chain hash after the entry when it was written: it is taken as it is. The
+    /// record's checksums are verified all the same.
+    ///
+    /// # Errors
+    /// As [`Scanner::next_entry`].
+    pub fn next_entry_known(&mut self, chain_hash: ChainHash) -> Result<Option<EntryRef<'_>>> {
+        self.scan.next_entry(Some(chain_hash))
     }
 
     /// What stands where [`Scanner::next_entry`] found nothing. Reads from there to the end of the file: a live reader

@@ -120,6 +120,7 @@ pub(crate) struct Asked {
     pub(crate) scheduled: bool,
     pub(crate) flush_timer: bool,
     pub(crate) sync_timer: bool,
+    pub(crate) early_sync: bool,
     pub(crate) age_timer: bool,
     pub(crate) seal_scheduled: bool,
     pub(crate) seal_failures: u32,

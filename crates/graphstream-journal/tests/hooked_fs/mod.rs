@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use graphstream_journal::{Access, DirEntry, Fs, FsFile, LockMode};
@@ -17,6 +18,7 @@ pub struct HookedFs {
     pub disk: CrashFs,
     in_write: Arc<Mutex<Option<Action>>>,
     in_sync_data: Arc<Mutex<Option<Action>>>,
+    fail_sync_data: Arc<AtomicBool>,
 }
 
 impl HookedFs {
@@ -28,6 +30,11 @@ impl HookedFs {
     /// When the next fdatasync has done its work, and has not yet returned.
     pub fn in_next_sync_data(&self, action: impl FnOnce() + Send + 'static) {
         *self.in_sync_data.lock().unwrap() = Some(Box::new(action));
+    }
+
+    /// The next fdatasync fails.
+    pub fn fail_next_sync_data(&self) {
+        self.fail_sync_data.store(true, Ordering::SeqCst);
     }
 }
 
@@ -99,6 +106,9 @@ impl FsFile for HookedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if self.fs.fail_sync_data.swap(false, Ordering::SeqCst) {
+            return Err(io::Error::other("the disk has gone"));
+        }
         let result = self.file.sync_data();
         act(&self.fs.in_sync_data);
         result
