@@ -1,6 +1,13 @@
 //! How long sealing a full segment of 4 MiB takes, beside what it is made of: the SHA-256 chain, zstd, and writing and syncing as many
 //! bytes. All rates are per byte of payload, so that ratios can be read off.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 #[allow(unreachable_pub, reason = "shared between benches")]
 mod entries;

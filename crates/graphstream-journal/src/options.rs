@@ -51,6 +51,7 @@ pub enum Service {
 #[non_exhaustive]
 pub struct JournalOptions {
     /// Largest open segment in bytes, reserved when it is created (default 4 MiB). An entry or batch that is larger than this gets a segment of its own.
+    /// Until a segment is sealed, up to a quarter of this (4 MiB at most) is kept in memory for it: chain hashes, 32 bytes an entry.
     pub segment_bytes_max: u64,
     /// How long the oldest entry may stay in the open segment: then it is rotated and sealed, also when nothing follows. With
     /// shipping, this bounds how much a lost machine costs. Without the pool it is looked at when entries are written (default: no bound).
