@@ -4,7 +4,9 @@
 use std::io::Cursor;
 
 use graphstream_format::open::{Nonce, OpenHeader, Placement, RECORDS_START, RecordEncoder};
-use graphstream_format::{ChainHash, Compression, Entry, Lineage, SegmentStart, v1};
+use graphstream_format::{
+    ChainHash, Compression, Entry, Lineage, SegmentStart, SegmentVersion, SegmentWriter, WriteOptions,
+};
 use graphstream_fuzz::read;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
@@ -37,20 +39,26 @@ fuzz_target!(|written: Written| {
     assert_eq!(entries, expected);
     assert!(end.is_ok_and(|end| end.torn.is_none()));
 
-    for compression in [Compression::None, Compression::Zstd { level: i32::from(written.level % 5) + 1 }] {
-        let mut writer = v1::Writer::new(Cursor::new(Vec::new()), start, compression).expect("a start");
-        for entry in &expected {
-            writer.push(&entry.payload, entry.commit_ms).expect("an entry");
-        }
-        let (entries, end) = read(&writer.finish().expect("an end").inner.into_inner());
-        let end = end.expect("a whole segment");
-        assert_eq!(end.chain_hash, expected.last().expect("not empty").chain_hash);
-        assert_eq!(entries.len(), expected.len());
-        for (entry, expected) in entries.iter().zip(&expected) {
+    for version in [SegmentVersion::V1, SegmentVersion::V2] {
+        for compression in [Compression::None, Compression::Zstd { level: i32::from(written.level % 5) + 1 }]
+        {
+            let options = WriteOptions::default().with_version(version).with_compression(compression);
+            let mut writer = SegmentWriter::new(Cursor::new(Vec::new()), start, &options).expect("a start");
+            for entry in &expected {
+                writer.push(&entry.payload, entry.commit_ms).expect("an entry");
+            }
+            let (mut entries, end) = read(&writer.finish().expect("an end").inner.into_inner());
             assert_eq!(
-                (entry.sequence, &entry.payload, entry.chain_hash),
-                (expected.sequence, &expected.payload, expected.chain_hash)
+                end.expect("a whole segment").chain_hash,
+                expected.last().expect("not empty").chain_hash
             );
+            if version == SegmentVersion::V1 {
+                // It keeps no commit time per entry.
+                for (entry, expected) in entries.iter_mut().zip(&expected) {
+                    (entry.commit_ms, entry.commit_exact) = (expected.commit_ms, true);
+                }
+            }
+            assert_eq!(entries, expected);
         }
     }
 });

@@ -10,6 +10,7 @@
 use graphstream_format::header::{HEADER_LEN, field};
 use graphstream_format::open::{RECORD_HEADER_LEN, RECORDS_START, extension_field, record_field};
 use graphstream_format::v1::{ENTRY_HEADER_LEN, entry_field};
+use graphstream_format::v2::{FOOTER_LEN, FRAME_HEADER_LEN, footer_field, frame_field};
 use graphstream_format::{Entry, ReadOptions, Result, SegmentEnd, SegmentReader};
 use sha2::{Digest as _, Sha256};
 
@@ -62,6 +63,29 @@ pub fn fix_v1_entries(body: &mut [u8]) {
         let crc = crc32c::crc32c(&entry[entry_field::PAYLOAD_LEN..]);
         entry[entry_field::CRC32C..entry_field::CRC32C + 4].copy_from_slice(&crc.to_be_bytes());
         rest = behind;
+    }
+}
+
+/// Puts the checksums of version 2 frames, from the front as far as the lengths make sense, and of the footer right.
+pub fn fix_v2(bytes: &mut [u8]) {
+    if bytes.len() < HEADER_LEN + FOOTER_LEN {
+        return;
+    }
+    let (_, rest) = bytes.split_at_mut(HEADER_LEN);
+    let (mut rest, footer) = rest.split_at_mut(rest.len() - FOOTER_LEN);
+    let crc = crc32c::crc32c(&footer[..footer_field::CRC32C]);
+    footer[footer_field::CRC32C..].copy_from_slice(&crc.to_be_bytes());
+    let mut frames = u32_at(footer, footer_field::FRAME_COUNT);
+    while frames > 0 && rest.len() >= FRAME_HEADER_LEN {
+        let len = u32_at(rest, frame_field::STORED_LEN) as usize;
+        if len > rest.len() - FRAME_HEADER_LEN {
+            return;
+        }
+        let (frame, behind) = rest.split_at_mut(FRAME_HEADER_LEN + len);
+        let crc = crc32c::crc32c(&frame[frame_field::STORED_LEN..]);
+        frame[frame_field::CRC32C..frame_field::STORED_LEN].copy_from_slice(&crc.to_be_bytes());
+        rest = behind;
+        frames -= 1;
     }
 }
 
