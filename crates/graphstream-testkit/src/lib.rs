@@ -1,7 +1,10 @@
-//! What the tests of several crates need: a file system that crashes and fails on demand, and small deterministic components.
+//! What the tests of several crates need: a file system that crashes and fails on demand, the log of what was acknowledged, and small
+//! deterministic components.
 
+mod ack_log;
 mod crash_fs;
 mod fixed;
 
+pub use ack_log::{AckLog, Broken};
 pub use crash_fs::{CrashFs, Crashes, Fault, Image, Lies, Persisted};
 pub use fixed::{CountingEntropy, SteppingClock};
