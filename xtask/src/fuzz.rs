@@ -208,7 +208,7 @@ mod tests {
             Some(Order::For(Duration::from_secs(7200), vec!["head".to_owned(), "header".to_owned()]))
         );
         assert_eq!(order("--repeat head x"), Some(Order::Repeat("head".to_owned(), "x".to_owned())));
-        for wrong in ["--budget", "--budget 1", "head --budget 1m", "--fast", "--repeat head"] {
+        for wrong in ["--budget", "--budget 1w", "head --budget 1m", "--fast", "--repeat head"] {
             assert_eq!(order(wrong), None, "{wrong}");
         }
     }

@@ -7,6 +7,7 @@ mod checks;
 mod crash;
 mod fuzz;
 mod layers;
+mod power_cuts;
 mod python;
 mod run;
 mod sabotage;
@@ -52,8 +53,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "crash",
-        arguments: "[--budget TIME | --seed N]",
-        about: "power cuts, faults and kills of the journal with random seeds, for 1m or as long as said",
+        arguments: "[--kernel] [--budget TIME | --seed N]",
+        about: "power cuts, faults and kills of the journal with random seeds, for 1m or as long as said; see crash --help",
         run: crash::run_task,
     },
     Task {
@@ -84,7 +85,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask {name}: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<power_cuts::NothingCouldRun>() { ExitCode::from(3) } else { ExitCode::FAILURE }
         }
     }
 }

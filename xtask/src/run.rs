@@ -21,10 +21,10 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
 
 /// A time as the tasks that run for long take it: `90s`, `10m`, `2h`.
 pub(crate) fn budget(text: &str) -> Option<Duration> {
-    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(split)?;
     let seconds = match unit {
-        "s" => 1,
+        "" | "s" => 1,
         "m" => 60,
         "h" => 3600,
         _ => return None,
