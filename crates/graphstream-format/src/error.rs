@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::chain::ChainHash;
+use crate::encryption::KeyId;
 use crate::lineage::Lineage;
 
 /// The result of this crate's calls.
@@ -119,6 +120,51 @@ pub enum Error {
         what: &'static str,
         /// How many bytes it has.
         bytes: usize,
+    },
+    /// An encrypted segment, and no key was given.
+    #[error("the segment is encrypted with key {id}, and no key was given")]
+    KeyRequired {
+        /// The key it takes.
+        id: KeyId,
+    },
+    /// Something is encrypted or authenticated with a key that is not among those given.
+    #[error("key {id} is not among the keys given")]
+    UnknownKey {
+        /// The key it takes.
+        id: KeyId,
+    },
+    /// A key that is not the one its id names: it was copied wrong, or stands under the name of another.
+    #[error("the key given as {expected} is another one: its id is {found}")]
+    WrongKey {
+        /// The id it was given under.
+        expected: KeyId,
+        /// Its own.
+        found: KeyId,
+    },
+    /// A segment that is not encrypted, where all have to be.
+    #[error("the segment is not encrypted, although encryption is required")]
+    PlaintextRefused,
+    /// A chain value or document that does not have the MAC it comes with: it was changed, or made without the key.
+    #[error("the {what} does not have the MAC that key {id} gives it")]
+    MacMismatch {
+        /// What was checked.
+        what: &'static str,
+        /// The key that the MAC names.
+        id: KeyId,
+    },
+    /// A wrapped data key that its master key does not open: it was changed.
+    #[error("the wrapped key {id} is damaged: master key {master_id} does not open it")]
+    WrappedKeyDamaged {
+        /// The key inside.
+        id: KeyId,
+        /// The master key.
+        master_id: KeyId,
+    },
+    /// The text of a key file does not have the form of one.
+    #[error("not a key: {defect}")]
+    InvalidKeyLine {
+        /// What is wrong.
+        defect: KeyLineDefect,
     },
 }
 
@@ -300,6 +346,43 @@ pub enum Damage {
         /// What is wrong at the first damaged record.
         defect: RecordDefect,
     },
+    /// A chunk of an encrypted segment does not open.
+    #[error("chunk{} does not open: {defect}", Numbered(*number))]
+    Chunk {
+        /// Its number from 0, where that is known.
+        number: Option<u32>,
+        /// Why not.
+        defect: ChunkDefect,
+    },
+}
+
+/// Why a chunk of an encrypted segment does not open. The data key is the right one in all cases: another one has another id, which is an error
+/// of its own ([`Error::UnknownKey`], [`Error::WrongKey`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChunkDefect {
+    /// It has fewer bytes than a tag.
+    #[error("it is shorter than its tag")]
+    TooShort,
+    /// It is a chunk of this segment at its right place, but not the last one: the end of the segment is missing.
+    #[error("it is not the last one, the end of the segment is missing")]
+    Truncated,
+    /// It is the last chunk of this segment at its right place, but more follow: they do not belong to it.
+    #[error("it is the last one, what follows it does not belong to the segment")]
+    Extended,
+    /// It is a chunk of this segment at the wrong place.
+    #[error("it is chunk {found} of this segment")]
+    Reordered {
+        /// Its true number.
+        found: u32,
+    },
+    /// It was not written for this segment, while other chunks were: it is damaged, or comes from elsewhere. No cipher can tell these two apart;
+    /// a `body_checksum` that fits the bytes speaks for the second.
+    #[error("it is damaged, or was not written for this segment")]
+    Foreign,
+    /// Nothing of the segment has opened so far: header or extension are not those that it was written with, or all chunks read are damaged.
+    #[error("header or extension are not those the segment was written with, or this chunk is damaged")]
+    Header,
 }
 
 /// Why the bytes at some offset of an open segment are not a whole record (or legacy entry).
@@ -384,6 +467,36 @@ pub enum Unwritable {
         /// The durable offset it was to carry.
         durable_offset: u64,
     },
+    /// An encrypted segment numbers its chunks with 32 bits.
+    #[error("it has too many chunks to encrypt")]
+    Chunks,
+    /// A chunk that its length field cannot describe.
+    #[error("a chunk of {bytes} bytes cannot be encrypted")]
+    ChunkLength {
+        /// Its length in bytes.
+        bytes: u64,
+    },
+}
+
+/// What is wrong with the text of a key file. The text itself is in no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyLineDefect {
+    /// It does not start with the label.
+    #[error("the line does not start with `graphstream-key-1`")]
+    Label,
+    /// It has more or fewer parts than label, id and key.
+    #[error("the line is not `graphstream-key-1`, an id and a key, with one space between them")]
+    Fields,
+    /// The id is not one.
+    #[error("the id is not 16 bytes in hex")]
+    Id,
+    /// The key is not one.
+    #[error("the key is not 32 bytes in base64")]
+    Secret,
+    /// There is more than one line.
+    #[error("there is more than one line")]
+    Lines,
 }
 
 impl Error {
@@ -416,6 +529,18 @@ impl fmt::Display for Of {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(sequence) => write!(f, " (sequence {sequence})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// " 7" in messages, where it is known.
+struct Numbered(Option<u32>);
+
+impl fmt::Display for Numbered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(number) => write!(f, " {number}"),
             None => Ok(()),
         }
     }

@@ -1,0 +1,55 @@
+//! One key for one purpose: HKDF-SHA256 (RFC 5869) with an info string per purpose. The strings are part of the format.
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// What a key derived from a data key (or master key) is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The id of the key itself; not secret.
+    Id,
+    /// The key of one segment; the salt is the segment's.
+    Segment,
+    /// The MAC of chain values outside of segments.
+    Chain,
+    /// The MAC of whole documents.
+    Document,
+    /// Wrapping other keys, by a master key.
+    Wrap,
+}
+
+impl Purpose {
+    /// The info string of HKDF.
+    pub(crate) const fn info(self) -> &'static [u8] {
+        match self {
+            Self::Id => b"graphstream key id",
+            Self::Segment => b"graphstream hadbj 2 segment",
+            Self::Chain => b"graphstream chain value",
+            Self::Document => b"graphstream document",
+            Self::Wrap => b"graphstream key wrap",
+        }
+    }
+}
+
+/// HKDF-SHA256 with this salt (empty: none) and the info string of `purpose`.
+pub(crate) fn derive<const N: usize>(secret: &[u8], salt: &[u8], purpose: Purpose) -> Zeroizing<[u8; N]> {
+    expand(secret, salt, purpose.info())
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "HKDF-SHA256 gives 8160 bytes, and the compiler sees that less is asked for"
+)]
+fn expand<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> Zeroizing<[u8; N]> {
+    const { assert!(N <= 8160, "more than HKDF-SHA256 gives") };
+    let mut out = Zeroizing::new([0; N]);
+    // No salt and an empty one are the same to HKDF.
+    Hkdf::<Sha256>::new(Some(salt), secret)
+        .expand(info, out.as_mut())
+        .expect("a length within HKDF's bounds");
+    out
+}
+
+#[cfg(test)]
+mod tests;
