@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::core::Shared;
+use crate::core::{Shared, Wanted};
 use crate::error::Result;
 use crate::options::SyncPolicy;
 use crate::queue::Group;
@@ -55,7 +55,7 @@ impl Ticket {
     /// [`Error::Unresolved`](crate::Error::Unresolved) when that is not known.
     pub fn wait(&self, ack: Ack) -> Result<RangeInclusive<u64>> {
         // Without a deadline there is always an answer.
-        self.shared.wait(&self.group, self.index, self.count, ack, None).unwrap_or(Err(crate::Error::Closed))
+        self.shared.wait(self.wanted(ack), None).unwrap_or(Err(crate::Error::Closed))
     }
 
     /// As [`Ticket::wait`], but gives up after `timeout` with `None`. A write or sync that this thread has begun is finished first.
@@ -64,7 +64,11 @@ impl Ticket {
     /// As [`Ticket::wait`].
     pub fn wait_timeout(&self, ack: Ack, timeout: Duration) -> Result<Option<RangeInclusive<u64>>> {
         let deadline = Instant::now().checked_add(timeout);
-        self.shared.wait(&self.group, self.index, self.count, ack, deadline).transpose()
+        self.shared.wait(self.wanted(ack), deadline).transpose()
+    }
+
+    fn wanted(&self, ack: Ack) -> Wanted<'_> {
+        Wanted { group: &self.group, index: self.index, count: self.count, ack }
     }
 
     /// A future of the same. Polling it does no file operation: the service pool does.
@@ -76,7 +80,7 @@ impl Ticket {
     #[must_use]
     pub fn sequences(&self) -> Option<RangeInclusive<u64>> {
         let state = self.shared.state();
-        Shared::resolve(&state, &self.group, self.index, self.count, Ack::Written)?.ok()
+        Shared::resolve(&state, self.wanted(Ack::Written))?.ok()
     }
 }
 
@@ -94,14 +98,14 @@ impl Future for Acked {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let Ticket { shared, group, index, count } = &this.ticket;
+        let Ticket { shared, group, .. } = &this.ticket;
         if !shared.pooled() {
             // Without a pool there is nobody to hand the work to; this mode is for tests.
             return Poll::Ready(this.ticket.wait(this.ack));
         }
         let mut state = shared.state();
         shared.check_process(&mut state);
-        if let Some(result) = Shared::resolve(&state, group, *index, *count, this.ack) {
+        if let Some(result) = Shared::resolve(&state, this.ticket.wanted(this.ack)) {
             return Poll::Ready(result);
         }
         let level = match (this.ack, group.outcome.get()) {

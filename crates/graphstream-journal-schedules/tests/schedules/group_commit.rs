@@ -1,5 +1,7 @@
 //! Producers that wait for different things at once.
 
+use std::time::Duration;
+
 use graphstream_journal::{Ack, QueuePolicy, Service, SyncPolicy};
 use shuttle::thread;
 
@@ -102,6 +104,34 @@ fn raising_the_floor_among_producers_ends() {
             .collect();
         journal.raise_commit_floor(5_000);
         let acknowledged: Vec<_> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
+        check(&fs, &acknowledged);
+    });
+}
+
+/// A producer that gives up may have been called to write or to sync for the others just then.
+#[test]
+fn producers_get_their_ack_when_another_gives_up() {
+    every_schedule(|| {
+        let fs = CrashFs::new();
+        let journal = open(fs.clone(), options(Service::Inline, SyncPolicy::Never));
+        let hasty = {
+            let journal = journal.clone();
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let ticket = journal.append([9; 20]).unwrap();
+                    ticket.wait_timeout(Ack::Synced, Duration::from_millis(1)).unwrap();
+                }
+            })
+        };
+        let producers: Vec<_> = (0..3_u8)
+            .map(|producer| {
+                let (journal, fs) = (journal.clone(), fs.clone());
+                thread::spawn(move || append(&journal, &fs, vec![producer; 20], Ack::Synced).unwrap())
+            })
+            .collect();
+        let acknowledged: Vec<_> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
+        hasty.join().unwrap();
+        assert_eq!(journal.close().unwrap().position.sequence, 5);
         check(&fs, &acknowledged);
     });
 }

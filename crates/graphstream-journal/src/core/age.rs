@@ -53,7 +53,8 @@ impl Shared {
         let mut again = Duration::ZERO;
         if due && self.takes_another(&state) {
             // The timer counts as armed until this is through, so that a failure is not followed by the next attempt at once.
-            let (after, failure) = self.write_role(state, |committer, host| committer.leave_segment(host));
+            let (after, failure) =
+                self.write_role(state, false, |committer, host| committer.leave_segment(host));
             state = after;
             if let Some(failure) = failure {
                 tracing::warn!(error = %failure.not_written(), "rotation by age failed");

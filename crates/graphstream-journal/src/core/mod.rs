@@ -12,6 +12,7 @@
 mod age;
 mod enqueue;
 mod role;
+mod sleepers;
 mod sync_role;
 mod waiting;
 mod write_role;
@@ -25,6 +26,8 @@ use graphstream_format::{ChainHash, Lineage, Position};
 use graphstream_metrics::GraphstreamMetrics;
 
 pub(crate) use age::Oldest;
+use sleepers::Sleepers;
+pub(crate) use sleepers::Wanted;
 
 use crate::clock::Clock;
 use crate::committer::{Committer, OpenFile, Tail};
@@ -48,7 +51,7 @@ pub(crate) struct Shared {
     pub(crate) lineage: Lineage,
     pub(crate) metrics: Arc<GraphstreamMetrics>,
     state: Mutex<State>,
-    /// Some position, role or failure has changed.
+    /// Some position, role or failure has changed; for all but those who wait for a ticket, who sleep by themselves.
     progress: Condvar,
     /// The queue was taken.
     space: Condvar,
@@ -104,6 +107,7 @@ pub(crate) struct State {
     /// The journal is over.
     pub(crate) over: Option<Failure>,
 
+    sleepers: Sleepers,
     wakers: BTreeMap<u64, (Level, Waker)>,
     next_waker: u64,
     pub(crate) asked: Asked,
@@ -183,6 +187,7 @@ impl Shared {
             closing: false,
             foreign: false,
             over: None,
+            sleepers: Sleepers::default(),
             wakers: BTreeMap::new(),
             next_waker: 0,
             asked: Asked::default(),
@@ -230,7 +235,7 @@ impl Shared {
         Position { lineage: self.lineage, sequence: point.sequence, chain_hash: point.chain_hash }
     }
 
-    /// Tells everybody that a level has moved.
+    /// Tells everybody but the sleepers that a level has moved.
     pub(crate) fn announce(&self, state: &mut State, level: Level) {
         let over = state.over.is_some();
         let due: Vec<u64> = state
@@ -277,6 +282,7 @@ impl Shared {
         state.over = Some(failure);
         self.space.notify_all();
         self.announce(state, Level::Written);
+        self.call_locked(state);
     }
 
     pub(crate) fn begin_closing(&self) {

@@ -4,6 +4,7 @@ use super::Shared;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::queue::{Group, Outcome};
+use crate::ticket::Level;
 
 /// Turns a panic of whoever holds a role into a poisoned journal, so that nobody waits for a role that never ends.
 pub(super) struct Role<'a> {
@@ -35,5 +36,8 @@ impl Drop for Role<'_> {
             state.syncing = false;
         }
         self.shared.finish(&mut state, failure);
+        // The journal may have been over before.
+        self.shared.announce(&mut state, Level::Written);
+        self.shared.call_locked(&mut state);
     }
 }

@@ -53,6 +53,8 @@ impl Shared {
                 state.synced_group = state.synced_group.max(group);
                 self.metrics.journal.synced_sequence.set(target.sequence);
                 self.announce(&mut state, Level::Synced);
+                state.sleepers.answered = 0;
+                state = self.call(state, false);
             }
             Err(source) => {
                 let error = Error::Io { operation: "syncing", path: open.path.clone(), source };

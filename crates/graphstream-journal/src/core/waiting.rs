@@ -1,77 +1,82 @@
 //! Whoever waits for *written* or *synced* does the work himself where nobody does.
 
-use std::ops::RangeInclusive;
+use std::ops::ControlFlow;
 use std::sync::PoisonError;
 use std::task::Waker;
 
-use super::{Guard, Shared, State, wait_on};
-use crate::error::Result;
+use super::sleepers::Answer;
+use super::{Guard, Shared, State, Wanted, wait_on};
 use crate::failure::Failure;
 use crate::options::SyncPolicy;
-use crate::queue::Group;
 use crate::sync::Instant;
 use crate::ticket::{Ack, Level};
 
 impl Shared {
     /// What became of a ticket's entries, if it is known whether they have reached `ack`.
-    pub(crate) fn resolve(
-        state: &State,
-        group: &Group,
-        index: usize,
-        count: usize,
-        ack: Ack,
-    ) -> Option<Result<RangeInclusive<u64>>> {
+    pub(crate) fn resolve(state: &State, wanted: Wanted<'_>) -> Option<Answer> {
+        let Wanted { group, index, ack, .. } = wanted;
         let Some(outcome) = group.outcome.get() else {
             let over = state.over.as_ref().filter(|_| state.foreign)?;
             return Some(Err(over.unresolved()));
         };
-        if index + count > outcome.written {
+        let Some(sequences) = wanted.sequences() else {
             let failure = outcome.failure.clone().unwrap_or(Failure::Closed);
             let unresolved = index < outcome.attempted;
             return Some(Err(if unresolved { failure.unresolved() } else { failure.not_written() }));
-        }
-        let first = outcome.first_sequence + index as u64;
-        let last = first + (count as u64 - 1);
+        };
         match (ack, &state.over) {
-            (Ack::Written, _) => Some(Ok(first..=last)),
-            (Ack::Synced, _) if last <= state.synced.sequence => Some(Ok(first..=last)),
+            (Ack::Written, _) => Some(Ok(sequences)),
+            (Ack::Synced, _) if *sequences.end() <= state.synced.sequence => Some(Ok(sequences)),
             (Ack::Synced, Some(over)) => Some(Err(over.unresolved())),
             (Ack::Synced, None) => None,
         }
     }
 
-    /// Waits until a ticket's entries have reached `ack`, doing the work itself where nobody does. `None` after the deadline.
-    pub(crate) fn wait(
-        &self,
-        group: &Group,
-        index: usize,
-        count: usize,
-        ack: Ack,
-        deadline: Option<Instant>,
-    ) -> Option<Result<RangeInclusive<u64>>> {
+    /// Waits until a ticket's entries have reached what is wanted, doing the work itself where nobody does. `None` after the
+    /// deadline.
+    pub(crate) fn wait(&self, wanted: Wanted<'_>, deadline: Option<Instant>) -> Option<Answer> {
         let mut state = self.state();
+        // Whether others count on this one: it was woken for a role, or has held one.
+        let mut relied_on = false;
         loop {
-            if let Some(result) = Self::resolve(&state, group, index, count, ack) {
+            if let Some(result) = Self::resolve(&state, wanted) {
+                if relied_on {
+                    drop(self.call(state, false));
+                }
                 return Some(result);
             }
-            let timed = self.pooled() && matches!(self.options.sync_policy, SyncPolicy::Interval(_));
-            let queued = group.outcome.get().is_none();
-            state = match ack {
+            let queued = wanted.group.outcome.get().is_none();
+            relied_on = true;
+            state = match wanted.ack {
                 Ack::Written if state.can_write() => self.lead_write(state),
-                // The timer writes and syncs.
-                Ack::Synced if timed => self.wait_for_others(state, deadline)?,
+                Ack::Synced if !self.timed() && !state.syncing && !queued => self.lead_sync(state),
                 // While a sync runs it is better to collect than to write: the next one then covers more.
-                Ack::Synced if queued && state.can_write() && !state.syncing => self.lead_write_only(state),
-                Ack::Synced if !queued && !state.syncing => self.lead_sync(state),
-                _ => self.wait_for_others(state, deadline)?,
+                Ack::Synced if !self.timed() && !state.syncing && state.can_write() => {
+                    self.lead_write_to_sync(state)
+                }
+                // Under the interval policy the timer writes and syncs.
+                _ => match self.rest(state, wanted, deadline) {
+                    ControlFlow::Continue(state) => state,
+                    ControlFlow::Break(answer) => return answer,
+                },
             };
         }
     }
 
-    /// Waits for progress that another thread makes. A fork has no other threads: its journal ends instead.
-    fn wait_for_others<'a>(&'a self, mut state: Guard<'a>, deadline: Option<Instant>) -> Option<Guard<'a>> {
+    /// Under this policy a timer writes and syncs, and a caller only waits.
+    pub(super) fn timed(&self) -> bool {
+        self.pooled() && matches!(self.options.sync_policy, SyncPolicy::Interval(_))
+    }
+
+    /// Sleeps until another thread has done something. A fork has no other threads: its journal ends instead.
+    fn rest<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        wanted: Wanted<'_>,
+        deadline: Option<Instant>,
+    ) -> ControlFlow<Option<Answer>, Guard<'a>> {
         self.check_process(&mut state);
-        if state.foreign { Some(state) } else { self.wait_progress(state, deadline) }
+        if state.foreign { ControlFlow::Continue(state) } else { self.sleep(state, wanted, deadline) }
     }
 
     /// Waits for progress; `None` when the deadline is over.

@@ -11,7 +11,11 @@ use crate::failure::Failure;
 use crate::options::SyncPolicy;
 use crate::queue::{Outcome, Queue};
 use crate::sabotage;
+use crate::sync::thread;
 use crate::ticket::Level;
+
+/// How often a writer lets the other threads run before it takes what they have appended.
+const COLLECTING_MAX: usize = 3;
 
 impl Shared {
     /// Writes what is queued, and sees to its sync as the policy says. The caller has seen that the role is free.
@@ -33,13 +37,36 @@ impl Shared {
     /// Writes what is queued and leaves the sync to the caller.
     pub(super) fn lead_write_only<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
         // The tickets of the group carry the failure.
-        self.write_role(state, |_, _| Ok(())).0
+        self.write_role(state, false, |_, _| Ok(())).0
+    }
+
+    /// As [`Shared::lead_write_only`], for a caller that syncs next, or calls others who do: what the producers that were just
+    /// answered are about to append is written with it.
+    pub(super) fn lead_write_to_sync<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        if state.over.is_none() {
+            state.writing = true;
+            for _ in 0..COLLECTING_MAX {
+                if state.queue.items.len() >= state.sleepers.answered {
+                    break;
+                }
+                drop(state);
+                thread::yield_now();
+                state = self.state();
+            }
+            state.writing = false;
+            if state.over.is_some() {
+                // Whoever ended the journal meanwhile waits for the role.
+                self.progress.notify_all();
+            }
+        }
+        self.write_role(state, true, |_, _| Ok(())).0
     }
 
     /// Holds the write role for one group and for what is to be done behind it.
     pub(super) fn write_role<'a>(
         &'a self,
         mut state: Guard<'a>,
+        syncs_next: bool,
         then: impl FnOnce(&mut Committer, &Self) -> Result<(), Failure>,
     ) -> (Guard<'a>, Option<Failure>) {
         self.check_process(&mut state);
@@ -85,7 +112,7 @@ impl Shared {
         }
         self.arm_age_timer(&mut state, Duration::ZERO);
         self.announce(&mut state, Level::Written);
-        (state, failure)
+        (self.call(state, syncs_next), failure)
     }
 
     fn count_group(&self, taken: &Queue, outcome: &Outcome) {
@@ -108,7 +135,7 @@ impl Shared {
     pub(crate) fn rotate(&self) -> Result<u64> {
         let state = self.write_turn(self.state());
         let mut last = 0;
-        let (state, failure) = self.write_role(state, |committer, host| {
+        let (state, failure) = self.write_role(state, false, |committer, host| {
             last = committer.tail().sequence;
             committer.leave_segment(host)
         });
@@ -131,6 +158,7 @@ impl Shared {
         // Those who held back look again once the state is free.
         self.progress.notify_all();
         self.space.notify_all();
+        self.call_locked(&mut state);
         state
     }
 
