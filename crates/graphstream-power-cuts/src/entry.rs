@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-/// What every entry contains, and nothing else on a disk does: neither directories nor sealed segments, which are compressed.
+/// What every entry contains; sealed segments contain it once or so, as they are compressed.
 pub(crate) const MARK: &[u8] = b"CREATE (:Surge";
 const QUERY: &str = "CREATE (:Surge {id: $id, pad: $pad})";
 
