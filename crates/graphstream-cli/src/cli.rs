@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::Targets;
 
-use crate::verbs::{append, bench, cat, demo, follow, inspect, replicate, status, verify};
+use crate::verbs::{append, bench, cat, demo, follow, inspect, key, replicate, status, verify};
 
 /// Journal replication for embedded graph databases.
 ///
@@ -61,6 +61,8 @@ pub(crate) enum Verb {
     Verify(verify::Args),
     /// Show positions, lag, RPO, cursors and locks
     Status(status::Args),
+    /// Make the keys that segments are encrypted with
+    Key(key::Args),
     /// Measure this machine: appending, reading and sealing against the raw cost of the same work
     Bench(bench::Args),
 }

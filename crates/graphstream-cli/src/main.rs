@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Inspect(args) => (args.json, verbs::inspect::run(&args)),
         Verb::Verify(args) => (args.json, verbs::verify::run(&args, quiet)),
         Verb::Status(args) => (args.json, verbs::status::run(&args)),
+        Verb::Key(args) => (args.json(), verbs::key::run(&args)),
         Verb::Bench(args) => (args.json, verbs::bench::run(&args, quiet)),
     };
     ExitCode::from(end(json, done))

@@ -97,6 +97,13 @@ fn with_open_segment() -> Place {
 }
 
 #[test]
+fn keys_generated() {
+    let place = Place::new();
+    let call = Graphstream::new("key").args(["generate", "--output"]).arg(place.path("key"));
+    compare("key generate --json", &printed(call));
+}
+
+#[test]
 fn acknowledgements() {
     let place = Place::new();
     compare("append --acks --json", &printed(place.on_journal("append").arg("--acks").stdin(entries(1, 2))));

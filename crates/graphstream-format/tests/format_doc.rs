@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use graphstream_format::encryption;
 use graphstream_format::header::{self, field};
 use graphstream_format::open::{self, extension_field, record_field};
 use graphstream_format::v2::{self, footer_field, frame_field, index_field};
@@ -158,6 +159,37 @@ fn the_page_and_the_constants_agree_on_every_offset() {
     assert_eq!(open::RECORD_HEADER_LEN, record_field::ENTRIES);
     assert_eq!(open::RECORDS_START as usize, header::HEADER_LEN + open::EXTENSION_LEN);
     assert_eq!(open::RECORDS_START as usize % open::ALIGNMENT, 0);
+}
+
+#[test]
+fn the_page_and_the_constants_agree_on_encryption() {
+    let tables = tables();
+    check(
+        &tables,
+        "offset length encryption field meaning",
+        &[
+            ("key_id", encryption::extension_field::KEY_ID),
+            ("salt", encryption::extension_field::SALT),
+            ("nonce_prefix", encryption::extension_field::NONCE_PREFIX),
+            ("zero", encryption::extension_field::ZERO),
+        ],
+        Some(encryption::EXTENSION_LEN),
+    );
+    let chunk = &tables["offset length chunk field meaning"];
+    assert_eq!(chunk[1][0].parse(), Ok(encryption::CHUNK_PREFIX_LEN));
+    assert_eq!(chunk[2][1].parse(), Ok(encryption::TAG_LEN));
+    let infos: Vec<_> = tables["info salt length used for"]
+        .iter()
+        .map(|row| (row[0].trim_matches('`').to_owned(), row[2].parse::<usize>().unwrap()))
+        .collect();
+    let expected = [
+        (encryption::info::ID, encryption::KEY_ID_LEN),
+        (encryption::info::SEGMENT, encryption::DATA_KEY_LEN),
+        (encryption::info::CHAIN, 64),
+        (encryption::info::DOCUMENT, 64),
+        (encryption::info::WRAP, encryption::DATA_KEY_LEN),
+    ];
+    assert_eq!(infos, expected.map(|(info, length)| (info.to_owned(), length)));
 }
 
 #[test]

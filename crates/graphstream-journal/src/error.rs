@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use graphstream_format::encryption::KeyId;
 use graphstream_format::{ChainHash, Lineage};
 
 use crate::fs::FileKind;
@@ -300,6 +301,48 @@ pub enum Error {
         /// What is asked for.
         expected: &'static str,
     },
+    /// A key file that others than its owner have rights to.
+    #[error("the key file {} has mode {mode:04o}, expected 0600", path.display())]
+    KeyFileExposed {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A key file of another user, who decides what is in it.
+    #[error("the key file {} belongs to user {owner}, this process runs as {current}", path.display())]
+    KeyFileOwner {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// The user of this process.
+        current: u32,
+    },
+    /// A key file that does not hold a key.
+    #[error("the key file {} cannot be used", path.display())]
+    InvalidKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, without its content.
+        #[source]
+        source: Box<graphstream_format::Error>,
+    },
+    /// No random bytes for a key.
+    #[error("drawing random numbers for a key failed")]
+    Entropy {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// `journal.json` says that the journal is encrypted, and its key was not given.
+    #[error("{} says that the journal is encrypted with key {id}, which was not given", path.display())]
+    EncryptionRequired {
+        /// `journal.json`.
+        path: PathBuf,
+        /// The key.
+        id: KeyId,
+    },
     /// A thread panicked while it wrote or synced.
     #[error("a thread panicked while it worked on the journal")]
     Panicked,
@@ -359,6 +402,7 @@ impl Error {
             | Self::Full { .. }
             | Self::SealBacklog { .. }
             | Self::QueueFull { .. }
+            | Self::Entropy { .. }
             | Self::Thread { .. } => ErrorKind::Unavailable,
             Self::Poisoned { .. }
             | Self::Unresolved { .. }
@@ -374,6 +418,10 @@ impl Error {
             | Self::SequencesExhausted { .. }
             | Self::InvalidCursorName
             | Self::CursorBeyondSynced { .. }
+            | Self::KeyFileExposed { .. }
+            | Self::KeyFileOwner { .. }
+            | Self::InvalidKeyFile { .. }
+            | Self::EncryptionRequired { .. }
             | Self::InvalidOption { .. } => ErrorKind::Invalid,
             Self::Shared(inner) => inner.kind(),
         }

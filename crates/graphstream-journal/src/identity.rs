@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use graphstream_format::Lineage;
+use graphstream_format::encryption::KeyId;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -28,6 +29,8 @@ pub struct Identity {
     pub fenced_after: Option<u64>,
     /// Whether segments of the predecessor are being sealed again under `lineage`; the next open goes on with it.
     pub adopting: bool,
+    /// The key that sealed segments have to be encrypted with: without it the journal is not opened. `None`: they are plain.
+    pub encryption_key: Option<KeyId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -43,6 +46,8 @@ struct IdentityFile {
     fenced_after: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     adopting: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hex_key_id")]
+    encryption_key: Option<KeyId>,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +57,7 @@ struct FormatOnly {
 
 impl Identity {
     pub(crate) fn new(database_id: [u8; 16], lineage: Lineage, created_ms: i64) -> Self {
-        Self { database_id, lineage, created_ms, fenced_after: None, adopting: false }
+        Self { database_id, lineage, created_ms, fenced_after: None, adopting: false, encryption_key: None }
     }
 
     pub(crate) fn read(fs: &dyn Fs, dir: &Path) -> Result<Option<Self>> {
@@ -71,6 +76,7 @@ impl Identity {
             created_ms: file.created_ms,
             fenced_after: file.fenced_after,
             adopting: file.adopting,
+            encryption_key: file.encryption_key,
         }))
     }
 
@@ -82,8 +88,35 @@ impl Identity {
             created_ms: self.created_ms,
             fenced_after: self.fenced_after,
             adopting: self.adopting,
+            encryption_key: self.encryption_key,
         };
         small_file::replace_json(fs, dir, names::JOURNAL_JSON, &file)
+    }
+
+    /// Refuses a journal whose segments have to be encrypted: nothing unencrypted may be sealed into it.
+    pub(crate) fn check_plain(&self, dir: &Path) -> Result<()> {
+        match self.encryption_key {
+            Some(id) => Err(Error::EncryptionRequired { path: dir.join(names::JOURNAL_JSON), id }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A key's id as hex digits, where there is one.
+mod hex_key_id {
+    use graphstream_format::encryption::KeyId;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(id: &Option<KeyId>, serializer: S) -> Result<S::Ok, S::Error> {
+        match id {
+            Some(id) => serializer.collect_str(id),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<KeyId>, D::Error> {
+        let text = <Option<std::borrow::Cow<'de, str>>>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
     }
 }
 

@@ -11,6 +11,7 @@
 //! - [`Journal`] appends: [`Ticket`]s say when entries are *written* and *synced* ([`Ack`]), never earlier than it is true.
 //! - [`JournalReader`] reads from any sequence and follows a live writer, also from another process.
 //! - [`JournalDir`] shows what is in a directory: segments, cursors, locks, identity.
+//! - [`generate_key`], [`create_key_file`] and [`read_key_files`] make and read the key files of encrypted segments.
 //!
 //! After a crash the journal is exactly a prefix of what was appended, with at least all that was acknowledged as synced. A
 //! failed write or sync poisons the journal: it must be opened again, which recovers it and says what it found
@@ -36,6 +37,7 @@ mod forked;
 mod fs;
 mod identity;
 mod journal;
+mod keys;
 mod legacy;
 mod lock;
 mod names;
@@ -64,6 +66,7 @@ pub use fs::{Access, DirEntry, FileKind, Fs, FsFile, LockMode, StdFs};
 pub use graphstream_format::{ChainHash, Compression, Entry, Lineage, Position};
 pub use identity::Identity;
 pub use journal::{CloseReport, Journal, Positions, Reached};
+pub use keys::{create_key_file, generate_key, read_key_file, read_key_files};
 pub use legacy::Adoption;
 pub use lock::{LockKind, LockState, ShipLock, WriterLock};
 pub use names::{parse_segment_name, segment_name};

@@ -229,7 +229,11 @@ impl Opening<'_> {
     /// Reads `journal.json`, or sets up what is missing.
     fn identity(&self, sequences: &[u64]) -> Result<(Identity, bool, Option<Adoption>)> {
         let dir = self.dir;
-        match dir.identity()? {
+        let found = dir.identity()?;
+        if let Some(identity) = &found {
+            identity.check_plain(&dir.path)?;
+        }
+        match found {
             Some(identity) if identity.adopting => {
                 let (identity, adoption) = legacy::adopt(self, identity)?;
                 Ok((identity, false, Some(adoption)))

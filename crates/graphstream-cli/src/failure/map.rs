@@ -12,6 +12,9 @@ const VERIFY: &str = "graphstream verify --journal DIR names every damaged segme
 
 const FORK: &str = "two histories have one name: keep both, and find out which leader was started where, or whether this is the right store";
 
+const KEY: &str =
+    "find the key file with that id; graphstream never writes an encrypted segment's key anywhere";
+
 impl Failure {
     /// An error about the bytes of the segment at `path`.
     pub(crate) fn in_segment(path: &Path, error: &format::Error) -> Self {
@@ -53,7 +56,10 @@ fn format_kind(error: &format::Error) -> (Kind, Option<&'static str>) {
         format::Error::ChainMismatch { .. } => (Kind::Fork, None),
         format::Error::PayloadTooLarge { .. } | format::Error::BatchTooLarge { .. } => (Kind::Input, None),
         format::Error::CommitTimeDecreases { .. } | format::Error::Unwritable(_) => (Kind::Internal, None),
-        format::Error::InvalidHex { .. } => (Kind::Usage, None),
+        format::Error::InvalidHex { .. } | format::Error::InvalidKeyLine { .. } => (Kind::Usage, None),
+        format::Error::KeyRequired { .. }
+        | format::Error::UnknownKey { .. }
+        | format::Error::WrongKey { .. } => (Kind::Usage, Some(KEY)),
         _ => (Kind::Corruption, Some("restore the file from the object store, or from another copy")),
     }
 }
@@ -148,6 +154,20 @@ fn journal_kind(error: &journal::Error) -> (Kind, Option<&'static str>) {
                 ),
             ),
         },
+        E::EncryptionRequired { .. } => (
+            Kind::Usage,
+            Some(
+                "a graphstream that seals encrypted segments: this one would write plain ones, and does not",
+            ),
+        ),
+        E::KeyFileExposed { .. } => {
+            (Kind::Usage, Some("chmod 600 FILE, and a new key if others may have read it"))
+        }
+        E::KeyFileOwner { .. } => (Kind::Usage, Some("run as the user who owns the key file")),
+        E::InvalidKeyFile { .. } => (
+            Kind::Usage,
+            Some("a copy of the key file; graphstream key generate --output FILE makes a new key"),
+        ),
         E::NotAJournal { .. } => {
             (Kind::Journal, Some("check --journal; graphstream append --journal DIR starts a new one"))
         }
@@ -213,6 +233,10 @@ fn journal_place(error: &journal::Error, place: &mut super::Place) {
         | E::FileTooLarge { path, .. }
         | E::UnsupportedFormat { path, .. }
         | E::IdentityMissing { path }
+        | E::EncryptionRequired { path, .. }
+        | E::KeyFileExposed { path, .. }
+        | E::KeyFileOwner { path, .. }
+        | E::InvalidKeyFile { path, .. }
         | E::ForeignLineage { path, .. }
         | E::Full { path, .. } => path,
         E::Shared(inner) => return journal_place(inner, place),

@@ -6,6 +6,7 @@ pub(crate) mod cat;
 pub(crate) mod demo;
 pub(crate) mod follow;
 pub(crate) mod inspect;
+pub(crate) mod key;
 pub(crate) mod replicate;
 pub(crate) mod status;
 pub(crate) mod verify;

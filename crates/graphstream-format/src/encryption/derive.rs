@@ -21,20 +21,34 @@ pub(crate) enum Purpose {
 
 impl Purpose {
     /// The info string of HKDF.
-    pub(crate) const fn info(self) -> &'static [u8] {
+    pub(crate) const fn info(self) -> &'static str {
         match self {
-            Self::Id => b"graphstream key id",
-            Self::Segment => b"graphstream hadbj 2 segment",
-            Self::Chain => b"graphstream chain value",
-            Self::Document => b"graphstream document",
-            Self::Wrap => b"graphstream key wrap",
+            Self::Id => info::ID,
+            Self::Segment => info::SEGMENT,
+            Self::Chain => info::CHAIN,
+            Self::Document => info::DOCUMENT,
+            Self::Wrap => info::WRAP,
         }
     }
 }
 
+/// The info strings that keys are derived with.
+pub mod info {
+    /// The id of a key, 16 bytes; no salt.
+    pub const ID: &str = "graphstream key id";
+    /// The key of one segment, 32 bytes; the salt is the segment's.
+    pub const SEGMENT: &str = "graphstream hadbj 2 segment";
+    /// The HMAC key of chain values outside of segments, 64 bytes; no salt.
+    pub const CHAIN: &str = "graphstream chain value";
+    /// The HMAC key of documents, 64 bytes; no salt.
+    pub const DOCUMENT: &str = "graphstream document";
+    /// The key that a master key wraps with, 32 bytes; no salt.
+    pub const WRAP: &str = "graphstream key wrap";
+}
+
 /// HKDF-SHA256 with this salt (empty: none) and the info string of `purpose`.
 pub(crate) fn derive<const N: usize>(secret: &[u8], salt: &[u8], purpose: Purpose) -> Zeroizing<[u8; N]> {
-    expand(secret, salt, purpose.info())
+    expand(secret, salt, purpose.info().as_bytes())
 }
 
 #[expect(

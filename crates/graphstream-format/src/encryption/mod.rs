@@ -26,6 +26,7 @@ mod mac;
 mod wrap;
 
 pub use cipher::{CHUNK_PREFIX_LEN, ChunkOpener, ChunkSealer, ChunkSlot, TAG_LEN};
+pub use derive::info;
 pub use extension::{EXTENSION_LEN, Extension, SEGMENT_RANDOM_LEN, extension_field};
 pub use key::{DATA_KEY_LEN, DataKey, KEY_ID_LEN, KeyId};
 pub use key_file::KEY_FILE_LABEL;
