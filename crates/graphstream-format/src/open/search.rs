@@ -56,8 +56,9 @@ pub(super) fn later_records<S: Source>(
         if chunk.is_empty() {
             return Ok(later);
         }
-        later.zeros = later.zeros && chunk.iter().all(|&byte| byte == 0);
-        let Some(skip) = candidate(chunk, nonce) else {
+        let empty = zeros(chunk);
+        later.zeros = later.zeros && empty;
+        let Some(skip) = candidate(chunk, empty, nonce) else {
             if chunk.len() < CHUNK {
                 return Ok(later);
             }
@@ -98,13 +99,21 @@ pub(super) fn later_records<S: Source>(
     }
 }
 
-/// The first multiple of 8 in a chunk (which starts at one) where the nonce stands.
-fn candidate(chunk: &[u8], nonce: Nonce) -> Option<usize> {
+/// Without a branch a byte: reserved space behind the last record may be longer than all records.
+fn zeros(chunk: &[u8]) -> bool {
+    chunk.iter().fold(0, |any, byte| any | byte) == 0
+}
+
+/// The first multiple of 8 in a chunk (which starts at one) where the nonce stands. `empty` says that it holds zeros alone.
+fn candidate(chunk: &[u8], empty: bool, nonce: Nonce) -> Option<usize> {
     if sabotage::is("search_ignores_the_nonce") {
         return (chunk.len() >= nonce.as_bytes().len()).then_some(0);
     }
     let nonce = nonce.as_bytes();
     let first: [u8; ALIGNMENT] = array(nonce, 0);
+    if empty && first != [0; ALIGNMENT] {
+        return None;
+    }
     let mut at = 0;
     loop {
         // Word by word until the first half matches, which nearly never happens by chance.
