@@ -56,6 +56,10 @@ fn codec(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(payload.len() as u64));
         group.bench_function("encode", |b| b.iter(|| black_box(&entry).encode().unwrap()));
         group.bench_function("decode", |b| b.iter(|| JournalEntry::decode(black_box(&payload), 1).unwrap()));
+        group.bench_function("decode/reused", |b| {
+            let mut reused = JournalEntry::default();
+            b.iter(|| reused.decode_from(black_box(&payload), 1).unwrap());
+        });
         // What it would cost through the generated messages.
         group.bench_function("encode/generated", |b| {
             b.iter(|| v1::JournalEntry::from(black_box(&entry)).encode_to_vec());

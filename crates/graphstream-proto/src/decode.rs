@@ -17,6 +17,11 @@ use crate::limits::{PARAMS_MAX, PAYLOAD_BYTES_MAX, VALUES_MAX};
 use crate::wire::{Field, Reader, WireType};
 use crate::{Error, JournalEntry, ParamValue, Result, TemporalKind};
 
+/// The largest buffer of a query that is used again for the next, in bytes.
+const KEPT_QUERY_BYTES_MAX: usize = 64 << 10;
+/// The same for the key and the text of a parameter.
+const KEPT_BYTES_MAX: usize = 256;
+
 /// The schema of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Schema {
@@ -43,12 +48,13 @@ pub fn schema_of(payload: &[u8]) -> Result<Schema> {
     Err(Error::UnknownSchema)
 }
 
-pub(crate) fn entry(payload: &[u8], frame_sequence: u64) -> Result<JournalEntry> {
+/// Reads a payload into `entry`, in place of what it held.
+pub(crate) fn entry(payload: &[u8], frame_sequence: u64, entry: &mut JournalEntry) -> Result<()> {
     if payload.len() > PAYLOAD_BYTES_MAX {
         return Err(Error::PayloadTooLarge { max: PAYLOAD_BYTES_MAX });
     }
     let schema = schema_of(payload)?;
-    Decoder { schema, values_left: VALUES_MAX }.entry(payload, frame_sequence)
+    Decoder { schema, values_left: VALUES_MAX }.entry(payload, frame_sequence, entry)
 }
 
 struct Decoder {
@@ -57,10 +63,10 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn entry(&mut self, payload: &[u8], frame_sequence: u64) -> Result<JournalEntry> {
+    fn entry(&mut self, payload: &[u8], frame_sequence: u64, entry: &mut JournalEntry) -> Result<()> {
         const MESSAGE: &str = "JournalEntry";
         let (mut sequence, mut query, mut timestamp_ms, mut uuid_override) = (None, None, None, None);
-        let mut params = Vec::new();
+        let mut params = 0;
         let mut reader = Reader::new(payload);
         while let Some(field) = reader.field()? {
             match (self.schema, field.number, field.wire_type) {
@@ -71,16 +77,23 @@ impl Decoder {
                     once(&mut query, reader.string()?, MESSAGE, field)?;
                 }
                 (Schema::V1, 2, WireType::Bytes) | (Schema::Predecessor, 3, WireType::Bytes) => {
-                    if params.len() == PARAMS_MAX {
+                    if params == PARAMS_MAX {
                         return Err(Error::TooManyParams { max: PARAMS_MAX });
                     }
-                    params.push(self.param(reader.message()?)?);
+                    let message = reader.message()?;
+                    if params == entry.params.len() {
+                        entry.params.push((String::new(), ParamValue::Null));
+                    }
+                    if let Some((key, value)) = entry.params.get_mut(params) {
+                        self.param(message, key, value)?;
+                    }
+                    params += 1;
                 }
                 (Schema::V1, 3, WireType::Varint) | (Schema::Predecessor, 4, WireType::Varint) => {
                     once(&mut timestamp_ms, reader.varint()?.cast_signed(), MESSAGE, field)?;
                 }
                 (Schema::V1, 4, WireType::Bytes) => {
-                    once(&mut uuid_override, reader.string()?.to_owned(), MESSAGE, field)?;
+                    once(&mut uuid_override, reader.string()?, MESSAGE, field)?;
                 }
                 _ => return Err(unknown(MESSAGE, field)),
             }
@@ -95,71 +108,87 @@ impl Decoder {
         if query.is_empty() && self.schema == Schema::V1 {
             return Err(Error::EmptyQuery);
         }
-        self.refuse_duplicates(&params, "parameter")?;
-        let timestamp_ms = timestamp_ms.unwrap_or_default();
-        Ok(JournalEntry { query: query.to_owned(), params, timestamp_ms, uuid_override })
+        entry.params.truncate(params);
+        self.refuse_duplicates(&entry.params, "parameter")?;
+        replace(&mut entry.query, query, KEPT_QUERY_BYTES_MAX);
+        entry.timestamp_ms = timestamp_ms.unwrap_or_default();
+        entry.uuid_override = uuid_override.map(str::to_owned);
+        Ok(())
     }
 
-    fn param(&mut self, mut reader: Reader<'_>) -> Result<(String, ParamValue)> {
+    /// Reads a parameter, or one key of a map, in place of another.
+    fn param(&mut self, mut reader: Reader<'_>, key: &mut String, value: &mut ParamValue) -> Result<()> {
         const MESSAGE: &str = "ParamEntry";
-        let (mut key, mut value) = (None, None);
+        let (mut name, mut valued) = (None, None);
         while let Some(field) = reader.field()? {
             match (field.number, field.wire_type) {
-                (1, WireType::Bytes) => once(&mut key, reader.string()?.to_owned(), MESSAGE, field)?,
+                (1, WireType::Bytes) => once(&mut name, reader.string()?, MESSAGE, field)?,
                 (2, WireType::Bytes) => {
-                    let parsed = self.value(reader.message()?)?;
-                    once(&mut value, parsed, MESSAGE, field)?;
+                    self.value(reader.message()?, value)?;
+                    once(&mut valued, (), MESSAGE, field)?;
                 }
                 _ => return Err(unknown(MESSAGE, field)),
             }
         }
-        let value = match value {
-            Some(value) => value,
-            None => {
-                self.count_value()?;
-                self.absent(MESSAGE, &reader)?
-            }
-        };
-        Ok((key.unwrap_or_default(), value))
+        if valued.is_none() {
+            self.count_value()?;
+            *value = self.absent(MESSAGE, &reader)?;
+        }
+        replace(key, name.unwrap_or_default(), KEPT_BYTES_MAX);
+        Ok(())
     }
 
-    fn value(&mut self, mut reader: Reader<'_>) -> Result<ParamValue> {
+    fn value(&mut self, mut reader: Reader<'_>, value: &mut ParamValue) -> Result<()> {
         const MESSAGE: &str = "GraphValue";
         self.count_value()?;
-        let mut value = None;
+        let mut valued = None;
         while let Some(field) = reader.field()? {
             if self.schema == Schema::Predecessor && field.number > 7 {
                 return Err(unknown(MESSAGE, field));
             }
-            let parsed = match (field.number, field.wire_type) {
+            match (field.number, field.wire_type) {
                 (1, WireType::Bytes) => match reader.message()?.field()? {
-                    None => ParamValue::Null,
+                    None => *value = ParamValue::Null,
                     Some(inner) => return Err(unknown("NullValue", inner)),
                 },
-                (2, WireType::Varint) => ParamValue::Bool(reader.varint()? != 0),
-                (3, WireType::Varint) => ParamValue::Int64(reader.varint()?.cast_signed()),
-                (4, WireType::Fixed64) => ParamValue::Double(double(&mut reader)?),
-                (5, WireType::Bytes) => ParamValue::String(reader.string()?.to_owned()),
-                (6, WireType::Bytes) => ParamValue::List(self.list(reader.message()?)?),
-                (7, WireType::Bytes) => ParamValue::Map(self.map(reader.message()?)?),
-                (8, WireType::Bytes) => ParamValue::Bytes(reader.bytes()?.to_vec()),
-                (9, WireType::Bytes) => temporal(reader.message()?)?,
-                (10, WireType::Bytes) => point(reader.message()?)?,
-                (11, WireType::Bytes) => ParamValue::Uuid(reader.string()?.to_owned()),
-                (12, WireType::Bytes) => ParamValue::Decimal(reader.string()?.to_owned()),
-                (13, WireType::Bytes) => ParamValue::Int128(reader.string()?.to_owned()),
+                (2, WireType::Varint) => *value = ParamValue::Bool(reader.varint()? != 0),
+                (3, WireType::Varint) => *value = ParamValue::Int64(reader.varint()?.cast_signed()),
+                (4, WireType::Fixed64) => *value = ParamValue::Double(double(&mut reader)?),
+                (5, WireType::Bytes) => {
+                    let text = reader.string()?;
+                    if let ParamValue::String(held) = value {
+                        replace(held, text, KEPT_BYTES_MAX);
+                    } else {
+                        *value = ParamValue::String(text.to_owned());
+                    }
+                }
+                (6, WireType::Bytes) => *value = ParamValue::List(self.list(reader.message()?)?),
+                (7, WireType::Bytes) => *value = ParamValue::Map(self.map(reader.message()?)?),
+                (8, WireType::Bytes) => *value = ParamValue::Bytes(reader.bytes()?.to_vec()),
+                (9, WireType::Bytes) => *value = temporal(reader.message()?)?,
+                (10, WireType::Bytes) => *value = point(reader.message()?)?,
+                (11, WireType::Bytes) => *value = ParamValue::Uuid(reader.string()?.to_owned()),
+                (12, WireType::Bytes) => *value = ParamValue::Decimal(reader.string()?.to_owned()),
+                (13, WireType::Bytes) => *value = ParamValue::Int128(reader.string()?.to_owned()),
                 _ => return Err(unknown(MESSAGE, field)),
-            };
-            once(&mut value, parsed, MESSAGE, field)?;
+            }
+            once(&mut valued, (), MESSAGE, field)?;
         }
-        value.map_or_else(|| self.absent(MESSAGE, &reader), Ok)
+        if valued.is_none() {
+            *value = self.absent(MESSAGE, &reader)?;
+        }
+        Ok(())
     }
 
     fn list(&mut self, mut reader: Reader<'_>) -> Result<Vec<ParamValue>> {
         let mut values = Vec::new();
         while let Some(field) = reader.field()? {
             match (field.number, field.wire_type) {
-                (1, WireType::Bytes) => values.push(self.value(reader.message()?)?),
+                (1, WireType::Bytes) => {
+                    let mut value = ParamValue::Null;
+                    self.value(reader.message()?, &mut value)?;
+                    values.push(value);
+                }
                 _ => return Err(unknown("ListValue", field)),
             }
         }
@@ -170,7 +199,11 @@ impl Decoder {
         let mut pairs = Vec::new();
         while let Some(field) = reader.field()? {
             match (field.number, field.wire_type) {
-                (1, WireType::Bytes) => pairs.push(self.param(reader.message()?)?),
+                (1, WireType::Bytes) => {
+                    let (mut key, mut value) = (String::new(), ParamValue::Null);
+                    self.param(reader.message()?, &mut key, &mut value)?;
+                    pairs.push((key, value));
+                }
                 _ => return Err(unknown("MapValue", field)),
             }
         }
@@ -200,6 +233,17 @@ impl Decoder {
             (Schema::V1, Some(index)) => Err(Error::DuplicateKey { place, index }),
             _ => Ok(()),
         }
+    }
+}
+
+/// Replaces a text, in its buffer unless that is larger than `kept_max`: else entries with one long text each, in different
+/// places, would add up.
+fn replace(text: &mut String, by: &str, kept_max: usize) {
+    if text.capacity() > kept_max {
+        *text = by.to_owned();
+    } else {
+        text.clear();
+        text.push_str(by);
     }
 }
 

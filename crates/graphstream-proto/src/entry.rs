@@ -67,6 +67,33 @@ impl JournalEntry {
     /// On anything but a whole, known and bounded entry. Memory stays within a constant times
     /// [`limits`](crate::limits), whatever the bytes are.
     pub fn decode(payload: &[u8], frame_sequence: u64) -> Result<Self> {
-        decode::entry(payload, frame_sequence)
+        let mut entry = Self::default();
+        entry.decode_from(payload, frame_sequence)?;
+        Ok(entry)
+    }
+
+    /// As [`decode`](Self::decode), in place of what this entry held: its query and its parameters' keys and texts are written into
+    /// the buffers that are there. Decoding entry after entry that way hardly allocates, because the entries of a journal are alike.
+    ///
+    /// Buffers larger than 64 KiB (the query) or 256 bytes (keys and texts) are not kept. After an error the entry holds
+    /// nothing of use.
+    ///
+    /// ```
+    /// use graphstream_proto::JournalEntry;
+    ///
+    /// let payloads = [JournalEntry::new("CREATE (:Person)", 1).encode()?, JournalEntry::new("CREATE (:City)", 2).encode()?];
+    /// let mut entry = JournalEntry::default();
+    /// for (payload, sequence) in payloads.iter().zip(1..) {
+    ///     entry.decode_from(payload, sequence)?;
+    ///     println!("{}", entry.query);
+    /// }
+    /// # assert_eq!(entry, JournalEntry::new("CREATE (:City)", 2));
+    /// # Ok::<(), graphstream_proto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_from(&mut self, payload: &[u8], frame_sequence: u64) -> Result<()> {
+        decode::entry(payload, frame_sequence, self)
     }
 }

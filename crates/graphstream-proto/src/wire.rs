@@ -53,6 +53,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field's key, or `None` at the message's end.
+    #[inline]
     pub(crate) fn field(&mut self) -> Result<Option<Field>> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -72,7 +73,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64> {
+        // Nearly all keys and lengths are one byte.
+        if let [byte @ 0..=0x7f, rest @ ..] = self.rest {
+            self.rest = rest;
+            self.offset += 1;
+            return Ok(u64::from(*byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64> {
         let offset = self.offset;
         let mut value = 0_u64;
         for (index, byte) in self.rest.iter().take(10).enumerate() {
@@ -97,6 +109,7 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
+    #[inline]
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8]> {
         let length = self.varint()?;
         let taken = usize::try_from(length).ok().filter(|length| *length <= self.rest.len());
@@ -106,6 +119,7 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
+    #[inline]
     pub(crate) fn string(&mut self) -> Result<&'a str> {
         let bytes = self.bytes()?;
         std::str::from_utf8(bytes)
@@ -113,6 +127,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader of the message in a field of wire type bytes.
+    #[inline]
     pub(crate) fn message(&mut self) -> Result<Reader<'a>> {
         let Some(levels_left) = self.levels_left.checked_sub(1) else {
             return Err(Error::NestingTooDeep { max: MESSAGES_DEEP_MAX });
@@ -131,6 +146,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8]> {
         let Some((taken, rest)) = self.rest.split_at_checked(length) else {
             let (offset, found) = (self.offset, self.rest.len());

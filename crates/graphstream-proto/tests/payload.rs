@@ -110,6 +110,30 @@ proptest! {
     }
 
     #[test]
+    fn decoding_over_another_entry_leaves_nothing_of_it(entries in proptest::collection::vec(values::entry(), 1..6)) {
+        let mut reused = JournalEntry::default();
+        for entry in entries {
+            reused.decode_from(&entry.encode().unwrap(), 1).unwrap();
+            prop_assert_eq!(&reused, &entry);
+        }
+    }
+
+    #[test]
+    fn h11_any_bytes_are_read_or_refused_alike_over_any_entry(
+        mut reused in values::entry(), other in values::entry(), at in any::<proptest::sample::Index>(), byte in any::<u8>(),
+    ) {
+        let mut payload = other.encode().unwrap();
+        let at = at.index(payload.len());
+        payload[at] = byte;
+        let fresh = JournalEntry::decode(&payload, 1).map_err(|error| format!("{error:?}"));
+        let over = reused.decode_from(&payload, 1).map(|()| reused.clone()).map_err(|error| format!("{error:?}"));
+        prop_assert_eq!(&over, &fresh);
+        // What failed or not, the next one is not touched by it.
+        reused.decode_from(&other.encode().unwrap(), 1).unwrap();
+        prop_assert_eq!(&reused, &other);
+    }
+
+    #[test]
     fn h11_any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = JournalEntry::decode(&bytes, 1);
     }
@@ -356,6 +380,25 @@ fn h11_payloads_beyond_16_mib_are_refused_at_the_byte() {
     assert!(matches!(more.encode(), Err(Error::PayloadTooLarge { .. })));
     let payload = v1::JournalEntry::from(&more).encode_to_vec();
     assert!(matches!(JournalEntry::decode(&payload, 1), Err(Error::PayloadTooLarge { .. })));
+}
+
+#[test]
+fn h11_long_texts_in_different_places_do_not_add_up() {
+    let long = "x".repeat(1 << 20);
+    let mut entry = JournalEntry::default();
+    for place in 0..64 {
+        let mut written = JournalEntry::new(long.as_str(), 0);
+        for index in 0..64 {
+            written = written.with_param(index.to_string(), if index == place { long.as_str() } else { "" });
+        }
+        entry.decode_from(&written.encode().unwrap(), 1).unwrap();
+        assert_eq!(entry, written);
+    }
+    let held = |value: &ParamValue| if let ParamValue::String(text) = value { text.capacity() } else { 0 };
+    let held: usize = entry.params.iter().map(|(key, value)| key.capacity() + held(value)).sum();
+    assert!(held <= (1 << 20) + 64 * 512, "{held} bytes are held");
+    entry.decode_from(&JournalEntry::new("Q", 0).encode().unwrap(), 1).unwrap();
+    assert!(entry.query.capacity() <= 64 << 10 && entry.params.is_empty());
 }
 
 #[test]

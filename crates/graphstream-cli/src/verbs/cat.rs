@@ -48,7 +48,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let mut printer = Printer { out: Out::new(), line: String::new(), json: args.json };
+    let mut printer =
+        Printer { out: Out::new(), decoded: JournalEntry::default(), line: String::new(), json: args.json };
     let range = Range {
         from: args.from_sequence.unwrap_or(0),
         to: args.to_sequence.unwrap_or(u64::MAX),
@@ -182,6 +183,7 @@ fn beyond(wanted: u64, last: u64) -> Failure {
 /// Prints entries, one per line.
 struct Printer {
     out: Out,
+    decoded: JournalEntry,
     line: String,
     json: bool,
 }
@@ -194,7 +196,7 @@ struct ParamsOnly<'a> {
 
 impl Printer {
     fn entry(&mut self, entry: &Entry) -> Result<(), Failure> {
-        let decoded = JournalEntry::decode(&entry.payload, entry.sequence).map_err(|error| {
+        self.decoded.decode_from(&entry.payload, entry.sequence).map_err(|error| {
             Failure::from(error)
                 .while_doing(format_args!("entry {} can't be decoded", entry.sequence))
                 .place(|place| place.sequence = Some(entry.sequence))
@@ -206,7 +208,7 @@ impl Printer {
                 commit_ms: entry.commit_ms,
                 chain_hash: entry.chain_hash.to_string().into(),
                 lineage: None,
-                entry: std::borrow::Cow::Borrowed(&decoded),
+                entry: std::borrow::Cow::Borrowed(&self.decoded),
             },
             &mut self.line,
         );
@@ -223,7 +225,7 @@ impl Printer {
             "{:>10}  {}  {}{gap}{}",
             entry.sequence,
             times::rfc3339(entry.commit_ms),
-            OneLine(&decoded.query),
+            OneLine(&self.decoded.query),
             OneLine(params)
         ))
     }

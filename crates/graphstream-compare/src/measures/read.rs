@@ -39,21 +39,26 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
 
     let (sealed, open, old_sealed_dir, old_open_dir) =
         (path("ours-sealed"), path("ours-open"), path("old-sealed"), path("old-open"));
-    let contestants: [Contestant<'_>; 7] = [
-        Box::new(|| ours(&sealed, decoded)),
-        Box::new(|| ours(&open, decoded)),
+    let contestants: [Contestant<'_>; 9] = [
+        Box::new(|| ours(&sealed, decoded())),
+        Box::new(|| ours(&open, decoded())),
+        Box::new(|| ours(&sealed, kept)),
+        Box::new(|| ours(&open, kept)),
         Box::new(|| predecessor(&old_sealed_dir)),
         Box::new(|| predecessor(&old_open_dir)),
-        Box::new(|| ours(&old_sealed_dir, decoded)),
+        Box::new(|| ours(&old_sealed_dir, decoded())),
         Box::new(|| ours(&sealed, as_bytes)),
         Box::new(|| ours(&open, as_bytes)),
     ];
-    let [sealed, open, old_sealed, old_open, theirs, sealed_bytes, open_bytes] = take(setting, contestants)?;
+    let [sealed, open, sealed_kept, open_kept, old_sealed, old_open, theirs, sealed_bytes, open_bytes] =
+        take(setting, contestants)?;
     let name = "read + verify + decode, version 1";
     let open_name = "read + verify + decode, open segment";
+    let each_its_own = "the same, each entry in buffers of its own";
     let without = "the same without decoding payloads";
     Ok(vec![
         Row::new(name, "/s", &sealed, ("predecessor", &old_sealed), Goal::AtLeast(2.0)),
+        Row::new(each_its_own, "/s", &sealed_kept, ("predecessor", &old_sealed), Goal::None),
         Row::new(without, "/s", &sealed_bytes, ("predecessor", &old_sealed), Goal::None),
         Row::new(
             "the same, of the predecessor's files",
@@ -63,11 +68,23 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
             Goal::None,
         ),
         Row::new(open_name, "/s", &open, ("predecessor", &old_open), Goal::AtLeast(2.0)),
+        Row::new(each_its_own, "/s", &open_kept, ("predecessor", &old_open), Goal::None),
         Row::new(without, "/s", &open_bytes, ("predecessor", &old_open), Goal::None),
     ])
 }
 
-fn decoded(entry: &Entry) -> Result<()> {
+/// Decodes into one entry that is used again, as what looks at entry after entry does.
+fn decoded() -> impl FnMut(&Entry) -> Result<()> {
+    let mut decoded = JournalEntry::default();
+    move |entry| {
+        decoded.decode_from(&entry.payload, entry.sequence)?;
+        black_box(&decoded);
+        Ok(())
+    }
+}
+
+/// Decodes into an entry of its own, as what keeps entries does; the predecessor's reader can do nothing else.
+fn kept(entry: &Entry) -> Result<()> {
     black_box(JournalEntry::decode(&entry.payload, entry.sequence)?);
     Ok(())
 }
@@ -77,7 +94,7 @@ fn as_bytes(entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-fn ours(dir: &Path, each: impl Fn(&Entry) -> Result<()>) -> Result<f64> {
+fn ours(dir: &Path, mut each: impl FnMut(&Entry) -> Result<()>) -> Result<f64> {
     let started = Instant::now();
     let mut reader = JournalReader::open(dir, ReaderOptions::default())?;
     let (mut entry, mut count) = (Entry::default(), 0);
