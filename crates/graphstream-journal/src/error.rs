@@ -394,6 +394,9 @@ impl Error {
             | Self::NotAFile { .. } => ErrorKind::Integrity,
             Self::Segment { source, .. } => match **source {
                 graphstream_format::Error::Io { .. } => ErrorKind::Unavailable,
+                graphstream_format::Error::KeyRequired { .. }
+                | graphstream_format::Error::UnknownKey { .. }
+                | graphstream_format::Error::WrongKey { .. } => ErrorKind::Invalid,
                 _ => ErrorKind::Integrity,
             },
             Self::Fenced { .. } => ErrorKind::Fenced,

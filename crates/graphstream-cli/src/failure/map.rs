@@ -113,8 +113,8 @@ fn journal_kind(error: &journal::Error) -> (Kind, Option<&'static str>) {
             {
                 return (Kind::Full, Some(FREE_SPACE));
             }
-            let (kind, _) = format_kind(source);
-            (kind, (kind.code() == crate::exit::Code::Integrity).then_some(VERIFY))
+            let (kind, hint) = format_kind(source);
+            (kind, if kind.code() == crate::exit::Code::Integrity { Some(VERIFY) } else { hint })
         }
         E::Shared(inner) => journal_kind(inner),
         E::Unresolved { source } => match journal_kind(source) {
