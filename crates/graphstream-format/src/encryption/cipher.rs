@@ -146,8 +146,8 @@ pub struct ChunkSlot {
 }
 
 impl ChunkSlot {
-    /// Turns `chunk`, which holds [`CHUNK_PREFIX_LEN`] bytes of room and then the plaintext, into the chunk as it is stored. In place, but
-    /// for the tag at its end.
+    /// Turns `chunk`, which holds [`CHUNK_PREFIX_LEN`] bytes of room and then the plaintext, into the chunk as it is stored. In place, if
+    /// its capacity leaves [`TAG_LEN`] bytes for the tag.
     ///
     /// # Errors
     /// [`Unwritable::ChunkLength`] if it has no room, or more bytes than its length field can say; it is of no use then.
