@@ -6,6 +6,7 @@ use crate::chain::ChainHash;
 use crate::compression::Compression;
 use crate::entry::SegmentStart;
 use crate::error::Result;
+use crate::header::SegmentKind;
 use crate::open::EntryRef;
 pub use crate::v1::Finished;
 use crate::{v1, v2};
@@ -19,6 +20,18 @@ pub enum SegmentVersion {
     /// Version 2: smaller, with exact commit times and an index.
     #[default]
     V2,
+}
+
+impl SegmentVersion {
+    /// The version that keeps what a segment of this kind says about commit times: version 1 for those that have none of their own per
+    /// entry, so that they stay marked as inexact.
+    #[must_use]
+    pub const fn like(kind: SegmentKind) -> Self {
+        match kind {
+            SegmentKind::SealedV1 | SegmentKind::LegacyOpen => Self::V1,
+            SegmentKind::SealedV2 | SegmentKind::Open => Self::V2,
+        }
+    }
 }
 
 /// How a sealed segment is written.

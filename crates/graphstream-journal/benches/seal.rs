@@ -18,13 +18,16 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use entries::{payloads, scratch};
 use graphstream_format::header::HEADER_LEN;
-use graphstream_journal::{Ack, ChainHash, Compression, Journal, JournalOptions};
+use graphstream_journal::{Ack, ChainHash, Compression, Journal, JournalOptions, SegmentVersion};
 
 const TRAILER: usize = 32;
 
-fn journal(dir: &std::path::Path, compression: Compression) -> Journal {
+fn journal(dir: &std::path::Path, version: SegmentVersion, compression: Compression) -> Journal {
     // Twice the size: it is left because it is asked for, not because it is full.
-    let options = JournalOptions::default().with_segment_bytes_max(8 << 20).with_compression(compression);
+    let options = JournalOptions::default()
+        .with_segment_bytes_max(8 << 20)
+        .with_segment_version(version)
+        .with_compression(compression);
     Journal::builder(dir).options(options).open().unwrap().0
 }
 
@@ -51,18 +54,31 @@ fn sealing(criterion: &mut Criterion) {
         bench
             .iter(|| payloads.iter().fold(ChainHash::ZERO, |chain, payload| chain.after(black_box(payload))));
     });
-    for (name, compression) in
-        [("plain", Compression::None), ("zstd1", Compression::VERSION_1), ("zstd3", Compression::default())]
-    {
+    for (name, version, compression) in [
+        ("plain", SegmentVersion::V1, Compression::None),
+        ("zstd1", SegmentVersion::V1, Compression::VERSION_1),
+        ("v2-zstd1", SegmentVersion::V2, Compression::Zstd { level: 1 }),
+        ("v2-zstd3", SegmentVersion::V2, Compression::default()),
+    ] {
         let dir = scratch();
-        let journal = journal(dir.path(), compression);
+        let journal = journal(dir.path(), version, compression);
         fill(&journal, &payloads);
         let sealed = std::fs::read(&journal.seal().unwrap().unwrap().path).unwrap();
         println!("seal/{name}: {:.2} bytes an entry at rest", sealed.len() as f64 / payloads.len() as f64);
         if let Compression::Zstd { level } = compression {
-            let body = zstd::decode_all(&sealed[HEADER_LEN..sealed.len() - TRAILER]).unwrap();
+            // The body of version 1 in one piece, the payloads of version 2 in pieces as long as its frames.
+            let body = match version {
+                SegmentVersion::V1 => zstd::decode_all(&sealed[HEADER_LEN..sealed.len() - TRAILER]).unwrap(),
+                _ => payloads.concat(),
+            };
+            let piece = if version == SegmentVersion::V1 { body.len() } else { 256 << 10 };
             group.bench_function(format!("limit/{name}"), |bench| {
-                bench.iter(|| zstd::encode_all(black_box(body.as_slice()), level).unwrap());
+                let mut compressor = zstd::bulk::Compressor::new(level).unwrap();
+                bench.iter(|| {
+                    let pieces =
+                        body.chunks(piece).map(|piece| compressor.compress(black_box(piece)).unwrap().len());
+                    pieces.sum::<usize>()
+                });
             });
         }
         group.bench_function(format!("limit/write-and-sync-{name}"), |bench| {

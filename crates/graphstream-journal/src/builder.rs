@@ -107,7 +107,7 @@ impl JournalBuilder {
             dir: &dir,
             clock: &*self.clock,
             entropy: &*self.entropy,
-            compression: self.options.compression,
+            form: self.options.form(),
             database_id: self.database_id,
             lineage: self.lineage,
             start: self.start,

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use graphstream_format::{Compression, Entry, ReadOptions, SegmentReader, SegmentStart, v1};
+use graphstream_format::{
+    Entry, ReadOptions, SegmentReader, SegmentStart, SegmentVersion, SegmentWriter, WriteOptions,
+};
 
 use crate::committer::Tail;
 use crate::directory::JournalDir;
@@ -34,7 +36,7 @@ pub(crate) fn fork_off(
     mut identity: Identity,
     after: u64,
     tail: Tail,
-    compression: Compression,
+    form: &WriteOptions,
 ) -> Result<Option<Forked>> {
     let fs = &*dir.fs;
     let mut forked = Forked { after, last: tail.sequence, segments: Vec::new() };
@@ -55,7 +57,7 @@ pub(crate) fn fork_off(
         let temp = dir.path.join(names::temp_name(&names::segment_name(first)));
         let keeps = first <= after;
         if keeps {
-            cut(dir, &segment, &path, &temp, after, compression)?;
+            cut(dir, &segment, &path, &temp, after, form)?;
             copy(dir, &segment, &target)?;
             fs.sync_dir(&aside).map_err(Error::io("syncing", &aside))?;
             fs.rename(&temp, &path).map_err(Error::io("renaming into", &path))?;
@@ -102,12 +104,13 @@ fn cut(
     path: &Path,
     temp: &Path,
     after: u64,
-    compression: Compression,
+    form: &WriteOptions,
 ) -> Result<()> {
     let stream = FileStream::new(segment.file.clone());
     let mut reader = SegmentReader::new(stream, segment.file_bytes, ReadOptions::default())
         .map_err(Error::segment(path))?;
     let mut entry = Entry::default();
+    let form = form.clone().with_version(SegmentVersion::like(reader.kind()));
     let mut writer = None;
     let file = small_file::create_over(&*dir.fs, temp)?;
     while reader.read_next(&mut entry).map_err(Error::segment(path))? {
@@ -125,7 +128,7 @@ fn cut(
                     created_ms: segment.header.created_ms,
                 };
                 let sink = FileSink::new(file.clone());
-                writer.insert(v1::Writer::new(sink, start, compression).map_err(Error::segment(temp))?)
+                writer.insert(SegmentWriter::new(sink, start, &form).map_err(Error::segment(temp))?)
             }
         };
         writer.push(&entry.payload, entry.commit_ms).map_err(Error::segment(temp))?;

@@ -104,7 +104,7 @@ pub(crate) fn adopt(opening: &Opening<'_>, mut identity: Identity) -> Result<(Id
             return Err(Error::IdentityMissing { path: originals.join(names::segment_name(first)) });
         }
         let temp = dir.path.join(names::temp_name(&names::segment_name(first)));
-        let order = Resealing { dir, identity: &identity, compression: opening.compression };
+        let order = Resealing { dir, identity: &identity, compression: opening.form.compression };
         let sealed = order.reseal(&mut running, &source_path, source, &temp, &path, &mut adoption)?;
         if done {
             remove_if_exists(fs, &temp)?;
@@ -141,6 +141,7 @@ fn move_aside(dir: &JournalDir, originals: &Path, name: &str) -> Result<()> {
     }
 }
 
+/// Into version 1, which marks commit times as inexact: the predecessor kept none.
 struct Resealing<'a> {
     dir: &'a JournalDir,
     identity: &'a Identity,

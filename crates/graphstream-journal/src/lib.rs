@@ -63,7 +63,7 @@ pub use directory::{JournalDir, SegmentInfo};
 pub use error::{Error, ErrorKind, Result};
 pub use forked::Forked;
 pub use fs::{Access, DirEntry, FileKind, Fs, FsFile, LockMode, StdFs};
-pub use graphstream_format::{ChainHash, Compression, Entry, Lineage, Position};
+pub use graphstream_format::{ChainHash, Compression, Entry, Lineage, Position, SegmentVersion};
 pub use identity::Identity;
 pub use journal::{CloseReport, Journal, Positions, Reached};
 pub use keys::{create_key_file, generate_key, read_key_file, read_key_files};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use graphstream_format::Compression;
+use graphstream_format::{Compression, SegmentVersion, WriteOptions};
 
 use crate::error::{Error, Result};
 
@@ -56,7 +56,10 @@ pub struct JournalOptions {
     /// How long the oldest entry may stay in the open segment: then it is rotated and sealed, also when nothing follows. With
     /// shipping, this bounds how much a lost machine costs. Without the pool it is looked at when entries are written (default: no bound).
     pub segment_age_max: Option<Duration>,
-    /// How sealed segments are compressed (default zstd level 1).
+    /// Which layout segments are sealed in (default version 2). Version 1 is what the predecessor reads;
+    /// [`Compression::VERSION_1`] suits it. Readers take both, side by side.
+    pub segment_version: SegmentVersion,
+    /// How sealed segments are compressed (default zstd level 3).
     pub compression: Compression,
     /// When the journal syncs on its own (default [`SyncPolicy::Always`]).
     pub sync_policy: SyncPolicy,
@@ -75,7 +78,8 @@ impl Default for JournalOptions {
         Self {
             segment_bytes_max: 4 << 20,
             segment_age_max: None,
-            compression: Compression::VERSION_1,
+            segment_version: SegmentVersion::V2,
+            compression: Compression::default(),
             sync_policy: SyncPolicy::Always,
             queue_bytes_max: 8 << 20,
             queue_policy: QueuePolicy::Block,
@@ -97,6 +101,13 @@ impl JournalOptions {
     #[must_use]
     pub fn with_segment_age_max(mut self, age: Duration) -> Self {
         self.segment_age_max = Some(age);
+        self
+    }
+
+    /// Sets [`JournalOptions::segment_version`].
+    #[must_use]
+    pub fn with_segment_version(mut self, version: SegmentVersion) -> Self {
+        self.segment_version = version;
         self
     }
 
@@ -140,6 +151,11 @@ impl JournalOptions {
     pub fn with_service(mut self, service: Service) -> Self {
         self.service = service;
         self
+    }
+
+    /// How a segment is sealed.
+    pub(crate) fn form(&self) -> WriteOptions {
+        WriteOptions::default().with_version(self.segment_version).with_compression(self.compression)
     }
 
     pub(crate) fn check(&self) -> Result<()> {

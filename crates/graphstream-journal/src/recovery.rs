@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use graphstream_format::open::{Outcome, Scanner};
 use graphstream_format::{
-    ChainHash, Compression, Lineage, Position, ReadOptions, RecordDefect, SegmentKind, SegmentReader,
+    ChainHash, Lineage, Position, ReadOptions, RecordDefect, SegmentKind, SegmentReader, WriteOptions,
 };
 
 use crate::clock::{Clock, Entropy};
@@ -89,7 +89,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) dir: &'a JournalDir,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) entropy: &'a dyn Entropy,
-    pub(crate) compression: Compression,
+    /// How segments are sealed.
+    pub(crate) form: WriteOptions,
     pub(crate) database_id: Option<[u8; 16]>,
     pub(crate) lineage: Option<Lineage>,
     pub(crate) start: Option<StartingPoint>,
@@ -174,13 +175,13 @@ impl Opening<'_> {
                 tail = segment.tail;
                 continue;
             }
-            let sealed = seal(fs, &dir.path, self.compression, &order)?;
+            let sealed = seal(fs, &dir.path, &self.form, &order)?;
             tail = segment.tail;
             newest_sealed = Some(sealed.clone());
             report.sealed.push(sealed);
         }
         if let Some(after) = identity.fenced_after {
-            let forked = crate::forked::fork_off(dir, identity, after, tail, self.compression)?;
+            let forked = crate::forked::fork_off(dir, identity, after, tail, &self.form)?;
             if forked.is_some() {
                 let sequences = dir.segment_sequences()?;
                 let identity = dir.identity()?.ok_or_else(|| missing(dir))?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use graphstream_format::open::Scanner;
-use graphstream_format::{ChainHash, Compression, Header, ReadAt, SegmentKind, v1};
+use graphstream_format::{ChainHash, Header, ReadAt, SegmentWriter, WriteOptions};
 
 use crate::directory::remove_if_exists;
 use crate::error::{Error, Result};
@@ -75,12 +75,7 @@ pub(crate) struct SealOrder {
 }
 
 /// Seals one segment. Safe to repeat after any failure: the open file is left alone until the rename.
-pub(crate) fn seal(
-    fs: &dyn Fs,
-    dir: &Path,
-    compression: Compression,
-    order: &SealOrder,
-) -> Result<SealedSegment> {
+pub(crate) fn seal(fs: &dyn Fs, dir: &Path, form: &WriteOptions, order: &SealOrder) -> Result<SealedSegment> {
     let name = names::segment_name(order.first_sequence);
     let path = dir.join(&name);
     let temp = dir.join(names::temp_name(&name));
@@ -92,14 +87,14 @@ pub(crate) fn seal(
         });
     };
     // A repetition after the rename: only the directory's sync is missing.
-    if opened.header.kind() == SegmentKind::SealedV1 {
+    if opened.header.is_sealed() {
         let sealed = SealedSegment::new(path, &opened.header, order.chain_hash);
         check_order(&sealed, order)?;
         fs.sync_dir(dir).map_err(Error::io("syncing", dir))?;
         return Ok(sealed);
     }
     let file = small_file::create_over(fs, &temp)?;
-    let written = write_sealed(FileAt(opened.file), &path, &file, &temp, compression, order);
+    let written = write_sealed(FileAt(opened.file), &path, &file, &temp, form, order);
     let (header, chain_hash) = match written {
         Ok(written) => written,
         Err(error) => {
@@ -120,13 +115,13 @@ fn write_sealed(
     path: &Path,
     file: &Arc<dyn FsFile>,
     temp: &Path,
-    compression: Compression,
+    form: &WriteOptions,
     order: &SealOrder,
 ) -> Result<(Header, ChainHash)> {
     let mut scanner = Scanner::open(source).map_err(Error::segment(path))?;
     let sink = FileSink::new(Arc::clone(file));
     let start = scanner.header().start;
-    let mut writer = v1::Writer::new(sink, start, compression).map_err(Error::segment(temp))?;
+    let mut writer = SegmentWriter::new(sink, start, form).map_err(Error::segment(temp))?;
     let mut last = order.first_sequence - 1;
     let mut chain = order.chain.iter();
     while last < order.last_sequence {

@@ -3,7 +3,11 @@
 
 use std::path::Path;
 
-use graphstream_journal::{Ack, Error, Journal, JournalOptions, JournalReader, ReaderOptions, Service};
+use graphstream_format::SegmentKind;
+use graphstream_journal::{
+    Ack, ChainHash, Error, Journal, JournalDir, JournalOptions, JournalReader, ReaderOptions, SegmentVersion,
+    Service,
+};
 
 /// Small enough that the hashes of few entries are kept.
 const SEGMENT: u64 = 4 << 10;
@@ -59,4 +63,33 @@ fn a_segment_that_goes_on_after_a_backlog_is_sealed_whole() {
     journal.close().unwrap();
     assert_eq!(read_all(dir.path()), expected);
     assert_eq!(expected.len(), 5);
+}
+
+/// A journal may change its version at any start: nothing is sealed again, and the chain runs on.
+#[test]
+fn segments_of_both_versions_stand_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    let versions = [SegmentVersion::V1, SegmentVersion::V2, SegmentVersion::V2, SegmentVersion::V1];
+    for (round, version) in (0..).zip(versions) {
+        let options = JournalOptions::default().with_service(Service::Inline).with_segment_version(version);
+        let (journal, report) = Journal::builder(dir.path()).options(options).open().unwrap();
+        assert_eq!(report.position.sequence, 3 * round);
+        journal.append_batch(&[b"a", b"b", b"c"]).unwrap().wait(Ack::Synced).unwrap();
+        journal.close().unwrap();
+    }
+    let segments = JournalDir::open(dir.path()).unwrap().segments().unwrap();
+    let kinds: Vec<_> = segments.iter().map(|segment| segment.header.kind()).collect();
+    let (v1, v2) = (SegmentKind::SealedV1, SegmentKind::SealedV2);
+    assert_eq!(kinds, [v1, v2, v2, v1]);
+    let entries: Vec<_> = JournalReader::open(dir.path(), ReaderOptions::default())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .collect();
+    assert!(entries.iter().map(|entry| entry.sequence).eq(1..=12));
+    let mut chain = ChainHash::ZERO;
+    for entry in &entries {
+        chain = chain.after(&entry.payload);
+        assert_eq!(entry.chain_hash, chain);
+        assert_eq!(entry.commit_exact, (4..=9).contains(&entry.sequence));
+    }
 }

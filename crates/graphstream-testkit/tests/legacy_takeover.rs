@@ -9,7 +9,9 @@ mod recorded;
 use std::path::Path;
 
 use graphstream_format::{ChainHash, Entry, Lineage};
-use graphstream_journal::{Ack, Journal, JournalDir, JournalOptions, JournalReader, ReaderOptions};
+use graphstream_journal::{
+    Ack, Compression, Journal, JournalDir, JournalOptions, JournalReader, ReaderOptions, SegmentVersion,
+};
 use graphstream_proto::{JournalEntry, Schema, schema_of};
 use hadb_changeset::journal as predecessor;
 
@@ -26,7 +28,11 @@ fn read(dir: &Path) -> Vec<Entry> {
 }
 
 fn open(dir: &Path) -> (Journal, graphstream_journal::RecoveryReport) {
-    let options = JournalOptions::default().with_segment_bytes_max(4 << 10);
+    // What the predecessor's decoder reads.
+    let options = JournalOptions::default()
+        .with_segment_bytes_max(4 << 10)
+        .with_segment_version(SegmentVersion::V1)
+        .with_compression(Compression::VERSION_1);
     Journal::builder(dir).options(options).lineage(LINEAGE).open().unwrap()
 }
 

@@ -6,7 +6,8 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use graphstream_format::{
-    ChainHash, Compression, Entry, Lineage, ReadOptions, SegmentReader, SegmentStart, v1,
+    ChainHash, Entry, Lineage, ReadOptions, SegmentReader, SegmentStart, SegmentVersion, SegmentWriter,
+    WriteOptions,
 };
 use graphstream_journal::SegmentInfo;
 use graphstream_remote::LocalSegment;
@@ -126,7 +127,8 @@ fn cut(path: &Path, lineage: Lineage, joint: Joint) -> Result<tempfile::TempPath
         created_ms: reader.header().created_ms,
     };
     let recut = |source| Error::Local { path: output_path.to_path_buf(), source: Box::new(source) };
-    let mut writer = v1::Writer::new(output, start, Compression::VERSION_1).map_err(recut)?;
+    let form = WriteOptions::default().with_version(SegmentVersion::like(reader.kind()));
+    let mut writer = SegmentWriter::new(output, start, &form).map_err(recut)?;
     let mut entry = Entry::default();
     while reader.read_next(&mut entry).map_err(&damaged)? {
         if entry.sequence == joint.sequence && entry.chain_hash != joint.chain_hash {
