@@ -105,7 +105,7 @@ fn version_2(criterion: &mut Criterion) {
             let mut crc = 0;
             for stored in &stored {
                 crc ^= crc32c::crc32c(stored);
-                decompressor.decompress_to_buffer(*stored, &mut out).unwrap();
+                decompressor.decompress_to_buffer(stored, &mut out).unwrap();
             }
             let chain = payloads.iter().fold(ChainHash::ZERO, |chain, (payload, _)| chain.after(payload));
             (crc, chain)

@@ -296,6 +296,14 @@ pub enum Damage {
     /// The entries of a version 2 frame can't be taken apart.
     #[error("the frame's entries do not fill it exactly")]
     FrameEntries,
+    /// More frames than the limit.
+    #[error("at least {found} frames exceed the limit of {max}")]
+    Frames {
+        /// The number so far.
+        found: u64,
+        /// The limit.
+        max: u64,
+    },
     /// The index of a version 2 segment says something else than the frames.
     #[error("the index contradicts the frames")]
     Index,
@@ -456,6 +464,9 @@ pub enum Unwritable {
     /// The zstd level is outside [`limits::ZSTD_LEVELS`](crate::limits::ZSTD_LEVELS).
     #[error("zstd level {0} is not supported")]
     ZstdLevel(i32),
+    /// An encrypted segment was given other entries than its header was bound to.
+    #[error("its entries are not the range it was started for")]
+    Range,
     /// A writer that failed before, or was finished, is used again.
     #[error("the writer failed before")]
     Poisoned,

@@ -10,6 +10,7 @@
 //! because a lineage is never zero.
 
 use crate::bytes::{array, i64_at, put, u32_at, u64_at};
+use crate::encryption::{CHUNK_PREFIX_LEN, EXTENSION_LEN, TAG_LEN};
 use crate::error::{Damage, Error, Result};
 use crate::lineage::Lineage;
 
@@ -30,6 +31,8 @@ pub const FLAG_COMPRESSED: u8 = 0x01;
 pub const FLAG_SEALED: u8 = 0x04;
 /// Flag, version 1: the last chain hash follows the body.
 pub const FLAG_CHAIN_TRAILER: u8 = 0x08;
+/// Flag, version 2: the body is encrypted.
+pub const FLAG_ENCRYPTED: u8 = 0x10;
 
 /// Compression byte: none.
 pub const COMPRESSION_NONE: u8 = 0;
@@ -95,7 +98,7 @@ pub struct Header {
     pub flags: u8,
     /// `COMPRESSION_*` of the body.
     pub compression: u8,
-    /// Bytes between this header and the body; 0 in version 1 and in version 2 without encryption.
+    /// Bytes between this header and the body; 0 in version 1, and in version 2 unless encrypted.
     pub ext_len: u32,
     /// Sequence of the first entry, from 1.
     pub first_seq: u64,
@@ -107,7 +110,7 @@ pub struct Header {
     pub body_len: u64,
     /// SHA-256 of the body as stored; of the extension while open; zeros in the predecessor's open segments.
     pub body_checksum: [u8; 32],
-    /// First 8 bytes of the chain hash before the first entry, big-endian (0 in the predecessor's open segments).
+    /// First 8 bytes of the chain hash before the first entry, big-endian (0 in encrypted and in the predecessor's open segments).
     pub prev_segment_checksum: u64,
     /// When the segment was created, in milliseconds since 1970 (UTC).
     pub created_ms: i64,
@@ -124,6 +127,12 @@ impl Header {
     #[must_use]
     pub const fn is_sealed(&self) -> bool {
         self.flags & FLAG_SEALED != 0
+    }
+
+    /// Whether the body is encrypted.
+    #[must_use]
+    pub const fn is_encrypted(&self) -> bool {
+        self.flags & FLAG_ENCRYPTED != 0
     }
 
     /// Whether the predecessor wrote it.
@@ -258,10 +267,20 @@ impl Header {
     }
 
     fn check_sealed_v2(&self) -> Result<()> {
-        let compressed = self.check_compression(FLAG_SEALED)?;
+        let compressed = self.check_compression(FLAG_SEALED | (self.flags & FLAG_ENCRYPTED))?;
+        let (ext_len, overhead) = if self.is_encrypted() {
+            let found = self.prev_segment_checksum;
+            if found != 0 {
+                return Err(wrong("prev_segment_checksum", field::PREV_SEGMENT_CHECKSUM, found));
+            }
+            (EXTENSION_LEN as u32, 2 * (CHUNK_PREFIX_LEN + TAG_LEN) as u64)
+        } else {
+            (0, 0)
+        };
         let entries =
             if compressed { Some(1) } else { self.entry_count.checked_mul(crate::v2::ENTRY_LEN_MIN) };
-        self.check_sealed(0, entries.and_then(|entries| entries.checked_add(crate::v2::BODY_OVERHEAD_MIN)))
+        let overhead = overhead + crate::v2::BODY_OVERHEAD_MIN;
+        self.check_sealed(ext_len, entries.and_then(|entries| entries.checked_add(overhead)))
     }
 
     /// Demands these flags, and with them the one for compression if there is one. Returns whether there is.

@@ -1,8 +1,10 @@
 //! One reader for every kind of segment.
 
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 
 use crate::chain::ChainHash;
+use crate::encryption::KeyRing;
 use crate::entry::Entry;
 use crate::error::{Damage, Error, RecordDefect, Result};
 use crate::header::{HEADER_LEN, Header, SegmentKind};
@@ -26,16 +28,19 @@ pub struct ReadOptions {
     pub accept_legacy: bool,
     /// Most bytes that a body may decompress to; [`limits::BODY_BYTES_MAX`] is the ceiling.
     pub body_bytes_max: u64,
+    /// The keys of encrypted segments. With keys, a sealed segment that is not encrypted is refused.
+    pub keys: Option<Arc<KeyRing>>,
 }
 
 impl Default for ReadOptions {
-    /// Any chain, any lineage, legacy files too, [`limits::BODY_BYTES_MAX`].
+    /// Any chain, any lineage, legacy files too, [`limits::BODY_BYTES_MAX`], no keys.
     fn default() -> Self {
         Self {
             expected_chain: None,
             expected_lineage: None,
             accept_legacy: true,
             body_bytes_max: limits::BODY_BYTES_MAX,
+            keys: None,
         }
     }
 }
@@ -66,6 +71,13 @@ impl ReadOptions {
     #[must_use]
     pub fn with_body_bytes_max(mut self, bytes: u64) -> Self {
         self.body_bytes_max = bytes;
+        self
+    }
+
+    /// Reads encrypted segments with these keys, and refuses sealed ones that are not encrypted.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Arc<KeyRing>) -> Self {
+        self.keys = Some(keys);
         self
     }
 }
@@ -155,12 +167,15 @@ impl<R: Read> SegmentReader<R> {
             let what = Damage::FileLength { expected, found: file_len };
             return Err(Error::damaged(what, expected.min(file_len), None));
         }
+        if header.kind() == SegmentKind::SealedV1 && options.keys.is_some() {
+            return Err(Error::PlaintextRefused);
+        }
         let inner = match header.kind() {
             SegmentKind::SealedV1 => {
                 Inner::Sealed(Box::new(SealedReader::new(read, header.clone(), &options)?))
             }
             SegmentKind::SealedV2 => {
-                Inner::SealedV2(Box::new(v2::SealedReader::new(read, header.clone(), &options)))
+                Inner::SealedV2(Box::new(v2::SealedReader::new(read, header.clone(), &options)?))
             }
             SegmentKind::LegacyOpen => {
                 let window = Window::new(Forward::new(read, HEADER_LEN as u64, file_len));
@@ -330,7 +345,7 @@ fn torn(outcome: Outcome) -> Result<Option<Torn>> {
     }
 }
 
-fn read_exact<R: Read>(read: &mut R, buffer: &mut [u8], offset: u64) -> Result<()> {
+pub(crate) fn read_exact<R: Read>(read: &mut R, buffer: &mut [u8], offset: u64) -> Result<()> {
     read.read_exact(buffer).map_err(|source| match source.kind() {
         ErrorKind::UnexpectedEof => Error::damaged(Damage::EndsEarly, offset, None),
         _ => Error::read(source, offset),

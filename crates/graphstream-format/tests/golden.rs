@@ -1,4 +1,4 @@
-//! Bytes that were once written stay readable. `golden/v1`, `golden/v2` and `golden/open` hold small segments and, beside each, what a reader
+//! Bytes that were once written stay readable. `golden/v1`, `golden/v2`, `golden/v2-encrypted` and `golden/open` hold small segments and, beside each, what a reader
 //! says about it; broken ones are named by their defect. Files are added, never edited: `GOLDEN_ADD=1 cargo test` writes
 //! those that are missing and changes none.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -8,11 +8,14 @@ mod segments;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use graphstream_format::{ChainHash, Compression, SegmentStart, SegmentVersion, v2};
+use graphstream_format::encryption::{DataKey, KeyRing};
+use graphstream_format::v2::SegmentRange;
+use graphstream_format::{ChainHash, Compression, ReadOptions, SegmentStart, SegmentVersion, v2};
 use segments::{
-    Frames, OpenFile, payload, rebody, refooter, render, sealed, sealed_as, sealed_from, sealed_v2, start,
-    zstd,
+    CREATED_MS, Frames, OpenFile, payload, rebody, refooter, sealed, sealed_as, sealed_from, sealed_v2,
+    start, zstd,
 };
 
 struct Golden {
@@ -221,7 +224,51 @@ fn directory(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
+/// What the files in `golden/v2-encrypted` were encrypted with.
+fn golden_key() -> DataKey {
+    DataKey::taking(&mut b"the key of the golden files, 32b".to_owned())
+}
+
+fn options(layout: &str) -> ReadOptions {
+    match layout {
+        "v2-encrypted" => ReadOptions::default().with_keys(Arc::new(KeyRing::new(golden_key()))),
+        _ => ReadOptions::default(),
+    }
+}
+
+fn encrypted() -> BTreeMap<&'static str, Golden> {
+    let seal = |entries: u64, compression| {
+        let last = CREATED_MS + entries as i64 - 1;
+        let range = SegmentRange { last_seq: entries, first_commit_ms: CREATED_MS, last_commit_ms: last };
+        let random = std::array::from_fn(|index| index as u8);
+        let sink = std::io::Cursor::new(Vec::new());
+        let mut writer =
+            v2::Writer::encrypted(sink, start(), compression, range, &golden_key(), &random).unwrap();
+        for (payload, commit_ms) in (1..=entries).map(payload).zip(CREATED_MS..) {
+            writer.push(&payload, commit_ms).unwrap();
+        }
+        writer.finish().unwrap().inner.into_inner()
+    };
+    let plain = || seal(3, Compression::None);
+    let mut all = BTreeMap::new();
+    let mut add = |name, bytes| {
+        all.insert(name, Golden { bytes, exact: true });
+    };
+    add("one-entry", seal(1, Compression::None));
+    add("three-entries", plain());
+    add("broken-lineage-changed", with_header_crc(plain(), 100, 0));
+    add("broken-salt", flipped(plain(), 128 + 16));
+    add("broken-key-id", flipped(plain(), 128));
+    add("broken-first-chunk", flipped(plain(), 184 + 40));
+    add("broken-chunk-length", flipped(plain(), 184));
+    add("broken-not-encrypted", sealed_v2(3, Compression::None));
+    all.insert("three-entries-zstd", Golden { bytes: seal(3, zstd()), exact: false });
+    all
+}
+
 fn check(name: &str, built: &BTreeMap<&'static str, Golden>) {
+    let options = options(name);
+    let render = |bytes: &[u8]| segments::render_with(bytes, &options);
     let directory = directory(name);
     if std::env::var_os("GOLDEN_ADD").is_some() {
         fs::create_dir_all(&directory).unwrap();
@@ -262,6 +309,11 @@ fn golden_sealed_version_1() {
 }
 
 #[test]
+fn golden_encrypted() {
+    check("v2-encrypted", &encrypted());
+}
+
+#[test]
 fn golden_sealed_version_2() {
     check("v2", &v2());
 }
@@ -269,7 +321,7 @@ fn golden_sealed_version_2() {
 /// Of each whole golden file, with every single bit flipped and cut at every place: an error, or the right entries and nothing else.
 #[test]
 fn every_flipped_bit_and_every_cut_of_a_golden_file_is_an_error_or_harmless() {
-    for layout in ["v1", "v2", "open"] {
+    for (layout, least) in [("v1", 5), ("v2", 5), ("v2-encrypted", 3), ("open", 5)] {
         let mut seen = 0;
         for file in fs::read_dir(directory(layout)).unwrap() {
             let path = file.unwrap().path();
@@ -278,9 +330,10 @@ fn every_flipped_bit_and_every_cut_of_a_golden_file_is_an_error_or_harmless() {
                 continue;
             }
             let bytes = fs::read(&path).unwrap();
-            let whole = segments::read(&bytes);
+            let read = |bytes: &[u8]| segments::read_with(bytes, options(layout));
+            let whole = read(&bytes);
             let check = |damaged: &[u8], what: String| {
-                let read = segments::read(damaged);
+                let read = read(damaged);
                 assert!(
                     whole.entries.starts_with(&read.entries),
                     "{layout}/{name}: {what} gave a wrong entry"
@@ -299,7 +352,7 @@ fn every_flipped_bit_and_every_cut_of_a_golden_file_is_an_error_or_harmless() {
             }
             seen += 1;
         }
-        assert!(seen >= 5, "{layout}: {seen}");
+        assert!(seen >= least, "{layout}: {seen}");
     }
 }
 

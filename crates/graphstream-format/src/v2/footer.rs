@@ -2,8 +2,9 @@
 
 use super::{FINAL_HASH_LEN, FOOTER_LEN, INDEX_ROW_LEN, footer_field as at};
 use crate::bytes::{array, put, u32_at, u64_at};
+use crate::encryption::{CHUNK_PREFIX_LEN, TAG_LEN};
 use crate::error::{Damage, Error, Result};
-use crate::header::{HEADER_LEN, VERSION_2};
+use crate::header::{FLAG_ENCRYPTED, HEADER_LEN, VERSION_2};
 use crate::limits;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,8 @@ impl Footer {
         if footer.last_seq < footer.first_seq {
             return Err(wrong("last_seq", at::LAST_SEQ, footer.last_seq));
         }
-        let behind = u64::from(index_len) + (FINAL_HASH_LEN + FOOTER_LEN) as u64;
+        let sealing = if flags & FLAG_ENCRYPTED == 0 { 0 } else { CHUNK_PREFIX_LEN + TAG_LEN };
+        let behind = u64::from(index_len) + (FINAL_HASH_LEN + sealing + FOOTER_LEN) as u64;
         if footer.index_offset <= HEADER_LEN as u64
             || footer.index_offset.checked_add(behind) != Some(file_len)
         {

@@ -32,7 +32,9 @@ mod writer;
 pub use random::RandomReader;
 pub(crate) use reader::SealedReader;
 pub use workers::Workers;
-pub use writer::Writer;
+pub use writer::{SegmentRange, Writer};
+
+use crate::limits;
 
 /// Length in bytes of what stands before a frame's entries.
 pub const FRAME_HEADER_LEN: usize = 64;
@@ -42,6 +44,15 @@ pub const INDEX_ROW_LEN: usize = 56;
 pub const FINAL_HASH_LEN: usize = 32;
 /// Length in bytes of the footer.
 pub const FOOTER_LEN: usize = 64;
+
+/// Most bytes of a frame as stored, its header included: of one entry of the largest size that zstd could not make smaller.
+pub(crate) const FRAME_BYTES_MAX: usize = {
+    let raw = limits::PAYLOAD_BYTES_MAX + limits::ENTRY_OVERHEAD_BYTES_MAX;
+    FRAME_HEADER_LEN + raw + (raw >> 8)
+};
+/// Most bytes of what an encrypted chunk holds: such a frame is longer than the longest index.
+pub(crate) const CHUNK_TEXT_BYTES_MAX: usize = FRAME_BYTES_MAX;
+const _: () = assert!(CHUNK_TEXT_BYTES_MAX > limits::FRAMES_MAX as usize * INDEX_ROW_LEN + FINAL_HASH_LEN);
 
 /// Fewest bytes of an entry inside a frame: its two varints.
 pub(crate) const ENTRY_LEN_MIN: u64 = 2;

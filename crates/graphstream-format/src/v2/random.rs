@@ -12,12 +12,14 @@
 use super::footer::Footer;
 use super::frame::{Codec, Frame};
 use super::index::IndexRow;
-use super::{FINAL_HASH_LEN, FOOTER_LEN, FRAME_HEADER_LEN, INDEX_ROW_LEN, frame_field, index_field};
+use super::{
+    CHUNK_TEXT_BYTES_MAX, FOOTER_LEN, FRAME_BYTES_MAX, INDEX_ROW_LEN, footer_field, frame_field, index_field,
+};
 use crate::bytes::array;
 use crate::chain::ChainHash;
+use crate::encryption::{CHUNK_PREFIX_LEN, ChunkOpener, EXTENSION_LEN, Extension, KeyRing, TAG_LEN};
 use crate::error::{Damage, Error, Result};
-use crate::header::{FLAG_COMPRESSED, FLAG_SEALED, HEADER_LEN, Header, VERSION_2};
-use crate::limits;
+use crate::header::{FLAG_COMPRESSED, FLAG_ENCRYPTED, FLAG_SEALED, HEADER_LEN, Header, VERSION_2, field};
 use crate::open::EntryRef;
 use crate::read_at::ReadAt;
 
@@ -51,6 +53,7 @@ pub struct RandomReader<S> {
     rows: Vec<IndexRow>,
     /// The chain hash after the last entry.
     chain: ChainHash,
+    opener: Option<ChunkOpener>,
     codec: Codec,
     stored: Vec<u8>,
     frame: Frame,
@@ -62,9 +65,22 @@ impl<S: ReadAt> RandomReader<S> {
     /// Reads footer and index of a file of `file_len` bytes: one read, or two when the index is longer than 64 KiB.
     ///
     /// # Errors
-    /// [`Error::UnsupportedVersion`] for a segment of another version, which has no index; [`Error::NotASegment`];
+    /// [`Error::KeyRequired`] if it is encrypted; [`Error::UnsupportedVersion`] for a segment of another version, which has no index; [`Error::NotASegment`];
     /// [`Error::Damaged`]; [`Error::Io`].
     pub fn open(source: S, file_len: u64) -> Result<Self> {
+        Self::open_with(source, file_len, None)
+    }
+
+    /// As [`RandomReader::open`], with the keys of encrypted segments: one read more, of header and extension. A segment that is not
+    /// encrypted is refused.
+    ///
+    /// # Errors
+    /// As [`RandomReader::open`]; [`Error::UnknownKey`], [`Error::PlaintextRefused`].
+    pub fn open_encrypted(source: S, file_len: u64, keys: &KeyRing) -> Result<Self> {
+        Self::open_with(source, file_len, Some(keys))
+    }
+
+    fn open_with(source: S, file_len: u64, keys: Option<&KeyRing>) -> Result<Self> {
         let tail_start = file_len.saturating_sub(TAIL);
         let mut tail = Vec::new();
         read(&source, tail_start, file_len - tail_start, &mut tail)?;
@@ -72,18 +88,15 @@ impl<S: ReadAt> RandomReader<S> {
             return Err(Error::damaged(Damage::EndsEarly, 0, None));
         };
         let footer = Footer::decode(bytes, file_len).map_err(|error| other_kind(&source).unwrap_or(error))?;
-        let compressed = match footer.flags {
-            FLAG_SEALED => false,
-            flags if flags == FLAG_SEALED | FLAG_COMPRESSED => true,
-            flags => {
-                let what = Damage::FooterField { field: "flags", found: flags.into() };
-                let at = file_len - FOOTER_LEN as u64 + super::footer_field::FLAGS as u64;
-                return Err(Error::damaged(what, at, None));
-            }
-        };
-        debug_assert_eq!(compressed, footer.flags & FLAG_COMPRESSED != 0);
-        let index_len = footer.index_len() as usize + FINAL_HASH_LEN;
-        let index = match before.len().checked_sub(index_len) {
+        if footer.flags & !(FLAG_COMPRESSED | FLAG_ENCRYPTED) != FLAG_SEALED {
+            let what = Damage::FooterField { field: "flags", found: footer.flags.into() };
+            let at = file_len - (FOOTER_LEN - footer_field::FLAGS) as u64;
+            return Err(Error::damaged(what, at, None));
+        }
+        let opener = opener(&source, &footer, file_len, keys)?;
+        // Within the limit of frames: the footer was compared with the file's length.
+        let index_len = (file_len - footer.index_offset) as usize - FOOTER_LEN;
+        let mut index = match before.len().checked_sub(index_len) {
             Some(start) => before.get(start..).unwrap_or_default().to_vec(),
             None => {
                 let mut index = Vec::new();
@@ -92,6 +105,10 @@ impl<S: ReadAt> RandomReader<S> {
                 index
             }
         };
+        let mut index = index.as_mut_slice();
+        if let Some(opener) = &opener {
+            index = open_chunk(opener, footer.frame_count, true, index, footer.index_offset)?;
+        }
         let (rows, chain) = index.split_at(footer.index_len() as usize);
         let (rows, _) = rows.as_chunks::<INDEX_ROW_LEN>();
         let rows: Vec<_> = rows.iter().map(IndexRow::decode).collect();
@@ -101,6 +118,7 @@ impl<S: ReadAt> RandomReader<S> {
             footer,
             rows,
             chain: ChainHash::from_bytes(array(chain, 0)),
+            opener,
             codec: Codec::default(),
             stored: Vec::new(),
             frame: Frame::default(),
@@ -172,6 +190,12 @@ impl<S: ReadAt> RandomReader<S> {
         let next = self.rows.get(index + 1);
         let end = next.map_or(self.footer.index_offset, |next| next.offset);
         read(&self.source, row.offset, end - row.offset, &mut self.stored)?;
+        if let Some(opener) = &self.opener {
+            // At most FRAMES_MAX.
+            let text_len = open_chunk(opener, index as u32, false, &mut self.stored, row.offset)?.len();
+            self.stored.drain(..CHUNK_PREFIX_LEN);
+            self.stored.truncate(text_len);
+        }
         let compressed = self.footer.flags & FLAG_COMPRESSED != 0;
         self.frame.decode(&mut self.stored, row.offset, compressed, &mut self.codec)?;
         let frame = &self.frame;
@@ -197,10 +221,12 @@ impl<S: ReadAt> RandomReader<S> {
 
 /// Refuses rows that do not ascend, or leave a frame no room or too much.
 fn check_rows(rows: &[IndexRow], footer: &Footer) -> Result<()> {
-    let stored_max =
-        zstd::zstd_safe::compress_bound(limits::PAYLOAD_BYTES_MAX + limits::ENTRY_OVERHEAD_BYTES_MAX);
-    let frame_max = (FRAME_HEADER_LEN + stored_max) as u64;
-    let mut expected_first = Some((HEADER_LEN as u64, footer.first_seq));
+    let (start, around) = if footer.flags & FLAG_ENCRYPTED == 0 {
+        (HEADER_LEN, 0)
+    } else {
+        (HEADER_LEN + EXTENSION_LEN, (CHUNK_PREFIX_LEN + TAG_LEN) as u64)
+    };
+    let mut expected_first = Some((start as u64, footer.first_seq));
     for (index, row) in rows.iter().enumerate() {
         let next = rows.get(index + 1);
         let (end, next_seq) = match next {
@@ -209,8 +235,8 @@ fn check_rows(rows: &[IndexRow], footer: &Footer) -> Result<()> {
         };
         let len = end.saturating_sub(row.offset);
         let ascends = expected_first.take().is_none_or(|first| first == (row.offset, row.first_seq))
-            && len > frame_field::ENTRIES as u64
-            && len <= frame_max
+            && len > frame_field::ENTRIES as u64 + around
+            && len <= FRAME_BYTES_MAX as u64 + around
             && next_seq.is_none_or(|next| row.first_seq < next)
             && next.is_none_or(|next| row.first_commit_ms <= next.first_commit_ms);
         if !ascends {
@@ -219,6 +245,56 @@ fn check_rows(rows: &[IndexRow], footer: &Footer) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What opens the chunks of an encrypted segment. Header and extension say by which key, and must agree with the footer.
+fn opener(
+    source: &impl ReadAt,
+    footer: &Footer,
+    file_len: u64,
+    keys: Option<&KeyRing>,
+) -> Result<Option<ChunkOpener>> {
+    if footer.flags & FLAG_ENCRYPTED == 0 {
+        return KeyRing::for_reading(keys, None).map(|_| None);
+    }
+    let mut front = Vec::new();
+    read(source, 0, (HEADER_LEN + EXTENSION_LEN) as u64, &mut front)?;
+    let header = Header::decode(&array(&front, 0))?;
+    if header.file_len() != Some(file_len) {
+        let what = Damage::FileLength { expected: header.file_len().unwrap_or(0), found: file_len };
+        return Err(Error::damaged(what, field::BODY_LEN as u64, None));
+    }
+    for (name, at, found, expected) in [
+        ("flags", field::FLAGS, header.flags.into(), footer.flags.into()),
+        ("first_seq", field::FIRST_SEQ, header.first_seq, footer.first_seq),
+        ("last_seq", field::LAST_SEQ, header.last_seq, footer.last_seq),
+    ] {
+        if found != expected {
+            return Err(Error::damaged(Damage::HeaderField { field: name, found }, at as u64, None));
+        }
+    }
+    let extension = Extension::decode(&array(&front, HEADER_LEN))?;
+    match KeyRing::for_reading(keys, Some(&extension))? {
+        Some(key) => ChunkOpener::new(key, &header, &extension).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The plaintext of a chunk that fills `chunk`, its length in front.
+fn open_chunk<'c>(
+    opener: &ChunkOpener,
+    number: u32,
+    last: bool,
+    chunk: &'c mut [u8],
+    offset: u64,
+) -> Result<&'c mut [u8]> {
+    let Some((prefix, rest)) = chunk.split_first_chunk_mut::<CHUNK_PREFIX_LEN>() else {
+        return Err(Error::damaged(Damage::EndsEarly, offset, None));
+    };
+    if ChunkOpener::length(*prefix, CHUNK_TEXT_BYTES_MAX, offset)? != rest.len() {
+        return Err(Error::damaged(Damage::Index, offset, None));
+    }
+    opener.open(number, last, rest, offset)
 }
 
 /// What the file is, if it is no version 2 segment.

@@ -63,36 +63,39 @@ impl RawFrame {
         self.count += 1;
     }
 
-    /// The frame's bytes into `out`, which is used again.
+    /// The frame's bytes into `out`, which is used again, behind this many zeros.
     pub(crate) fn encode(
         &self,
+        zeros: usize,
         compression: Compression,
         codec: &mut Codec,
         out: &mut Vec<u8>,
     ) -> Result<()> {
+        let entries_at = zeros + FRAME_HEADER_LEN;
         out.clear();
-        out.resize(FRAME_HEADER_LEN, 0);
+        out.resize(entries_at, 0);
         match compression {
             Compression::None => out.extend_from_slice(&self.raw),
             Compression::Zstd { level } => {
                 out.reserve(compress_bound(self.raw.len()));
                 let mut behind = Cursor::new(&mut *out);
-                behind.set_position(FRAME_HEADER_LEN as u64);
+                behind.set_position(entries_at as u64);
                 codec.compressor(level)?.compress_to_buffer(&self.raw, &mut behind)?;
             }
         }
         let mut header = FrameHeader {
             crc: 0,
-            stored_len: (out.len() - FRAME_HEADER_LEN) as u32,
+            stored_len: (out.len() - entries_at) as u32,
             raw_len: self.raw.len() as u32,
             count: self.count,
             first_seq: self.first_seq,
             first_commit_ms: self.first_commit_ms,
             chain_before: self.chain_before,
         };
-        put(out, 0, &header.encode());
-        header.crc = FrameHeader::checksum(out);
-        put(out, frame_field::CRC32C, &header.crc.to_be_bytes());
+        let (_, frame) = out.split_at_mut(zeros);
+        put(frame, 0, &header.encode());
+        header.crc = FrameHeader::checksum(frame);
+        put(frame, frame_field::CRC32C, &header.crc.to_be_bytes());
         Ok(())
     }
 

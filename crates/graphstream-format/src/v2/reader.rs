@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -13,14 +14,19 @@ use super::footer::Footer;
 use super::frame::{Codec, Frame, FrameHeader};
 use super::index::IndexRow;
 use super::workers::{UnderWay, Workers};
-use super::{FINAL_HASH_LEN, FOOTER_LEN, FRAME_HEADER_LEN, INDEX_ROW_LEN, footer_field, frame_field};
+use super::{
+    CHUNK_TEXT_BYTES_MAX, FINAL_HASH_LEN, FOOTER_LEN, FRAME_HEADER_LEN, INDEX_ROW_LEN, footer_field,
+    frame_field,
+};
+use crate::bytes::array;
 use crate::chain::ChainHash;
 use crate::compression;
+use crate::encryption::{CHUNK_PREFIX_LEN, ChunkOpener, EXTENSION_LEN, Extension, KeyRing};
 use crate::error::{Damage, Error, Result};
 use crate::header::{COMPRESSION_ZSTD, HEADER_LEN, Header, field};
 use crate::limits;
 use crate::open::EntryRef;
-use crate::reader::{ReadOptions, SegmentEnd};
+use crate::reader::{ReadOptions, SegmentEnd, read_exact};
 
 /// Bytes of a frame that are read, and allocated for, at once at first.
 const STEP: usize = 64 << 10;
@@ -32,6 +38,12 @@ pub(crate) struct SealedReader<R> {
     expected_chain: Option<ChainHash>,
     body_bytes_max: u64,
     codec: Codec,
+    /// Opens the chunks of an encrypted segment.
+    opener: Option<Arc<ChunkOpener>>,
+    /// The next chunk's length, once that was read.
+    chunk_len: Option<usize>,
+    /// Frames that were read.
+    frames_read: u32,
     workers: Option<Workers>,
     /// Frames that were read and not linked yet, in order.
     under_way: VecDeque<Decoding>,
@@ -39,11 +51,15 @@ pub(crate) struct SealedReader<R> {
     entries_read: u64,
     /// Entry bytes, before compression, whose frames were read.
     raw_bytes_read: u64,
+    /// Nothing more is read.
+    read_failed: bool,
     /// Buffers to be used again.
     spare: Vec<(Vec<u8>, Frame)>,
     /// The frame whose entries are given out, and how many of them were.
     frame: Frame,
     given: usize,
+    /// Entry bytes, before compression, of the frames up to this one.
+    raw_bytes: u64,
     /// Entries before `frame`.
     entries_before: u64,
     chain: ChainHash,
@@ -67,15 +83,29 @@ struct Decoded {
 
 impl<R: Read> SealedReader<R> {
     /// `inner` stands behind the header, which was checked; so was the length of the file.
-    pub(crate) fn new(inner: R, header: Header, options: &ReadOptions) -> Self {
+    pub(crate) fn new(mut inner: R, header: Header, options: &ReadOptions) -> Result<Self> {
+        let extension = if header.is_encrypted() {
+            let mut bytes = [0; EXTENSION_LEN];
+            read_exact(&mut inner, &mut bytes, HEADER_LEN as u64)?;
+            Some(Extension::decode(&bytes)?)
+        } else {
+            None
+        };
+        let opener = match (KeyRing::for_reading(options.keys.as_deref(), extension.as_ref())?, &extension) {
+            (Some(key), Some(extension)) => Some(Arc::new(ChunkOpener::new(key, &header, extension)?)),
+            _ => None,
+        };
         let body = Body {
             inner,
             hasher: Sha256::new(),
             offset: HEADER_LEN as u64 + u64::from(header.ext_len),
             left: header.body_len,
         };
-        Self {
+        Ok(Self {
             body,
+            opener,
+            chunk_len: None,
+            frames_read: 0,
             expected_chain: options.expected_chain,
             body_bytes_max: options.body_bytes_max.min(limits::BODY_BYTES_MAX),
             codec: Codec::default(),
@@ -83,6 +113,8 @@ impl<R: Read> SealedReader<R> {
             under_way: VecDeque::new(),
             entries_read: 0,
             raw_bytes_read: 0,
+            read_failed: false,
+            raw_bytes: 0,
             spare: Vec::new(),
             frame: Frame::default(),
             given: 0,
@@ -92,7 +124,7 @@ impl<R: Read> SealedReader<R> {
             chain_before: None,
             index: Vec::new(),
             header,
-        }
+        })
     }
 
     pub(crate) fn use_workers(&mut self, workers: Workers) {
@@ -116,14 +148,16 @@ impl<R: Read> SealedReader<R> {
     /// Makes the next frame the one whose entries are given out; false after the last.
     fn next_frame(&mut self) -> Result<bool> {
         let depth = self.workers.as_ref().map_or(1, |workers| workers.threads() + 1);
-        while self.under_way.len() < depth && self.entries_read < self.header.entry_count {
-            let decoding = self.start_decoding();
-            let failed = matches!(&decoding, Decoding::Done(decoded) if decoded.result.is_err());
+        while self.under_way.len() < depth && !self.read_failed {
+            let decoding = match self.frame_follows() {
+                Ok(false) => break,
+                Ok(true) => self.start_decoding(),
+                Err(error) => {
+                    let (stored, frame) = self.spare.pop().unwrap_or_default();
+                    self.failed(error, stored, frame)
+                }
+            };
             self.under_way.push_back(decoding);
-            if failed {
-                // It shows after the frames before it; nothing behind it is read.
-                self.entries_read = self.header.entry_count;
-            }
         }
         let decoded = match self.under_way.pop_front() {
             None => return Ok(false),
@@ -139,28 +173,74 @@ impl<R: Read> SealedReader<R> {
         Ok(true)
     }
 
+    /// Whether a frame follows, rather than the index.
+    fn frame_follows(&mut self) -> Result<bool> {
+        if self.opener.is_none() {
+            return Ok(self.entries_read < self.header.entry_count);
+        }
+        let length = match self.chunk_len {
+            Some(length) => length,
+            None => {
+                let offset = self.body.offset;
+                let mut prefix = Vec::new();
+                self.body.read(CHUNK_PREFIX_LEN as u64, &mut prefix, None)?;
+                let length = ChunkOpener::length(array(&prefix, 0), CHUNK_TEXT_BYTES_MAX, offset)?;
+                *self.chunk_len.insert(length)
+            }
+        };
+        // The last chunk is the index.
+        Ok(length as u64 != self.body.left)
+    }
+
+    /// An error shows after the frames before it; nothing behind it is read.
+    fn failed(&mut self, error: Error, stored: Vec<u8>, frame: Frame) -> Decoding {
+        self.read_failed = true;
+        Decoding::Done(Box::new(Decoded { result: Err(error), stored, frame }))
+    }
+
     fn start_decoding(&mut self) -> Decoding {
         let (mut stored, mut frame) = self.spare.pop().unwrap_or_default();
-        let offset = self.body.offset;
-        if let Err(error) = self.read_frame(&mut stored) {
-            return Decoding::Done(Box::new(Decoded { result: Err(error), stored, frame }));
+        stored.clear();
+        let number = self.frames_read;
+        let read = match self.chunk_len.take() {
+            Some(length) => {
+                let offset = self.body.offset - CHUNK_PREFIX_LEN as u64;
+                self.body.read(length as u64, &mut stored, None).map(|()| offset)
+            }
+            None => self.read_frame(&mut stored),
+        };
+        let offset = match read {
+            Ok(offset) => offset,
+            Err(error) => return self.failed(error, stored, frame),
+        };
+        if number == limits::FRAMES_MAX {
+            let (found, max) = (u64::from(number) + 1, u64::from(limits::FRAMES_MAX));
+            return self.failed(Error::damaged(Damage::Frames { found, max }, offset, None), stored, frame);
         }
+        self.frames_read += 1;
         let compressed = self.header.compression == COMPRESSION_ZSTD;
+        let opener = self.opener.clone();
+        let decode = move |frame: &mut Frame, stored: &mut Vec<u8>, codec: &mut Codec| {
+            if let Some(opener) = opener {
+                let text_len = opener.open(number, false, stored, offset)?.len();
+                stored.truncate(text_len);
+            }
+            frame.decode(stored, offset, compressed, codec)
+        };
         if let Some(workers) = &self.workers {
             return Decoding::Worker(workers.submit(move |codec| {
-                let result = frame.decode(&mut stored, offset, compressed, codec);
+                let result = decode(&mut frame, &mut stored, codec);
                 Decoded { result, stored, frame }
             }));
         }
-        let result = frame.decode(&mut stored, offset, compressed, &mut self.codec);
+        let result = decode(&mut frame, &mut stored, &mut self.codec);
         Decoding::Done(Box::new(Decoded { result, stored, frame }))
     }
 
-    /// Reads the bytes of the next frame. Its lengths and its count are checked before they are trusted.
-    fn read_frame(&mut self, stored: &mut Vec<u8>) -> Result<()> {
+    /// Reads the bytes of the next frame and returns where it stands. Its lengths and its count are checked before they are trusted.
+    fn read_frame(&mut self, stored: &mut Vec<u8>) -> Result<u64> {
         let offset = self.body.offset;
         let sequence = self.header.first_seq + self.entries_read;
-        stored.clear();
         self.body.read(FRAME_HEADER_LEN as u64, stored, Some(sequence))?;
         let fields = FrameHeader::decode(stored);
         fields.check(self.header.compression == COMPRESSION_ZSTD, offset)?;
@@ -173,15 +253,10 @@ impl<R: Read> SealedReader<R> {
         if raw_bytes > self.body_bytes_max {
             return Err(Error::BodyTooLarge { sequence, max: self.body_bytes_max });
         }
-        if self.index.len() / INDEX_ROW_LEN + self.under_way.len() >= limits::FRAMES_MAX as usize {
-            let max = u64::from(limits::FRAMES_MAX) * INDEX_ROW_LEN as u64;
-            let what = Damage::Length { found: max + INDEX_ROW_LEN as u64, max };
-            return Err(Error::damaged(what, offset, Some(sequence)));
-        }
         self.body.read(fields.stored_len.into(), stored, Some(sequence))?;
         self.entries_read += count;
         self.raw_bytes_read = raw_bytes;
-        Ok(())
+        Ok(offset)
     }
 
     /// Checks that the new frame goes on where the one before it ended, and notes its row of the index.
@@ -192,6 +267,15 @@ impl<R: Read> SealedReader<R> {
         if frame.first_seq != sequence {
             let what = Damage::Sequence { expected: sequence, found: frame.first_seq };
             return Err(damaged(what, frame_field::FIRST_SEQ));
+        }
+        // Of an encrypted frame both show only now.
+        let count = frame.count() as u64;
+        if count > self.header.entry_count - self.entries_before {
+            return Err(damaged(Damage::FrameField { field: "count", found: count }, frame_field::COUNT));
+        }
+        self.raw_bytes += frame.raw_len as u64;
+        if self.raw_bytes > self.body_bytes_max {
+            return Err(Error::BodyTooLarge { sequence, max: self.body_bytes_max });
         }
         let first = self.chain_before.is_none();
         if !first && frame.chain_before != self.chain {
@@ -205,7 +289,8 @@ impl<R: Read> SealedReader<R> {
         }
         if first {
             let (found, expected) = (self.header.prev_segment_checksum, frame.chain_before.prefix_u64());
-            if found != expected {
+            // An encrypted segment shows none.
+            if found != expected && self.opener.is_none() {
                 let offset = field::PREV_SEGMENT_CHECKSUM as u64;
                 return Err(Error::damaged(Damage::ChainPrefix { expected, found }, offset, Some(sequence)));
             }
@@ -232,24 +317,39 @@ impl<R: Read> SealedReader<R> {
     pub(crate) fn finish(&mut self) -> Result<SegmentEnd> {
         let last = self.header.last_seq;
         let damaged = |what, offset| Error::damaged(what, offset, Some(last));
+        let expected = self.index.len() + FINAL_HASH_LEN;
+        let mut index_offset = self.body.offset;
+        let mut found = Vec::new();
+        match (&self.opener, self.chunk_len) {
+            (Some(opener), Some(length)) => {
+                index_offset -= CHUNK_PREFIX_LEN as u64;
+                self.body.read(length as u64, &mut found, Some(last))?;
+                let text_len = opener.open(self.frames_read, true, &mut found, index_offset)?.len();
+                found.truncate(text_len);
+            }
+            _ if self.body.left > expected as u64 => {
+                return Err(damaged(Damage::TrailingBytes, index_offset));
+            }
+            _ => self.body.read(expected as u64, &mut found, Some(last))?,
+        }
         if self.last_commit_ms != self.header.last_commit_ms {
             let found = self.header.last_commit_ms.cast_unsigned();
             let what = Damage::HeaderField { field: "last_commit_ms", found };
             return Err(damaged(what, field::LAST_COMMIT_MS as u64));
         }
-        let index_offset = self.body.offset;
-        let expected = (self.index.len() + FINAL_HASH_LEN) as u64;
-        if self.body.left > expected {
-            return Err(damaged(Damage::TrailingBytes, index_offset));
+        if self.entries_before + self.frame.count() as u64 != self.header.entry_count {
+            let what = Damage::HeaderField { field: "entry_count", found: self.header.entry_count };
+            return Err(damaged(what, field::ENTRY_COUNT as u64));
         }
-        let mut found = Vec::new();
-        self.body.read(expected, &mut found, Some(last))?;
+        if found.len() != expected {
+            return Err(damaged(Damage::Index, index_offset));
+        }
         let (rows, chain) = found.split_at(self.index.len());
         if rows != self.index {
             let same = rows.iter().zip(&self.index).take_while(|(found, expected)| found == expected).count();
             return Err(damaged(Damage::Index, index_offset + (same - same % INDEX_ROW_LEN) as u64));
         }
-        let found = ChainHash::from_bytes(crate::bytes::array(chain, 0));
+        let found = ChainHash::from_bytes(array(chain, 0));
         if found != self.chain {
             let what = Damage::Chain { expected: self.chain, found };
             return Err(damaged(what, index_offset + rows.len() as u64));
@@ -273,10 +373,7 @@ impl<R: Read> SealedReader<R> {
         let start = self.body.offset;
         let end = start + FOOTER_LEN as u64;
         let mut bytes = [0; FOOTER_LEN];
-        self.body.inner.read_exact(&mut bytes).map_err(|source| match source.kind() {
-            ErrorKind::UnexpectedEof => Error::damaged(Damage::EndsEarly, start, None),
-            _ => Error::read(source, start),
-        })?;
+        read_exact(&mut self.body.inner, &mut bytes, start)?;
         let footer = Footer::decode(&bytes, end)?;
         let wrong = |field, at: usize, found| {
             Err(Error::damaged(Damage::FooterField { field, found }, start + at as u64, None))

@@ -12,10 +12,14 @@ use super::raw_frame::RawFrame;
 use super::workers::{UnderWay, Workers};
 use crate::chain::ChainHash;
 use crate::compression::Compression;
+use crate::encryption::{
+    CHUNK_PREFIX_LEN, ChunkSealer, ChunkSlot, DataKey, EXTENSION_LEN, SEGMENT_RANDOM_LEN,
+};
 use crate::entry::SegmentStart;
 use crate::error::{Error, Result, Unwritable};
 use crate::header::{
-    COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_COMPRESSED, FLAG_SEALED, HEADER_LEN, Header, VERSION_2,
+    COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_COMPRESSED, FLAG_ENCRYPTED, FLAG_SEALED, HEADER_LEN, Header,
+    VERSION_2,
 };
 use crate::limits;
 use crate::open::EntryRef;
@@ -51,6 +55,7 @@ pub struct Writer<W: Write + Seek> {
     body: Option<Body<W>>,
     start: SegmentStart,
     compression: Compression,
+    encryption: Option<Encryption>,
     /// The entries that were not encoded yet.
     frame: RawFrame,
     chain: ChainHash,
@@ -63,7 +68,7 @@ pub struct Writer<W: Write + Seek> {
     codec: Codec,
     workers: Option<Workers>,
     /// Frames that are being encoded, in order.
-    under_way: VecDeque<UnderWay<std::io::Result<Encoded>>>,
+    under_way: VecDeque<UnderWay<Result<Encoded>>>,
     /// Buffers to be used again.
     spare: Vec<(Vec<u8>, Vec<u8>)>,
 }
@@ -73,16 +78,52 @@ impl<W: Write + Seek> Writer<W> {
     ///
     /// # Errors
     /// [`Error::Unwritable`] for a zero lineage, a zero sequence or a level out of range; [`Error::Io`].
-    pub fn new(mut inner: W, start: SegmentStart, compression: Compression) -> Result<Self> {
+    pub fn new(inner: W, start: SegmentStart, compression: Compression) -> Result<Self> {
         start.check()?;
         compression.check()?;
+        Self::started(inner, start, compression, None)
+    }
+
+    /// As [`Writer::new`], for an encrypted segment. Its header is bound to its chunks, so it must be known before the first one what the
+    /// segment will hold: `range`. `random` must come from a source of cryptographic quality and serve no other segment.
+    ///
+    /// # Errors
+    /// As [`Writer::new`]; [`Unwritable::Range`] for an impossible one.
+    pub fn encrypted(
+        inner: W,
+        start: SegmentStart,
+        compression: Compression,
+        range: SegmentRange,
+        key: &DataKey,
+        random: &[u8; SEGMENT_RANDOM_LEN],
+    ) -> Result<Self> {
+        start.check()?;
+        compression.check()?;
+        if range.last_seq < start.first_seq || range.last_commit_ms < range.first_commit_ms {
+            return Err(Error::Unwritable(Unwritable::Range));
+        }
+        let sealer = ChunkSealer::new(key, &header(&start, range, compression, true), random);
+        Self::started(inner, start, compression, Some(Encryption { sealer, range }))
+    }
+
+    fn started(
+        mut inner: W,
+        start: SegmentStart,
+        compression: Compression,
+        encryption: Option<Encryption>,
+    ) -> Result<Self> {
         let failed = |source| Error::write(source, 0);
         inner.seek(SeekFrom::Start(0)).map_err(failed)?;
-        inner.write_all(&[0; HEADER_LEN]).map_err(failed)?;
-        let body =
-            Body { inner, hasher: Sha256::new(), offset: HEADER_LEN as u64, index: Vec::new(), frames: 0 };
+        let mut front = vec![0; HEADER_LEN];
+        if let Some(encryption) = &encryption {
+            front.extend_from_slice(&encryption.sealer.extension().encode());
+        }
+        inner.write_all(&front).map_err(failed)?;
+        let offset = front.len() as u64;
+        let body = Body { inner, hasher: Sha256::new(), offset, index: Vec::new(), frames: 0 };
         Ok(Self {
             body: Some(body),
+            encryption,
             compression,
             frame: RawFrame::new(Vec::new(), start.first_seq, start.chain_before),
             chain: start.chain_before,
@@ -185,14 +226,19 @@ impl<W: Write + Seek> Writer<W> {
         let (raw, out) = self.spare.pop().unwrap_or_default();
         let frame = std::mem::replace(&mut self.frame, RawFrame::new(raw, sequence, self.chain));
         let compression = self.compression;
+        // Numbered in the order of the frames, whoever seals them.
+        let slot = match &mut self.encryption {
+            Some(encryption) => Some(encryption.sealer.next_chunk()?),
+            None => None,
+        };
         let result = match &self.workers {
             None => {
-                let encoded = Encoded::new(frame, compression, &mut self.codec, out);
+                let encoded = Encoded::new(frame, compression, slot, &mut self.codec, out);
                 self.write(encoded)
             }
             Some(workers) => {
                 let depth = workers.threads();
-                let encode = move |codec: &mut Codec| Encoded::new(frame, compression, codec, out);
+                let encode = move |codec: &mut Codec| Encoded::new(frame, compression, slot, codec, out);
                 self.under_way.push_back(workers.submit(encode));
                 self.write_encoded(depth)
             }
@@ -213,9 +259,12 @@ impl<W: Write + Seek> Writer<W> {
         Ok(())
     }
 
-    fn write(&mut self, encoded: std::io::Result<Encoded>) -> Result<()> {
+    fn write(&mut self, encoded: Result<Encoded>) -> Result<()> {
         let body = self.body.as_mut().ok_or(Error::Unwritable(Unwritable::Poisoned))?;
-        let encoded = encoded.map_err(|source| Error::write(source, body.offset))?;
+        let encoded = encoded.map_err(|error| match error {
+            Error::Io { source, .. } => Error::write(source, body.offset),
+            other => other,
+        })?;
         body.index.extend_from_slice(&encoded.frame.row(body.offset).encode());
         body.frames += 1;
         body.write(&encoded.bytes)?;
@@ -237,37 +286,31 @@ impl<W: Write + Seek> Writer<W> {
         self.cut(0)?;
         self.write_encoded(0)?;
         let mut body = self.body.take().ok_or(Error::Unwritable(Unwritable::Poisoned))?;
-        let (flags, compression) = match self.compression {
-            Compression::None => (FLAG_SEALED, COMPRESSION_NONE),
-            Compression::Zstd { .. } => (FLAG_SEALED | FLAG_COMPRESSED, COMPRESSION_ZSTD),
-        };
-        let last_seq = self.start.first_seq + (self.entries - 1);
-        let footer = Footer {
-            index_offset: body.offset,
-            frame_count: body.frames,
-            first_seq: self.start.first_seq,
-            last_seq,
-            flags,
-        };
-        let mut index = std::mem::take(&mut body.index);
-        index.extend_from_slice(self.chain.as_bytes());
-        body.write(&index)?;
-        let header = Header {
-            version: VERSION_2,
-            flags,
-            compression,
-            ext_len: 0,
-            first_seq: self.start.first_seq,
-            last_seq,
-            entry_count: self.entries,
-            body_len: body.offset - HEADER_LEN as u64,
-            body_checksum: body.hasher.finalize().into(),
-            prev_segment_checksum: self.start.chain_before.prefix_u64(),
-            created_ms: self.start.created_ms,
-            lineage: self.start.lineage,
+        let range = SegmentRange {
+            last_seq: self.start.first_seq + (self.entries - 1),
             first_commit_ms: self.first_commit_ms,
             last_commit_ms: self.last_commit_ms,
         };
+        let mut header = header(&self.start, range, self.compression, self.encryption.is_some());
+        let footer = Footer {
+            index_offset: body.offset,
+            frame_count: body.frames,
+            first_seq: header.first_seq,
+            last_seq: header.last_seq,
+            flags: header.flags,
+        };
+        let mut index = std::mem::take(&mut body.index);
+        index.extend_from_slice(self.chain.as_bytes());
+        if let Some(encryption) = self.encryption {
+            if range != encryption.range {
+                return Err(Error::Unwritable(Unwritable::Range));
+            }
+            index.splice(..0, [0; CHUNK_PREFIX_LEN]);
+            encryption.sealer.last_chunk().seal(&mut index)?;
+        }
+        body.write(&index)?;
+        header.body_len = body.offset - HEADER_LEN as u64 - u64::from(header.ext_len);
+        header.body_checksum = body.hasher.finalize().into();
         let mut inner = body.inner;
         inner.write_all(&footer.encode()).map_err(|source| Error::write(source, body.offset))?;
         let failed = |source| Error::write(source, 0);
@@ -289,11 +332,58 @@ impl Encoded {
     fn new(
         frame: RawFrame,
         compression: Compression,
+        slot: Option<ChunkSlot>,
         codec: &mut Codec,
         mut bytes: Vec<u8>,
-    ) -> std::io::Result<Self> {
-        frame.encode(compression, codec, &mut bytes)?;
+    ) -> Result<Self> {
+        let zeros = if slot.is_some() { CHUNK_PREFIX_LEN } else { 0 };
+        frame.encode(zeros, compression, codec, &mut bytes).map_err(|source| Error::write(source, 0))?;
+        if let Some(slot) = slot {
+            slot.seal(&mut bytes)?;
+        }
         Ok(Self { frame, bytes })
+    }
+}
+
+/// What an encrypted segment is going to hold, known before its first entry is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentRange {
+    /// Sequence of the last entry.
+    pub last_seq: u64,
+    /// Commit time of the first entry, in milliseconds since 1970 (UTC).
+    pub first_commit_ms: i64,
+    /// Commit time of the last entry, in milliseconds since 1970 (UTC).
+    pub last_commit_ms: i64,
+}
+
+#[derive(Debug)]
+struct Encryption {
+    sealer: ChunkSealer,
+    range: SegmentRange,
+}
+
+/// The header but for length and checksum of the body.
+fn header(start: &SegmentStart, range: SegmentRange, compression: Compression, encrypted: bool) -> Header {
+    let (flags, compression) = match compression {
+        Compression::None => (FLAG_SEALED, COMPRESSION_NONE),
+        Compression::Zstd { .. } => (FLAG_SEALED | FLAG_COMPRESSED, COMPRESSION_ZSTD),
+    };
+    Header {
+        version: VERSION_2,
+        flags: if encrypted { flags | FLAG_ENCRYPTED } else { flags },
+        compression,
+        ext_len: if encrypted { EXTENSION_LEN as u32 } else { 0 },
+        first_seq: start.first_seq,
+        last_seq: range.last_seq,
+        entry_count: (range.last_seq - start.first_seq).saturating_add(1),
+        body_len: 0,
+        body_checksum: [0; 32],
+        // A chain value outside of the encrypted part would let a guess of an entry be tested.
+        prev_segment_checksum: if encrypted { 0 } else { start.chain_before.prefix_u64() },
+        created_ms: start.created_ms,
+        lineage: start.lineage,
+        first_commit_ms: range.first_commit_ms,
+        last_commit_ms: range.last_commit_ms,
     }
 }
 

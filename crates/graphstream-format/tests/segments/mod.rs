@@ -313,12 +313,16 @@ pub fn text(error: &Error) -> String {
 
 /// A segment field by field, entry by entry.
 pub fn render(bytes: &[u8]) -> String {
+    render_with(bytes, &ReadOptions::default())
+}
+
+pub fn render_with(bytes: &[u8], options: &ReadOptions) -> String {
     let mut out = String::new();
     let mut line = |text: String| {
         out.push_str(&text);
         out.push('\n');
     };
-    match SegmentReader::new(bytes, bytes.len() as u64, ReadOptions::default()) {
+    match SegmentReader::new(bytes, bytes.len() as u64, options.clone()) {
         Ok(reader) => {
             let header = reader.header();
             line(format!("kind {:?}", reader.kind()));
@@ -338,7 +342,7 @@ pub fn render(bytes: &[u8]) -> String {
         }
         Err(error) => line(format!("error {}", text(&error))),
     }
-    let read = read(bytes);
+    let read = read_with(bytes, options.clone());
     for entry in read.entries {
         line(format!(
             "entry {} {}{} {} {}",
