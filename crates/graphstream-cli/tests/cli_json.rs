@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use cli::{Graphstream, Place, Signal, entries};
+use graphstream::format::{ReadOptions, SegmentReader, SegmentVersion, WriteOptions, convert};
 use serde_json::Value;
 
 const DOCUMENT: &str = include_str!("../../../docs/cli-json.md");
@@ -82,6 +83,18 @@ fn printed(call: Graphstream) -> Vec<Value> {
 fn flip_last_byte(path: &std::path::Path) {
     let mut bytes = fs::read(path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// Seals a segment again in version 1, where damage may show while decompressing, at an offset that is not the file's.
+fn damage_compressed_body(path: &std::path::Path) {
+    let bytes = fs::read(path).unwrap();
+    let mut reader =
+        SegmentReader::new(bytes.as_slice(), bytes.len() as u64, ReadOptions::default()).unwrap();
+    let options = WriteOptions::default().with_version(SegmentVersion::V1);
+    let sealed = convert(&mut reader, std::io::Cursor::new(Vec::new()), &options, None).unwrap();
+    let mut bytes = sealed.inner.into_inner();
+    bytes[128] ^= 1;
     fs::write(path, bytes).unwrap();
 }
 
@@ -178,11 +191,7 @@ fn verified_segments() {
     place.fill(5, 2);
     fs::remove_file(&place.segments()[3]).unwrap();
     flip_last_byte(&place.segments()[2]);
-    // Damage that shows while decompressing.
-    let path = &place.segments()[0];
-    let mut bytes = fs::read(path).unwrap();
-    bytes[128] ^= 1;
-    fs::write(path, bytes).unwrap();
+    damage_compressed_body(&place.segments()[0]);
     compare("verify --json", &printed(place.on_journal("verify")));
 }
 
@@ -277,9 +286,7 @@ fn errors() {
     ];
     flip_last_byte(&segments[0]);
     errors.push(error(place.on_journal("verify")));
-    let mut bytes = fs::read(&segments[1]).unwrap();
-    bytes[128] ^= 1;
-    fs::write(&segments[1], bytes).unwrap();
+    damage_compressed_body(&segments[1]);
     errors.push(error(Graphstream::new("verify").arg(&segments[1])));
     let wrapped: Vec<_> = errors.iter().map(|error| serde_json::json!({ "error": error })).collect();
     compare("Errors", &wrapped);

@@ -58,9 +58,10 @@ fn a_sealed_segment_is_shown_field_by_field() {
     let bytes = fs::read(&path).unwrap();
     let found = inspect(&path).arg("--entries").ok().json();
     assert_eq!((&found["file"], &found["file_bytes"]), (&json!(path.to_str().unwrap()), &json!(bytes.len())));
-    assert_eq!((&found["kind"], &found["legacy"]), (&json!("sealed_v1"), &json!(false)));
+    assert_eq!((&found["kind"], &found["legacy"]), (&json!("sealed_v2"), &json!(false)));
     expect_fields(&found["header"], &bytes, 0..128);
     assert!(found["extension"].is_null());
+    assert_eq!(found["body"]["commit_times_exact"], true);
     let body = &found["body"];
     assert_eq!((&body["status"], &body["entries"]), (&json!("whole"), &json!(3)));
     assert_eq!((&body["first_sequence"], &body["last_sequence"]), (&json!(4), &json!(6)));

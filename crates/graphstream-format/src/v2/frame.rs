@@ -15,6 +15,15 @@ use crate::varint;
 /// A zstd block of 128 KiB takes at least four bytes: what claims to hold more than this many times its length is refused unread.
 const ZSTD_RATIO_MAX: u64 = (128 << 10) / 4;
 
+/// Where a frame stands, for messages: its own fields are not to be trusted before its checksum was verified.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Of the frame, or of its chunk, in the file.
+    pub(crate) offset: u64,
+    /// The sequence that must start there, where that is known.
+    pub(crate) sequence: Option<u64>,
+}
+
 /// The fields before a frame's entries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameHeader {
@@ -58,11 +67,10 @@ impl FrameHeader {
         crc32c::crc32c(frame.get(at::STORED_LEN..).unwrap_or_default())
     }
 
-    /// Refuses lengths and counts that no writer leaves, before anything is read or allocated for them. `offset` is the frame's.
-    pub(crate) fn check(&self, compressed: bool, offset: u64) -> Result<()> {
-        let wrong = |what, field: usize| {
-            Err(Error::damaged(what, offset + field as u64, (self.first_seq > 0).then_some(self.first_seq)))
-        };
+    /// Refuses lengths and counts that no writer leaves, before anything is read or allocated for them. `place` is the frame's.
+    pub(crate) fn check(&self, compressed: bool, place: Place) -> Result<()> {
+        let wrong =
+            |what, field: usize| Err(Error::damaged(what, place.offset + field as u64, place.sequence));
         let field = |field, found: u64| Damage::FrameField { field, found };
         let raw_len = u64::from(self.raw_len);
         if self.count == 0 || u64::from(self.count) > raw_len / ENTRY_LEN_MIN {
@@ -137,11 +145,11 @@ pub(crate) struct Frame {
     pub(crate) raw_len: usize,
     /// The bytes the entries lie in.
     bytes: Vec<u8>,
-    entries: Vec<Place>,
+    entries: Vec<Span>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Span {
     start: u32,
     end: u32,
     commit_ms: i64,
@@ -149,24 +157,24 @@ struct Place {
 }
 
 impl Frame {
-    /// Decodes a whole frame that stands at `offset` of the file. `stored` is the frame's bytes, and holds nothing of use afterwards.
+    /// Decodes a whole frame. `stored` is its bytes, and holds nothing of use afterwards.
     pub(crate) fn decode(
         &mut self,
         stored: &mut Vec<u8>,
-        offset: u64,
+        place: Place,
         compressed: bool,
         codec: &mut Codec,
     ) -> Result<()> {
         if stored.len() < FRAME_HEADER_LEN {
-            return Err(Error::damaged(Damage::EndsEarly, offset, None));
+            return Err(Error::damaged(Damage::EndsEarly, place.offset, place.sequence));
         }
         let header = FrameHeader::decode(stored);
         let computed = FrameHeader::checksum(stored);
-        let damaged = |what| Error::damaged(what, offset, Some(header.first_seq));
+        let damaged = |what| Error::damaged(what, place.offset, place.sequence);
         if computed != header.crc {
             return Err(damaged(Damage::FrameChecksum { found: header.crc, computed }));
         }
-        header.check(compressed, offset)?;
+        header.check(compressed, place)?;
         if stored.len() - FRAME_HEADER_LEN != header.stored_len as usize {
             let found = header.stored_len.into();
             return Err(damaged(Damage::FrameField { field: "stored_len", found }));
@@ -187,7 +195,7 @@ impl Frame {
             std::mem::swap(&mut self.bytes, stored);
             FRAME_HEADER_LEN
         };
-        self.offset = offset;
+        self.offset = place.offset;
         self.first_seq = header.first_seq;
         self.first_commit_ms = header.first_commit_ms;
         self.chain_before = header.chain_before;
@@ -210,7 +218,7 @@ impl Frame {
             commit_ms = commit_ms.checked_add_unsigned(delta)?;
             let end = at + payload_len as usize;
             chain = chain.after(self.bytes.get(at..end)?);
-            self.entries.push(Place { start: at as u32, end: end as u32, commit_ms, chain_hash: chain });
+            self.entries.push(Span { start: at as u32, end: end as u32, commit_ms, chain_hash: chain });
             at = end;
         }
         self.last_commit_ms = commit_ms;

@@ -10,7 +10,7 @@
 //! That the whole segment is as its header says is known only to who reads all of it.
 
 use super::footer::Footer;
-use super::frame::{Codec, Frame};
+use super::frame::{Codec, Frame, Place};
 use super::index::IndexRow;
 use super::{
     CHUNK_TEXT_BYTES_MAX, FOOTER_LEN, FRAME_BYTES_MAX, INDEX_ROW_LEN, footer_field, frame_field, index_field,
@@ -197,7 +197,8 @@ impl<S: ReadAt> RandomReader<S> {
             self.stored.truncate(text_len);
         }
         let compressed = self.footer.flags & FLAG_COMPRESSED != 0;
-        self.frame.decode(&mut self.stored, row.offset, compressed, &mut self.codec)?;
+        let place = Place { offset: row.offset, sequence: Some(row.first_seq) };
+        self.frame.decode(&mut self.stored, place, compressed, &mut self.codec)?;
         let frame = &self.frame;
         let last_seq = next.map_or(self.footer.last_seq, |next| next.first_seq - 1);
         let chain = next.map_or(self.chain, |next| next.chain_before);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::footer::Footer;
-use super::frame::{Codec, Frame, FrameHeader};
+use super::frame::{Codec, Frame, FrameHeader, Place};
 use super::index::IndexRow;
 use super::workers::{UnderWay, Workers};
 use super::{
@@ -202,6 +202,8 @@ impl<R: Read> SealedReader<R> {
         let (mut stored, mut frame) = self.spare.pop().unwrap_or_default();
         stored.clear();
         let number = self.frames_read;
+        // How many entries an encrypted frame holds shows only when it was decrypted.
+        let sequence = self.opener.is_none().then_some(self.header.first_seq + self.entries_read);
         let read = match self.chunk_len.take() {
             Some(length) => {
                 let offset = self.body.offset - CHUNK_PREFIX_LEN as u64;
@@ -225,7 +227,7 @@ impl<R: Read> SealedReader<R> {
                 let text_len = opener.open(number, false, stored, offset)?.len();
                 stored.truncate(text_len);
             }
-            frame.decode(stored, offset, compressed, codec)
+            frame.decode(stored, Place { offset, sequence }, compressed, codec)
         };
         if let Some(workers) = &self.workers {
             return Decoding::Worker(workers.submit(move |codec| {
@@ -243,7 +245,8 @@ impl<R: Read> SealedReader<R> {
         let sequence = self.header.first_seq + self.entries_read;
         self.body.read(FRAME_HEADER_LEN as u64, stored, Some(sequence))?;
         let fields = FrameHeader::decode(stored);
-        fields.check(self.header.compression == COMPRESSION_ZSTD, offset)?;
+        let place = Place { offset, sequence: Some(sequence) };
+        fields.check(self.header.compression == COMPRESSION_ZSTD, place)?;
         let count = u64::from(fields.count);
         if count > self.header.entry_count - self.entries_read {
             let what = Damage::FrameField { field: "count", found: count };
