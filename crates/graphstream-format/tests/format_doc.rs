@@ -136,17 +136,6 @@ fn the_page_and_the_constants_agree_on_every_offset() {
     );
     check(
         &tables,
-        "offset length encryption field meaning",
-        &[
-            ("key_id", encryption::extension_field::KEY_ID),
-            ("salt", encryption::extension_field::SALT),
-            ("nonce_prefix", encryption::extension_field::NONCE_PREFIX),
-            ("zero", encryption::extension_field::ZERO),
-        ],
-        Some(encryption::EXTENSION_LEN),
-    );
-    check(
-        &tables,
         "offset length extension field meaning",
         &[("nonce", extension_field::NONCE), ("chain_before", extension_field::CHAIN_BEFORE)],
         Some(open::EXTENSION_LEN),
