@@ -178,7 +178,7 @@ fn h06_a_changed_header_is_refused_though_its_checksum_is_right() {
         let changed = reheader(file.clone(), at, &[file[at] ^ 1]);
         let end = read_with(&changed, options(7)).end;
         assert!(matches!(end, Err(Error::Damaged { .. })), "byte {at}: {end:?}");
-        if at >= field::CREATED_MS && at < field::FIRST_COMMIT_MS {
+        if (field::CREATED_MS..field::FIRST_COMMIT_MS).contains(&at) {
             let header = Damage::Chunk { number: Some(0), defect: ChunkDefect::Header };
             assert!(matches!(end, Err(Error::Damaged { what, .. }) if what == header), "byte {at}");
         }
