@@ -84,6 +84,9 @@ pub struct TornTail {
     pub why: RecordDefect,
 }
 
+/// Most chain hashes that are kept between scanning and sealing, of all segments together (4 MiB).
+const CHAIN_HASHES_MAX: usize = 1 << 17;
+
 /// What an opening works with.
 pub(crate) struct Opening<'a> {
     pub(crate) dir: &'a JournalDir,
@@ -108,6 +111,8 @@ struct Scanned {
     first_sequence: u64,
     path: PathBuf,
     tail: Tail,
+    /// The chain hashes after its first entries: verified here, so sealing need not compute them again.
+    chain: Vec<ChainHash>,
 }
 
 impl Scanned {
@@ -165,8 +170,7 @@ impl Opening<'_> {
                 first_sequence: segment.first_sequence,
                 last_sequence: segment.tail.sequence,
                 chain_hash: segment.tail.chain_hash,
-                // What was read after a crash is verified in full.
-                chain: Arc::default(),
+                chain: Arc::new(segment.chain),
             };
             if sabotage::is("trust_the_page_cache") {
                 let file =
@@ -274,13 +278,20 @@ impl Opening<'_> {
         let mut tail = newest.tail;
         let mut scanned = Vec::new();
         let mut torn_tail = None;
+        let mut chain_room = CHAIN_HASHES_MAX;
         for (place, segment) in newest.open.iter().enumerate() {
             let next = newest.open.get(place + 1);
             let path = self.dir.segment_path(segment.header.first_seq);
             let mut scanner = Scanner::open(FileAt(segment.file.clone())).map_err(Error::segment(&path))?;
             check_follows(&self.dir.path, &path, scanner.header().start, tail)?;
+            let mut chain = Vec::new();
             let outcome = loop {
-                while scanner.next_entry().map_err(Error::segment(&path))?.is_some() {}
+                while let Some(entry) = scanner.next_entry().map_err(Error::segment(&path))? {
+                    if chain_room > 0 {
+                        chain.push(entry.chain_hash);
+                        chain_room -= 1;
+                    }
+                }
                 match scanner.judge().map_err(Error::segment(&path))? {
                     Outcome::Grown => {}
                     outcome => break outcome,
@@ -314,7 +325,7 @@ impl Opening<'_> {
             }
             let commit_ms = point.commit_ms.max(tail.commit_ms);
             tail = Tail { sequence: point.sequence, chain_hash: point.chain_hash, commit_ms };
-            scanned.push(Scanned { first_sequence: segment.header.first_seq, path, tail });
+            scanned.push(Scanned { first_sequence: segment.header.first_seq, path, tail, chain });
         }
         Ok((scanned, torn_tail))
     }
