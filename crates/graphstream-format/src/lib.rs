@@ -22,6 +22,7 @@ pub mod encryption;
 mod entry;
 mod error;
 pub mod header;
+pub mod layout;
 mod legacy;
 pub mod limits;
 mod lineage;

@@ -29,6 +29,9 @@ mod reader;
 mod workers;
 mod writer;
 
+pub(crate) use footer::Footer;
+pub(crate) use frame::{FrameHeader, Place};
+pub(crate) use index::IndexRow;
 pub use random::RandomReader;
 pub(crate) use reader::SealedReader;
 pub use workers::Workers;
