@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::Targets;
 
-use crate::verbs::{append, bench, cat, demo, follow, inspect, key, replicate, status, verify};
+use crate::verbs::{append, bench, cat, convert, demo, follow, inspect, key, replicate, status, verify};
 
 /// Journal replication for embedded graph databases.
 ///
@@ -57,6 +57,8 @@ pub(crate) enum Verb {
     Cat(cat::Args),
     /// Show one segment, field by field
     Inspect(inspect::Args),
+    /// Write one segment in another version or compression; its entries and chain hashes stay
+    Convert(convert::Args),
     /// Verify checksums, chain and continuity of segments, a journal or an object store
     Verify(verify::Args),
     /// Show positions, lag, RPO, cursors and locks

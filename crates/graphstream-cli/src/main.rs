@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Follow(args) => (args.json, verbs::follow::run(args, quiet)),
         Verb::Cat(args) => (args.json, verbs::cat::run(&args)),
         Verb::Inspect(args) => (args.json, verbs::inspect::run(&args)),
+        Verb::Convert(args) => (args.json, verbs::convert::run(&args)),
         Verb::Verify(args) => (args.json, verbs::verify::run(&args, quiet)),
         Verb::Status(args) => (args.json, verbs::status::run(&args)),
         Verb::Key(args) => (args.json(), verbs::key::run(&args)),

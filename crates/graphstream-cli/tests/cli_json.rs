@@ -5,6 +5,7 @@ mod cli;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use cli::{Graphstream, Place, Signal, entries};
 use graphstream::format::{ReadOptions, SegmentReader, SegmentVersion, WriteOptions, convert};
@@ -170,18 +171,30 @@ fn the_values_of_entry_lines_are_read_and_written_as_documented() {
 #[test]
 fn segments() {
     let place = with_open_segment();
-    let inspect = |number: usize| Graphstream::new("inspect").arg("--entries").arg(&place.segments()[number]);
+    let flags = ["--entries", "--frames"];
+    let inspect = |number: usize| Graphstream::new("inspect").args(flags).arg(&place.segments()[number]);
     let mut outputs = [printed(inspect(0)), printed(inspect(1))].concat();
+    let new = place.path("new.hadbj");
+    let convert = |file: &Path, output: &Path| {
+        let call = Graphstream::new("convert").arg(file).arg("--output").arg(output);
+        printed(call.args(["--to-version", "2"]))
+    };
+    let mut converted = convert(&place.segments()[0], &new);
+    outputs.extend(printed(Graphstream::new("inspect").args(flags).arg(&new)));
     // A torn tail, and damage.
     let open = place.segments().remove(1);
     let mut bytes = fs::read(&open).unwrap();
     let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    let torn = place.path("torn.hadbj");
+    fs::write(&torn, [&bytes[..(end + 1).next_multiple_of(8)], b"torn"].concat()).unwrap();
+    converted.extend(convert(&torn, &place.path("new-torn.hadbj")));
+    compare("convert --json", &converted);
     bytes[end] ^= 1;
     fs::write(&open, bytes).unwrap();
     flip_last_byte(&place.segments()[0]);
     outputs.extend([printed(inspect(0)), printed(inspect(1))].concat());
     let statuses: Vec<_> = outputs.iter().map(|output| output["body"]["status"].as_str().unwrap()).collect();
-    assert_eq!(statuses, ["whole", "whole", "damaged", "torn"]);
+    assert_eq!(statuses, ["whole", "whole", "whole", "damaged", "torn"]);
     compare("inspect --json", &outputs);
 }
 

@@ -7,8 +7,19 @@ use std::fs;
 
 use cli::{Graphstream, Place};
 
-const VERBS: [&str; 10] =
-    ["demo", "append", "replicate", "follow", "cat", "inspect", "verify", "status", "key generate", "bench"];
+const VERBS: [&str; 11] = [
+    "demo",
+    "append",
+    "replicate",
+    "follow",
+    "cat",
+    "inspect",
+    "convert",
+    "verify",
+    "status",
+    "key generate",
+    "bench",
+];
 
 /// A verb, perhaps of two words.
 fn call(verb: &str) -> Graphstream {
@@ -59,6 +70,8 @@ fn what_is_missing_is_named() {
         (&["verify"], "<FILE|--journal <DIR>|--from <URL>>"),
         (&["status"], "--journal <DIR>"),
         (&["inspect"], "<FILE>"),
+        (&["convert", "a.hadbj", "--to-version", "2"], "--output <FILE>"),
+        (&["convert", "a.hadbj", "--output", "b.hadbj"], "--to-version <VERSION>"),
         (&["replicate", "--journal", "j", "--to", "file:///s"], "--database <NAME>"),
         (&["replicate", "--journal", "j", "--database", "d"], "--to <URL>"),
         (&["follow", "--from", "file:///s", "--database", "d"], "--target <TARGET>"),
@@ -91,6 +104,10 @@ fn values_that_mean_nothing_are_named_with_what_was_expected() {
         (&["cat", "--journal", "j", "--from-sequence", "5", "--to-sequence", "4"], "the range is empty"),
         (&["cat", "--journal", "j", "--since", "1m", "--until", "1h"], "the range is empty"),
         (&["status", "--journal", "j", "--log-level", "loud"], "error, warn, info"),
+        (&["convert", "a", "--output", "b", "--to-version", "3"], "expected 1 or 2"),
+        (&["convert", "a", "--output", "b", "--to-version", "2", "--compression", "zstd:20"], "from 1 to 19"),
+        (&["convert", "a", "--output", "b", "--to-version", "2", "--lineage", "xyz"], "16 bytes in hex"),
+        (&["inspect", "a", "--hex", "--frames"], "cannot be used with"),
         (&["bench", "--time", "fast"], "500ms, 1s, 2m"),
         (
             &["replicate", "--journal", "j", "--database", "d", "--to", "file:///s", "--uploads-max", "0"],

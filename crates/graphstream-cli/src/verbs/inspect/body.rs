@@ -1,15 +1,13 @@
-//! What is behind the header: entries, payloads, and the records of an open segment.
-
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+//! What is behind the header: entries and their payloads, read and verified.
 
 use graphstream::format::header::HEADER_LEN;
-use graphstream::format::open::{ALIGNMENT, EXTENSION_LEN, RECORD_HEADER_LEN, record_field};
 use graphstream::format::{Entry, Header, ReadOptions, SegmentEnd, SegmentKind};
 use graphstream::proto::{Schema, schema_of};
 use serde::Serialize;
 
 use super::Args;
+use super::frames::{Frames, Records};
+use crate::exit::Code;
 use crate::failure::Failure;
 use crate::segments;
 
@@ -37,22 +35,14 @@ pub(super) struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) records: Option<Records>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) frames: Option<Frames>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) chain_hash: Option<String>,
     pub(super) body_checksum_verified: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) torn_offset: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) problem: Option<String>,
-}
-
-/// The records of an open segment.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Records {
-    pub(super) count: u64,
-    pub(super) entries_largest: u64,
-    pub(super) bytes_largest: u64,
-    pub(super) end_offset: u64,
-    pub(super) durable_offset: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,10 +58,19 @@ pub(super) fn read_body(
     header: &Header,
     file_bytes: u64,
 ) -> Result<(Body, Vec<EntryRow>, Option<Failure>), Failure> {
-    let mut reader = segments::open(&args.file, ReadOptions::default())?;
     let mut body = Body { stored_bytes: file_bytes.saturating_sub(HEADER_LEN as u64), ..Body::default() };
     body.commit_times_exact = matches!(header.kind(), SegmentKind::Open | SegmentKind::SealedV2);
     let (mut rows, mut entry) = (Vec::new(), Entry::default());
+    let mut reader = match segments::open(&args.file, ReadOptions::default()) {
+        Ok(reader) => reader,
+        // What is wrong is in the bytes behind the header, or how many there are; or the key is missing.
+        Err(failure) if failure.code() == Code::Integrity || header.is_encrypted() => {
+            body.status = status(header, &failure);
+            body.problem = Some(failure.sentence());
+            return Ok((body, rows, Some(failure)));
+        }
+        Err(failure) => return Err(failure),
+    };
     let failure = loop {
         match reader.read_next(&mut entry) {
             Ok(true) => {}
@@ -110,43 +109,14 @@ pub(super) fn read_body(
             body.problem = torn.map(|torn| torn.why.to_string());
         }
         _ => {
-            body.status = "damaged";
+            body.status = failure.as_ref().map_or("damaged", |failure| status(header, failure));
             body.problem = failure.as_ref().map(Failure::sentence);
         }
     }
     Ok((body, rows, failure))
 }
 
-/// Counts the records up to the last whole entry. Their checksums were verified by the reader; here only lengths are followed.
-pub(super) fn walk_records(file: &mut File, last_sequence: Option<u64>, file_bytes: u64) -> Records {
-    let mut records = Records { end_offset: (HEADER_LEN + EXTENSION_LEN) as u64, ..Records::default() };
-    let Some(last_sequence) = last_sequence else { return records };
-    loop {
-        let mut fixed = [0; RECORD_HEADER_LEN];
-        let read = file.seek(SeekFrom::Start(records.end_offset)).and_then(|_| file.read_exact(&mut fixed));
-        if read.is_err() {
-            return records;
-        }
-        let number = |at: usize, length: usize| {
-            fixed
-                .get(at..at + length)
-                .unwrap_or_default()
-                .iter()
-                .fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte))
-        };
-        let (length, entries) = (number(record_field::LENGTH, 4), number(record_field::COUNT, 4));
-        let last = number(record_field::FIRST_SEQ, 8).saturating_add(entries).saturating_sub(1);
-        let whole = (RECORD_HEADER_LEN as u64 + length).next_multiple_of(ALIGNMENT as u64);
-        if entries == 0 || last > last_sequence || records.end_offset.saturating_add(whole) > file_bytes {
-            return records;
-        }
-        records.count += 1;
-        records.entries_largest = records.entries_largest.max(entries);
-        records.bytes_largest = records.bytes_largest.max(whole);
-        records.durable_offset = number(record_field::DURABLE_OFFSET, 8);
-        records.end_offset += whole;
-        if last == last_sequence {
-            return records;
-        }
-    }
+/// Of a body that was not read to its end: an encrypted one without its key is not damaged for that.
+fn status(header: &Header, failure: &Failure) -> &'static str {
+    if header.is_encrypted() && failure.code() != Code::Integrity { "encrypted" } else { "damaged" }
 }

@@ -1,35 +1,49 @@
-//! The fields of a segment's header and of an open segment's extension: where they stand, and what they say.
+//! The fields of a part: where they stand, what they say, and what that means.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
-
-use graphstream::format::header::{HEADER_LEN, field};
-use graphstream::format::open::{EXTENSION_LEN, extension_field};
-use graphstream::format::{Header, SegmentKind};
+use graphstream::format::Header;
+use graphstream::format::header::{
+    COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_CHAIN_TRAILER, FLAG_COMPRESSED, FLAG_ENCRYPTED, FLAG_SEALED,
+    VERSION_OPEN,
+};
+use graphstream::format::layout::{self, Encoding, Part, PartKind};
 use serde::Serialize;
 
-use crate::failure::{Failure, Kind};
+use super::bytes::FileBytes;
+use crate::failure::Failure;
 use crate::times;
 
-/// One field of header or extension, where it stands and what it says.
+/// One field, where it stands in the file and what it says.
 #[derive(Debug, Serialize)]
 pub(super) struct Field {
     pub(super) name: &'static str,
-    pub(super) offset: usize,
-    pub(super) length: usize,
+    pub(super) offset: u64,
+    pub(super) length: u64,
     pub(super) value: FieldValue,
     /// What the value means, where that is not the value itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) meaning: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(super) enum FieldValue {
     Number(u64),
     Signed(i64),
     Text(String),
+}
+
+impl FieldValue {
+    /// What these bytes say; `None` for those that are content.
+    pub(super) fn read(encoding: Encoding, bytes: &[u8]) -> Option<Self> {
+        let number = || bytes.iter().fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+        match encoding {
+            Encoding::Number => Some(Self::Number(number())),
+            Encoding::Milliseconds => Some(Self::Signed(number().cast_signed())),
+            Encoding::Text => Some(Self::Text(String::from_utf8_lossy(bytes).into_owned())),
+            Encoding::Bytes => Some(Self::Text(hex(bytes))),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for FieldValue {
@@ -42,129 +56,103 @@ impl std::fmt::Display for FieldValue {
     }
 }
 
-pub(super) fn header_fields(header: &Header) -> Vec<Field> {
-    use FieldValue::{Number, Signed, Text};
-
-    let mut flags = Vec::new();
-    for (bit, name) in [
-        (graphstream::format::header::FLAG_COMPRESSED, "compressed"),
-        (graphstream::format::header::FLAG_SEALED, "sealed"),
-        (graphstream::format::header::FLAG_CHAIN_TRAILER, "chain trailer"),
-    ] {
-        if header.flags & bit != 0 {
-            flags.push(name);
+/// The fields of a part, without its content.
+pub(super) fn of_part(part: &Part, file: &FileBytes, header: Option<&Header>) -> Result<Vec<Field>, Failure> {
+    let mut fields = Vec::new();
+    for layout::Field { name, encoding, offset, length, .. } in part.fields() {
+        if encoding == Encoding::Content {
+            continue;
+        }
+        let bytes = file.read(offset, length)?;
+        if let Some(value) = FieldValue::read(encoding, &bytes) {
+            let meaning = meaning(part.kind, name, &value, header);
+            fields.push(Field { name, offset, length, value, meaning });
         }
     }
-    let compression = match header.compression {
-        graphstream::format::header::COMPRESSION_NONE => "none",
-        graphstream::format::header::COMPRESSION_ZSTD => "zstd",
-        _ => "unknown",
-    };
-    let sealed = header.is_sealed();
-    let time = |ms: i64| (sealed || ms != 0).then(|| times::rfc3339(ms));
-    let legacy_zero = header.is_legacy().then(|| "the predecessor left it zero".to_owned());
-    let open_zero = (!sealed).then(|| "known when sealed".to_owned());
-    let raw = header.encode();
-    let crc = raw
-        .get(field::HEADER_CRC32C..)
-        .and_then(|tail| tail.try_into().ok())
-        .map_or(0, |tail: [u8; 4]| u32::from_be_bytes(tail));
-    let row = |name, offset, length, value, meaning| Field { name, offset, length, value, meaning };
-    let checksum = match header.kind() {
-        SegmentKind::SealedV1 | SegmentKind::SealedV2 => "SHA-256 of the body as stored",
-        SegmentKind::Open => "SHA-256 of the extension",
-        _ => "known when sealed",
-    };
-    vec![
-        row("magic", field::MAGIC, 5, Text("HADBJ".to_owned()), None),
-        row("version", field::VERSION, 1, Number(header.version.into()), None),
-        row(
-            "flags",
-            field::FLAGS,
-            1,
-            Number(header.flags.into()),
-            Some(flags.join(", ")).filter(|f| !f.is_empty()),
-        ),
-        row(
-            "compression",
-            field::COMPRESSION,
-            1,
-            Number(header.compression.into()),
-            Some(compression.to_owned()),
-        ),
-        row("ext_len", field::EXT_LEN, 4, Number(header.ext_len.into()), None),
-        row("first_seq", field::FIRST_SEQ, 8, Number(header.first_seq), None),
-        row("last_seq", field::LAST_SEQ, 8, Number(header.last_seq), open_zero.clone()),
-        row("entry_count", field::ENTRY_COUNT, 8, Number(header.entry_count), open_zero.clone()),
-        row("body_len", field::BODY_LEN, 8, Number(header.body_len), open_zero.clone()),
-        row(
-            "body_checksum",
-            field::BODY_CHECKSUM,
-            32,
-            Text(hex(&header.body_checksum)),
-            Some(checksum.to_owned()),
-        ),
-        row(
-            "prev_segment_checksum",
-            field::PREV_SEGMENT_CHECKSUM,
-            8,
-            Text(format!("{:016x}", header.prev_segment_checksum)),
-            Some("of the chain hash before first_seq".to_owned()),
-        ),
-        row(
-            "created_ms",
-            field::CREATED_MS,
-            8,
-            Signed(header.created_ms),
-            Some(times::rfc3339(header.created_ms)),
-        ),
-        row("lineage", field::LINEAGE, 16, Text(header.lineage.to_string()), legacy_zero.clone()),
-        row(
-            "first_commit_ms",
-            field::FIRST_COMMIT_MS,
-            8,
-            Signed(header.first_commit_ms),
-            legacy_zero.clone().or_else(|| open_zero.clone()).or_else(|| time(header.first_commit_ms)),
-        ),
-        row(
-            "last_commit_ms",
-            field::LAST_COMMIT_MS,
-            8,
-            Signed(header.last_commit_ms),
-            legacy_zero.clone().or(open_zero).or_else(|| time(header.last_commit_ms)),
-        ),
-        row(
-            "header_crc32c",
-            field::HEADER_CRC32C,
-            4,
-            Text(format!("{crc:08x}")),
-            legacy_zero.or_else(|| Some("verified".to_owned())),
-        ),
-    ]
+    Ok(fields)
 }
 
-pub(super) fn extension_fields(file: &mut File, path: &Path) -> Result<Vec<Field>, Failure> {
-    let mut extension = [0; EXTENSION_LEN];
-    file.seek(SeekFrom::Start(HEADER_LEN as u64))
-        .and_then(|_| file.read_exact(&mut extension))
-        .map_err(|error| Failure::opening(path, Kind::Journal, &error))?;
-    let part = |at: usize, length: usize| hex(extension.get(at..at + length).unwrap_or_default());
-    Ok(vec![
-        Field {
-            name: "nonce",
-            offset: HEADER_LEN + extension_field::NONCE,
-            length: 16,
-            value: FieldValue::Text(part(extension_field::NONCE, 16)),
-            meaning: Some("begins every record".to_owned()),
-        },
-        Field {
-            name: "chain_before",
-            offset: HEADER_LEN + extension_field::CHAIN_BEFORE,
-            length: 32,
-            value: FieldValue::Text(part(extension_field::CHAIN_BEFORE, 32)),
-            meaning: Some("chain hash before first_seq".to_owned()),
-        },
-    ])
+/// The unsigned number in the field of this name; 0 if there is none.
+pub(super) fn number(fields: &[Field], name: &str) -> u64 {
+    let found = fields.iter().find(|field| field.name == name).map(|field| &field.value);
+    match found {
+        Some(FieldValue::Number(number)) => *number,
+        _ => 0,
+    }
+}
+
+/// The time in the field of this name, in milliseconds.
+pub(super) fn milliseconds(fields: &[Field], name: &str) -> i64 {
+    let found = fields.iter().find(|field| field.name == name).map(|field| &field.value);
+    match found {
+        Some(FieldValue::Signed(milliseconds)) => *milliseconds,
+        _ => 0,
+    }
+}
+
+/// `header` is `None` where the segment's header is damaged.
+pub(super) fn meaning(
+    part: PartKind,
+    name: &str,
+    value: &FieldValue,
+    header: Option<&Header>,
+) -> Option<String> {
+    let text = |text: &str| Some(text.to_owned());
+    match (part, name, value) {
+        (PartKind::Header, ..) => meaning_in_header(name, value, header),
+        (PartKind::Footer, "flags", FieldValue::Number(bits)) => flags(*bits),
+        (PartKind::Extension, "nonce", _) => text("begins every record"),
+        (PartKind::Extension, "chain_before", _) => text("chain hash before first_seq"),
+        (PartKind::EncryptionExtension, "key_id", _) => text("the data key"),
+        (PartKind::Record, "durable_offset", _) => text("so far the file was on disk"),
+        (PartKind::IndexRow, "offset", _) => text("of the frame"),
+        (_, "chain_before", _) => text("chain hash before its first entry"),
+        (PartKind::Entry, "prev_hash", _) => text("chain hash before the entry"),
+        (PartKind::ChainHash, ..) => text("of the last entry"),
+        (_, _, FieldValue::Signed(ms)) => Some(times::rfc3339(*ms)),
+        _ => None,
+    }
+}
+
+fn meaning_in_header(name: &str, value: &FieldValue, header: Option<&Header>) -> Option<String> {
+    let sealed = header.is_none_or(Header::is_sealed);
+    let legacy = header.is_some_and(Header::is_legacy);
+    let text = |text: &str| Some(text.to_owned());
+    let is_late =
+        matches!(name, "last_seq" | "entry_count" | "body_len" | "first_commit_ms" | "last_commit_ms");
+    match (name, value) {
+        ("lineage" | "first_commit_ms" | "last_commit_ms" | "header_crc32c", _) if legacy => {
+            text("the predecessor left it zero")
+        }
+        _ if is_late && !sealed => text("known when sealed"),
+        ("flags", FieldValue::Number(bits)) => flags(*bits),
+        ("compression", FieldValue::Number(number)) => text(match u8::try_from(*number) {
+            Ok(COMPRESSION_NONE) => "none",
+            Ok(COMPRESSION_ZSTD) => "zstd",
+            _ => "unknown",
+        }),
+        ("body_checksum", _) => text(match header {
+            Some(header) if header.version == VERSION_OPEN => "SHA-256 of the extension",
+            Some(_) if !sealed => "known when sealed",
+            _ => "SHA-256 of the body as stored",
+        }),
+        ("prev_segment_checksum", _) => text("of the chain hash before first_seq"),
+        ("header_crc32c", _) => text(if header.is_some() { "verified" } else { "not verified" }),
+        (_, FieldValue::Signed(ms)) => Some(times::rfc3339(*ms)),
+        _ => None,
+    }
+}
+
+fn flags(bits: u64) -> Option<String> {
+    let names = [
+        (FLAG_COMPRESSED, "compressed"),
+        (FLAG_SEALED, "sealed"),
+        (FLAG_CHAIN_TRAILER, "chain trailer"),
+        (FLAG_ENCRYPTED, "encrypted"),
+    ];
+    let set: Vec<_> =
+        names.iter().filter(|(bit, _)| bits & u64::from(*bit) != 0).map(|(_, name)| *name).collect();
+    (!set.is_empty()).then(|| set.join(", "))
 }
 
 fn hex(bytes: &[u8]) -> String {

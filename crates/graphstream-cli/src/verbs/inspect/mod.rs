@@ -1,17 +1,22 @@
 //! `inspect`: one segment, field by field.
 
 mod body;
+mod bytes;
 mod fields;
+mod frames;
+mod hex;
 mod print;
 
 use std::path::PathBuf;
 
 use graphstream::format::header::HEADER_LEN;
-use graphstream::format::{Header, SegmentKind};
+use graphstream::format::{Header, ReadOptions, SegmentKind};
 use serde::Serialize;
 
-use self::body::{Body, EntryRow, read_body, walk_records};
-use self::fields::{Field, extension_fields, header_fields};
+use self::body::{Body, EntryRow, read_body};
+use self::bytes::FileBytes;
+use self::fields::Field;
+use self::frames::{FrameRow, Walk};
 use self::print::print;
 use crate::failure::Failure;
 use crate::out::Out;
@@ -22,9 +27,12 @@ use crate::segments;
 #[command(after_help = "Examples:
   graphstream inspect journal/journal-0000000000000001.hadbj
   graphstream inspect --entries segment.hadbj
+  graphstream inspect --frames segment.hadbj
   graphstream inspect --json segment.hadbj | jq .header
+  graphstream inspect --hex segment.hadbj | less
 
-Reads sealed segments, open ones and those of the predecessor. The header is shown even when the body is damaged.")]
+Reads sealed segments, open ones and those of the predecessor. The header is shown even when the body is damaged; --hex shows
+any file as far as its parts are recognised. Damage ends with exit code 5.")]
 pub(crate) struct Args {
     /// The segment
     #[arg(value_name = "FILE")]
@@ -32,6 +40,12 @@ pub(crate) struct Args {
     /// Also every entry: sequence, commit time, length of its payload, chain hash
     #[arg(long)]
     entries: bool,
+    /// Also every frame (version 2) or record (open): offset, length, first sequence, entries, bytes
+    #[arg(long)]
+    frames: bool,
+    /// Every part and field with its offset, its bytes in hex, and what they say, in place of the rest
+    #[arg(long, conflicts_with_all = ["entries", "frames", "json"])]
+    hex: bool,
     /// One JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -46,33 +60,39 @@ struct Report {
     header: Vec<Field>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     extension: Vec<Field>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    footer: Vec<Field>,
     body: Body,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    frames: Vec<FrameRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     entries: Vec<EntryRow>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let header = segments::header(&args.file)?;
-    let (mut file, file_bytes) = segments::open_file(&args.file)?;
-    let extension = match header.kind() {
-        SegmentKind::Open => extension_fields(&mut file, &args.file)?,
-        _ => Vec::new(),
-    };
-    let (mut body, entries, failure) = read_body(args, &header, file_bytes)?;
-    if header.kind() == SegmentKind::Open {
-        let records = walk_records(&mut file, body.last_sequence, file_bytes);
+    let file = FileBytes::open(&args.file)?;
+    if args.hex {
+        return dump(args, &file);
+    }
+    let header = header(args, &file)?;
+    let (mut body, entries, failure) = read_body(args, &header, file.length)?;
+    let walk = Walk::new(&file, &header, body.last_sequence, args.frames)?;
+    if let Some(records) = &walk.records {
         // Space is reserved ahead: the file's length says nothing.
         body.stored_bytes = records.end_offset.saturating_sub(HEADER_LEN as u64);
-        body.records = Some(records);
     }
+    body.records = walk.records;
+    body.frames = walk.frames;
     let report = Report {
         file: args.file.display().to_string(),
-        file_bytes,
+        file_bytes: file.length,
         kind: kind_word(&header),
         legacy: header.is_legacy(),
-        header: header_fields(&header),
-        extension,
+        header: walk.header,
+        extension: walk.extension,
+        footer: walk.footer,
         body,
+        frames: walk.rows,
         entries,
     };
     let mut out = Out::new();
@@ -86,6 +106,30 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Some(failure) => Err(failure),
         None => Ok(()),
     }
+}
+
+/// The header, whatever is behind it.
+fn header(args: &Args, file: &FileBytes<'_>) -> Result<Header, Failure> {
+    if file.length < HEADER_LEN as u64 {
+        return segments::header(&args.file);
+    }
+    let bytes = file.read(0, HEADER_LEN as u64)?;
+    let mut header = [0; HEADER_LEN];
+    header.copy_from_slice(&bytes);
+    Header::decode(&header).map_err(|error| Failure::in_segment(&args.file, &error))
+}
+
+/// `--hex`: the file as it is; then it is verified, so that damage has the exit code that it always has.
+fn dump(args: &Args, file: &FileBytes<'_>) -> Result<(), Failure> {
+    let header = header(args, file);
+    let mut out = Out::new();
+    hex::dump(&mut out, file, header.as_ref().ok())?;
+    out.flush()?;
+    header?;
+    segments::open(&args.file, ReadOptions::default())?
+        .verify()
+        .map_err(|error| Failure::in_segment(&args.file, &error))?;
+    Ok(())
 }
 
 /// The kind of a segment in one word, as all verbs say it.

@@ -3,21 +3,23 @@
 use super::Report;
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::terminal::{Palette, bytes, count};
+use crate::terminal::{Palette, bytes, count, counted};
 use crate::times;
 
 pub(super) fn print(out: &mut Out, report: &Report) -> Result<(), Failure> {
     let palette = Palette::stdout();
     out.line(format_args!("{} ({}, {})", palette.head(&report.file), report.kind, bytes(report.file_bytes)))?;
-    for (title, fields) in [("header", &report.header), ("extension", &report.extension)] {
+    for (title, fields) in
+        [("header", &report.header), ("extension", &report.extension), ("footer", &report.footer)]
+    {
         if fields.is_empty() {
             continue;
         }
-        out.line(format_args!("\n{}", palette.head(format_args!("{:<9} offset  length  value", title))))?;
+        out.line(format_args!("\n{}", palette.head(format_args!("{:<28}offset  length   value", title))))?;
         for field in fields {
             let meaning = field.meaning.as_ref().map_or(String::new(), |meaning| format!("  ({meaning})"));
             out.line(format_args!(
-                "  {:<22}{:>4}{:>6}   {}{}",
+                "  {:<22}{:>10}{:>8}   {}{}",
                 field.name,
                 field.offset,
                 field.length,
@@ -53,9 +55,9 @@ pub(super) fn print(out: &mut Out, report: &Report) -> Result<(), Failure> {
             times::rfc3339(last)
         ))?;
     }
-    let ratio = ratio(body.payload_bytes, body.stored_bytes);
+    let share = ratio(body.payload_bytes, body.stored_bytes);
     out.line(format_args!(
-        "  payloads     {}, the largest {}; stored in {}{ratio}",
+        "  payloads     {}, the largest {}; stored in {}{share}",
         bytes(body.payload_bytes),
         bytes(body.payload_bytes_largest),
         bytes(body.stored_bytes)
@@ -76,8 +78,43 @@ pub(super) fn print(out: &mut Out, report: &Report) -> Result<(), Failure> {
             records.durable_offset
         ))?;
     }
+    if let Some(frames) = &body.frames {
+        out.line(format_args!(
+            "  frames       {} of at most {} entries; {} stored in {}{}, the largest in {}",
+            count(frames.count),
+            frames.entries_largest,
+            bytes(frames.raw_bytes),
+            bytes(frames.stored_bytes),
+            ratio(frames.raw_bytes, frames.stored_bytes),
+            bytes(frames.stored_bytes_largest)
+        ))?;
+        let rows = counted(frames.index_rows, "row", "rows");
+        out.line(format_args!("  index        {rows}, {}", bytes(frames.index_bytes)))?;
+        if frames.unparsed_bytes > 0 {
+            out.line(format_args!("  unparsed     {}", bytes(frames.unparsed_bytes)))?;
+        }
+    }
     if let Some(chain_hash) = &body.chain_hash {
         out.line(format_args!("  chain hash   {chain_hash}"))?;
+    }
+    for (number, frame) in report.frames.iter().enumerate() {
+        if number == 0 {
+            let title = format_args!(
+                "{:<10}offset    length   sequence  entries     bytes",
+                format!("{}s", frame.kind)
+            );
+            out.line(format_args!("\n{}", palette.head(title)))?;
+        }
+        let raw = frame.raw_bytes.map_or(String::new(), |raw| ratio(raw, frame.stored_bytes));
+        out.line(format_args!(
+            "  {:>14}{:>10} {:>10} {:>8} {:>9}{raw}  {}",
+            frame.offset,
+            frame.length,
+            frame.first_sequence,
+            frame.entries,
+            frame.stored_bytes,
+            times::rfc3339(frame.first_commit_ms)
+        ))?;
     }
     for (number, entry) in report.entries.iter().enumerate() {
         if number == 0 {
