@@ -24,7 +24,7 @@ impl<'a> FileBytes<'a> {
 
     /// The parts from the first on.
     pub(super) fn parts(&self) -> impl Iterator<Item = Result<Part, Failure>> {
-        let parts = Parts::new(FileRef(&self.file), self.length);
+        let parts = Parts::new(&self.file, self.length);
         parts.map(|part| part.map_err(|error| Failure::in_segment(self.path, &error)))
     }
 
@@ -47,14 +47,5 @@ impl<'a> FileBytes<'a> {
             }
         }
         Ok(buffer)
-    }
-}
-
-/// The file, borrowed.
-struct FileRef<'a>(&'a File);
-
-impl ReadAt for FileRef<'_> {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
-        ReadAt::read_at(self.0, buffer, offset)
     }
 }
