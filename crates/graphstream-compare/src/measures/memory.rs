@@ -42,7 +42,7 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
     journal.seal()?;
     ensure!(journal.dir().segments()?.len() == 1, "expected one segment in {}", path.display());
     rows.push(Row::limited(
-        "memory to read a 1 GiB segment, version 1",
+        "memory to read a 1 GiB segment, sealed",
         "MiB",
         read("ours", &path)?,
         limit,

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
-use graphstream_format::Entry;
-use graphstream_journal::{JournalReader, ReaderOptions};
+use graphstream_format::{Entry, SegmentVersion};
+use graphstream_journal::{JournalOptions, JournalReader, ReaderOptions};
 use graphstream_proto::JournalEntry;
 
 use crate::peers::{SEGMENT, old, ours};
@@ -19,8 +19,13 @@ const ONE_SEGMENT: u64 = 64 << 20;
 pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
     let dir = setting.scratch()?;
     let path = |name: &str| dir.path().join(name);
-    for (name, segment) in [("ours-sealed", SEGMENT), ("ours-open", ONE_SEGMENT)] {
-        let journal = ours::open(&path(name), segment)?;
+    for (name, segment, version) in [
+        ("ours-v1", SEGMENT, SegmentVersion::V1),
+        ("ours-v2", SEGMENT, SegmentVersion::V2),
+        ("ours-open", ONE_SEGMENT, SegmentVersion::V2),
+    ] {
+        let options = JournalOptions::default().with_segment_bytes_max(segment);
+        let journal = ours::open_with(&path(name), ours::sealing(options, version))?;
         for payload in setting.sample.cycle(ENTRIES) {
             let _ = journal.append(payload)?;
         }
@@ -37,9 +42,9 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
     }
     old_sealed.seal()?;
 
-    let (sealed, open, old_sealed_dir, old_open_dir) =
-        (path("ours-sealed"), path("ours-open"), path("old-sealed"), path("old-open"));
-    let contestants: [Contestant<'_>; 9] = [
+    let (sealed, compact, open, old_sealed_dir, old_open_dir) =
+        (path("ours-v1"), path("ours-v2"), path("ours-open"), path("old-sealed"), path("old-open"));
+    let contestants: [Contestant<'_>; 11] = [
         Box::new(|| ours(&sealed, decoded())),
         Box::new(|| ours(&open, decoded())),
         Box::new(|| ours(&sealed, kept)),
@@ -49,9 +54,22 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
         Box::new(|| ours(&old_sealed_dir, decoded())),
         Box::new(|| ours(&sealed, as_bytes)),
         Box::new(|| ours(&open, as_bytes)),
+        Box::new(|| ours(&compact, decoded())),
+        Box::new(|| ours(&compact, as_bytes)),
     ];
-    let [sealed, open, sealed_kept, open_kept, old_sealed, old_open, theirs, sealed_bytes, open_bytes] =
-        take(setting, contestants)?;
+    let [
+        sealed,
+        open,
+        sealed_kept,
+        open_kept,
+        old_sealed,
+        old_open,
+        theirs,
+        sealed_bytes,
+        open_bytes,
+        compact,
+        compact_bytes,
+    ] = take(setting, contestants)?;
     let name = "read + verify + decode, version 1";
     let open_name = "read + verify + decode, open segment";
     let each_its_own = "the same, each entry in buffers of its own";
@@ -67,6 +85,14 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
             ("predecessor", &old_sealed),
             Goal::None,
         ),
+        Row::new(
+            "read + verify + decode, version 2",
+            "/s",
+            &compact,
+            ("predecessor", &old_sealed),
+            Goal::None,
+        ),
+        Row::new(without, "/s", &compact_bytes, ("predecessor", &old_sealed), Goal::None),
         Row::new(open_name, "/s", &open, ("predecessor", &old_open), Goal::AtLeast(2.0)),
         Row::new(each_its_own, "/s", &open_kept, ("predecessor", &old_open), Goal::None),
         Row::new(without, "/s", &open_bytes, ("predecessor", &old_open), Goal::None),
