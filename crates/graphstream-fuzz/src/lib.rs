@@ -19,7 +19,11 @@ pub const BODY_BYTES_MAX: u64 = 1 << 20;
 
 /// All entries of a segment and how it ended.
 pub fn read(bytes: &[u8]) -> (Vec<Entry>, Result<SegmentEnd>) {
-    let options = ReadOptions::default().with_body_bytes_max(BODY_BYTES_MAX);
+    read_with(bytes, ReadOptions::default().with_body_bytes_max(BODY_BYTES_MAX))
+}
+
+/// As [`read`], in another way.
+pub fn read_with(bytes: &[u8], options: ReadOptions) -> (Vec<Entry>, Result<SegmentEnd>) {
     let mut reader = match SegmentReader::new(bytes, bytes.len() as u64, options) {
         Ok(reader) => reader,
         Err(error) => return (Vec::new(), Err(error)),
@@ -43,11 +47,15 @@ pub fn fix_header(bytes: &mut [u8]) {
     }
 }
 
-/// Puts the body's length and checksum in the header right, for a body that `tail` bytes follow.
+/// Puts the body's length and checksum in the header right, for a body behind the extension that `tail` bytes follow.
 pub fn fix_body(bytes: &mut [u8], tail: usize) {
-    let Some(body_len) = bytes.len().checked_sub(HEADER_LEN + tail) else { return };
-    let checksum: [u8; 32] = Sha256::digest(&bytes[HEADER_LEN..HEADER_LEN + body_len]).into();
-    bytes[field::BODY_LEN..field::BODY_LEN + 8].copy_from_slice(&(body_len as u64).to_be_bytes());
+    if bytes.len() < HEADER_LEN {
+        return;
+    }
+    let start = HEADER_LEN + u32_at(bytes, field::EXT_LEN) as usize;
+    let Some(body) = bytes.len().checked_sub(tail).and_then(|end| bytes.get(start..end)) else { return };
+    let (body_len, checksum): (u64, [u8; 32]) = (body.len() as u64, Sha256::digest(body).into());
+    bytes[field::BODY_LEN..field::BODY_LEN + 8].copy_from_slice(&body_len.to_be_bytes());
     bytes[field::BODY_CHECKSUM..field::BODY_CHECKSUM + 32].copy_from_slice(&checksum);
 }
 
@@ -66,15 +74,22 @@ pub fn fix_v1_entries(body: &mut [u8]) {
     }
 }
 
+/// Puts a footer's checksum right.
+pub fn fix_footer(bytes: &mut [u8]) {
+    let Some(start) = bytes.len().checked_sub(FOOTER_LEN) else { return };
+    let footer = &mut bytes[start..];
+    let crc = crc32c::crc32c(&footer[..footer_field::CRC32C]);
+    footer[footer_field::CRC32C..].copy_from_slice(&crc.to_be_bytes());
+}
+
 /// Puts the checksums of version 2 frames, from the front as far as the lengths make sense, and of the footer right.
 pub fn fix_v2(bytes: &mut [u8]) {
     if bytes.len() < HEADER_LEN + FOOTER_LEN {
         return;
     }
+    fix_footer(bytes);
     let (_, rest) = bytes.split_at_mut(HEADER_LEN);
     let (mut rest, footer) = rest.split_at_mut(rest.len() - FOOTER_LEN);
-    let crc = crc32c::crc32c(&footer[..footer_field::CRC32C]);
-    footer[footer_field::CRC32C..].copy_from_slice(&crc.to_be_bytes());
     let mut frames = u32_at(footer, footer_field::FRAME_COUNT);
     while frames > 0 && rest.len() >= FRAME_HEADER_LEN {
         let len = u32_at(rest, frame_field::STORED_LEN) as usize;
