@@ -125,7 +125,7 @@ fn build() -> Result<BTreeMap<(String, String), PathBuf>> {
     Ok(binaries)
 }
 
-/// Whether a package id (`path+file:///work/crates/NAME#0.1.0`, or `...#NAME@0.1.0`) is this package's.
+/// Whether a package id (`path+file:///checkout/crates/NAME#0.1.0`, or `...#NAME@0.1.0`) is this package's.
 fn names(id: &str, package: &str) -> bool {
     let Some((place, rest)) = id.rsplit_once('#') else { return false };
     rest.split_once('@').map_or_else(|| place.ends_with(&format!("/{package}")), |(name, _)| name == package)
@@ -193,9 +193,9 @@ mod tests {
 
     #[test]
     fn package_ids_are_understood() {
-        assert!(names("path+file:///work/crates/graphstream-journal#0.1.0", "graphstream-journal"));
+        assert!(names("path+file:///checkout/crates/graphstream-journal#0.1.0", "graphstream-journal"));
         assert!(names("path+file:///elsewhere#graphstream-journal@0.1.0", "graphstream-journal"));
-        assert!(!names("path+file:///work/crates/other#0.1.0", "graphstream-journal"));
+        assert!(!names("path+file:///checkout/crates/other#0.1.0", "graphstream-journal"));
         assert!(!names("path+file:///elsewhere#other@0.1.0", "graphstream-journal"));
     }
 }
