@@ -467,6 +467,9 @@ pub enum Unwritable {
     /// An encrypted segment was given other entries than its header was bound to.
     #[error("its entries are not the range it was started for")]
     Range,
+    /// Version 1 has no place for a key.
+    #[error("version 1 cannot be encrypted, version 2 can")]
+    EncryptedVersion,
     /// A writer that failed before, or was finished, is used again.
     #[error("the writer failed before")]
     Poisoned,

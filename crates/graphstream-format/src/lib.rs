@@ -42,7 +42,7 @@ mod writer;
 
 pub use chain::ChainHash;
 pub use compression::Compression;
-pub use convert::convert;
+pub use convert::{convert, convert_encrypted};
 pub use entry::{Entry, Position, SegmentStart};
 pub use error::{ChunkDefect, Damage, Error, KeyLineDefect, Offset, RecordDefect, Result, Unwritable};
 pub use header::{Header, SegmentKind};

@@ -4,8 +4,9 @@ use std::io::{Seek, Write};
 
 use crate::chain::ChainHash;
 use crate::compression::Compression;
+use crate::encryption::EncryptWith;
 use crate::entry::SegmentStart;
-use crate::error::Result;
+use crate::error::{Error, Result, Unwritable};
 use crate::header::SegmentKind;
 use crate::open::EntryRef;
 pub use crate::v1::Finished;
@@ -86,16 +87,38 @@ impl<W: Write + Seek> SegmentWriter<W> {
     /// [`Error::Unwritable`](crate::Error::Unwritable) for a zero lineage, a zero sequence or a level out of range;
     /// [`Error::Io`](crate::Error::Io).
     pub fn new(inner: W, start: SegmentStart, options: &WriteOptions) -> Result<Self> {
-        Ok(Self(match options.version {
-            SegmentVersion::V1 => Inner::V1(Box::new(v1::Writer::new(inner, start, options.compression)?)),
-            SegmentVersion::V2 => {
-                let mut writer = v2::Writer::new(inner, start, options.compression)?;
-                if let Some(workers) = &options.workers {
-                    writer = writer.with_workers(workers.clone());
-                }
-                Inner::V2(Box::new(writer))
+        Ok(match options.version {
+            SegmentVersion::V1 => {
+                Self(Inner::V1(Box::new(v1::Writer::new(inner, start, options.compression)?)))
             }
-        }))
+            SegmentVersion::V2 => Self::of_v2(v2::Writer::new(inner, start, options.compression)?, options),
+        })
+    }
+
+    /// As [`SegmentWriter::new`], for an encrypted segment, which must be told before its first entry what it will hold.
+    ///
+    /// # Errors
+    /// As [`SegmentWriter::new`]; [`Unwritable::EncryptedVersion`] in version 1; [`Unwritable::Range`] for an impossible one.
+    pub fn encrypted(
+        inner: W,
+        start: SegmentStart,
+        options: &WriteOptions,
+        range: v2::SegmentRange,
+        with: EncryptWith<'_>,
+    ) -> Result<Self> {
+        if options.version != SegmentVersion::V2 {
+            return Err(Error::Unwritable(Unwritable::EncryptedVersion));
+        }
+        let (key, random) = (with.key, &with.random);
+        let writer = v2::Writer::encrypted(inner, start, options.compression, range, key, random)?;
+        Ok(Self::of_v2(writer, options))
+    }
+
+    fn of_v2(mut writer: v2::Writer<W>, options: &WriteOptions) -> Self {
+        if let Some(workers) = &options.workers {
+            writer = writer.with_workers(workers.clone());
+        }
+        Self(Inner::V2(Box::new(writer)))
     }
 
     /// Appends the next entry and returns its sequence. `commit_ms` must not decrease.

@@ -7,13 +7,14 @@ use std::cell::Cell;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use graphstream_format::encryption::{DataKey, EXTENSION_LEN, KeyRing, SEGMENT_RANDOM_LEN};
+use graphstream_format::encryption::{DataKey, EXTENSION_LEN, EncryptWith, KeyRing, SEGMENT_RANDOM_LEN};
 use graphstream_format::header::{HEADER_LEN, field};
 use graphstream_format::v2::{
     FINAL_HASH_LEN, FOOTER_LEN, INDEX_ROW_LEN, RandomReader, SegmentRange, Workers, Writer, footer_field,
 };
 use graphstream_format::{
-    ChunkDefect, Compression, Damage, Error, ReadAt, ReadOptions, SegmentReader, SegmentStart, Unwritable,
+    ChunkDefect, Compression, Damage, Entry, Error, ReadAt, ReadOptions, SegmentReader, SegmentStart,
+    SegmentVersion, Unwritable, WriteOptions, convert_encrypted,
 };
 use segments::{CREATED_MS, Read, read_with, rebody, refooter, reheader, sealed, sealed_v2, start, zstd};
 
@@ -285,5 +286,32 @@ fn h01_a_chunks_length_is_checked_before_it_is_believed() {
         let changed = rebody(file.clone(), at, &length.to_be_bytes());
         let end = read_with(&changed, options(7)).end;
         assert!(matches!(end, Err(Error::Damaged { .. })), "{length}: {end:?}");
+    }
+}
+
+#[test]
+fn the_range_of_a_segment_of_any_kind_is_what_converting_it_takes() {
+    let mut open = segments::OpenFile::new();
+    open.push(&segments::payloads(5));
+    for (name, file) in
+        [("open", open.bytes), ("version 1", sealed(5, zstd())), ("version 2", sealed_v2(5, zstd()))]
+    {
+        let reader =
+            || SegmentReader::new(file.as_slice(), file.len() as u64, ReadOptions::default()).unwrap();
+        let (range, key) = (SegmentRange::of(&mut reader()).unwrap(), key(7));
+        let to = |options: &WriteOptions, range| {
+            let with = EncryptWith::new(&key, RANDOM);
+            convert_encrypted(&mut reader(), Cursor::new(Vec::new()), options, None, range, with)
+        };
+        let told = |entry: Entry| (entry.sequence, entry.commit_ms, entry.chain_hash, entry.payload);
+        let entries: Vec<_> = reader().map(|entry| told(entry.unwrap())).collect();
+        let converted = to(&WriteOptions::default(), range).unwrap().inner.into_inner();
+        assert!(read_with(&converted, options(7)).entries.into_iter().map(told).eq(entries), "{name}");
+        let short = SegmentRange { last_seq: range.last_seq - 1, ..range };
+        let error = to(&WriteOptions::default(), short).unwrap_err();
+        assert!(matches!(error, Error::Unwritable(Unwritable::Range)), "{name}: {error}");
+        let version_1 = WriteOptions::default().with_version(SegmentVersion::V1);
+        let error = to(&version_1, range).unwrap_err();
+        assert!(matches!(error, Error::Unwritable(Unwritable::EncryptedVersion)), "{name}: {error}");
     }
 }

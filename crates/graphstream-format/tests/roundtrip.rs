@@ -5,18 +5,19 @@ mod segments;
 
 use std::io::Cursor;
 use std::num::NonZeroUsize;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use graphstream_format::encryption::{DataKey, EncryptWith, KeyRing};
 use graphstream_format::header::HEADER_LEN;
 use graphstream_format::open::{Nonce, OpenHeader, Outcome, Placement, RecordEncoder, Scanner};
 use graphstream_format::v2::{RandomReader, Workers};
 use graphstream_format::{
-    ChainHash, Compression, Header, Lineage, Position, ReadOptions, SegmentReader, SegmentStart,
-    SegmentVersion, WriteOptions, convert, v1, v2,
+    ChainHash, Compression, Error, Header, Lineage, Position, ReadOptions, SegmentReader, SegmentStart,
+    SegmentVersion, WriteOptions, convert, convert_encrypted, v1, v2,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
-use segments::{Read, read};
+use segments::{Read, read, read_with};
 
 static WORKERS: LazyLock<Workers> = LazyLock::new(|| Workers::new(NonZeroUsize::new(3).unwrap()).unwrap());
 
@@ -188,6 +189,47 @@ proptest! {
             prop_assert!(entry.payload == expected.payload);
             prop_assert_eq!(entry.commit_ms, original.header.last_commit_ms);
         }
+    }
+
+    /// Plain, encrypted, with another key, plain again: the entries and the chain stay, and the last file is the first one.
+    #[test]
+    fn rekeyed(
+        start in starts(), payloads in payloads(), compression in compression(), deltas in vec(any::<u32>(), 30), first in any::<i64>(),
+        random in any::<[u8; 32]>(),
+    ) {
+        let mut writer = v2::Writer::new(Cursor::new(Vec::new()), start, compression).unwrap();
+        for (payload, time) in payloads.iter().zip(times(first, &deltas)) {
+            writer.push(payload, time).unwrap();
+        }
+        let original = writer.finish().unwrap();
+        let bytes = original.inner.into_inner();
+        let entries = read(&bytes).entries;
+        let options = WriteOptions::default().with_compression(compression);
+        let key = |byte| DataKey::taking(&mut [byte; 32]);
+        let with = |byte| ReadOptions::default().with_keys(Arc::new(KeyRing::new(key(byte))));
+        let encrypted = |bytes: &[u8], read: ReadOptions, to: &DataKey, salt: u8| {
+            let open = || SegmentReader::new(bytes, bytes.len() as u64, read.clone()).unwrap();
+            let range = v2::SegmentRange::of(&mut open()).unwrap();
+            let mut drawn = [salt; 39];
+            drawn[1..33].copy_from_slice(&random);
+            convert_encrypted(
+                &mut open(), Cursor::new(Vec::new()), &options, None, range, EncryptWith::new(to, drawn),
+            ).unwrap()
+        };
+        let once = encrypted(&bytes, ReadOptions::default(), &key(1), 1);
+        prop_assert_eq!(once.chain_hash, original.chain_hash);
+        prop_assert!(once.header.is_encrypted());
+        let once = once.inner.into_inner();
+        prop_assert!(read_with(&once, with(1)).entries == entries);
+        let unknown = matches!(read_with(&once, with(2)).end, Err(Error::UnknownKey { .. }));
+        prop_assert!(unknown);
+        let twice = encrypted(&once, with(1), &key(2), 2);
+        prop_assert_eq!(twice.chain_hash, original.chain_hash);
+        let twice = twice.inner.into_inner();
+        prop_assert!(read_with(&twice, with(2)).entries == entries);
+        let mut reader = SegmentReader::new(twice.as_slice(), twice.len() as u64, with(2)).unwrap();
+        let back = convert(&mut reader, Cursor::new(Vec::new()), &options, None).unwrap();
+        prop_assert!(back.inner.into_inner() == bytes);
     }
 
     #[test]

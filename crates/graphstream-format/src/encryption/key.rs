@@ -6,6 +6,7 @@ use std::str::FromStr;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::derive::{Purpose, derive};
+use super::extension::SEGMENT_RANDOM_LEN;
 use crate::error::{Error, Result};
 
 /// Length of a key's id in bytes.
@@ -104,5 +105,25 @@ impl DataKey {
     /// The bytes, for deriving from alone.
     pub(crate) fn secret(&self) -> &[u8; DATA_KEY_LEN] {
         &self.secret
+    }
+}
+
+/// What one new segment is encrypted with. It serves one segment, once: neither `Clone` nor `Copy`.
+pub struct EncryptWith<'k> {
+    pub(crate) key: &'k DataKey,
+    pub(crate) random: [u8; SEGMENT_RANDOM_LEN],
+}
+
+impl<'k> EncryptWith<'k> {
+    /// `random` must come from a source of cryptographic quality and serve no other segment.
+    #[must_use]
+    pub const fn new(key: &'k DataKey, random: [u8; SEGMENT_RANDOM_LEN]) -> Self {
+        Self { key, random }
+    }
+}
+
+impl fmt::Debug for EncryptWith<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EncryptWith").field(&self.key.id()).finish()
     }
 }

@@ -28,7 +28,7 @@ mod wrap;
 pub use cipher::{CHUNK_PREFIX_LEN, ChunkOpener, ChunkSealer, ChunkSlot, TAG_LEN};
 pub use derive::info;
 pub use extension::{EXTENSION_LEN, Extension, SEGMENT_RANDOM_LEN, extension_field};
-pub use key::{DATA_KEY_LEN, DataKey, KEY_ID_LEN, KeyId};
+pub use key::{DATA_KEY_LEN, DataKey, EncryptWith, KEY_ID_LEN, KeyId};
 pub use key_file::KEY_FILE_LABEL;
 pub use key_ring::KeyRing;
 pub use mac::{DocumentKind, KeyedMac, MAC_LEN};

@@ -24,6 +24,7 @@ mod footer;
 mod frame;
 mod index;
 mod random;
+mod range;
 mod raw_frame;
 mod reader;
 mod workers;
@@ -33,9 +34,10 @@ pub(crate) use footer::Footer;
 pub(crate) use frame::{FrameHeader, Place};
 pub(crate) use index::IndexRow;
 pub use random::RandomReader;
+pub use range::SegmentRange;
 pub(crate) use reader::SealedReader;
 pub use workers::Workers;
-pub use writer::{SegmentRange, Writer};
+pub use writer::Writer;
 
 use crate::limits;
 

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::footer::Footer;
 use super::frame::Codec;
+use super::range::SegmentRange;
 use super::raw_frame::RawFrame;
 use super::workers::{UnderWay, Workers};
 use crate::chain::ChainHash;
@@ -343,17 +344,6 @@ impl Encoded {
         }
         Ok(Self { frame, bytes })
     }
-}
-
-/// What an encrypted segment is going to hold, known before its first entry is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentRange {
-    /// Sequence of the last entry.
-    pub last_seq: u64,
-    /// Commit time of the first entry, in milliseconds since 1970 (UTC).
-    pub first_commit_ms: i64,
-    /// Commit time of the last entry, in milliseconds since 1970 (UTC).
-    pub last_commit_ms: i64,
 }
 
 #[derive(Debug)]
