@@ -3,7 +3,8 @@
 use graphstream_journal::{Ack, Error, Level, Service, SyncPolicy};
 use shuttle::thread;
 
-use super::rig::{append, check, every_schedule, open, options, read};
+use super::rig::{append, check, every_schedule, open, open_on, options, read};
+use super::slow_fs::SlowFs;
 use crate::crash_fs::CrashFs;
 
 /// What was accepted is written, synced and sealed, and said so; the rest finds the journal closed.
@@ -52,6 +53,43 @@ fn closing_among_producers_answers_everybody_beside_the_pool() {
 #[test]
 fn closing_among_producers_answers_everybody_beside_the_timer() {
     every_schedule(|| close_among_producers(Service::Pool, SyncPolicy::INTERVAL));
+}
+
+/// A fenced journal has nothing left to write, and is given free at once: but not while a thread is still at its files.
+fn a_fenced_journal_is_given_free(appended: &[(usize, Ack)]) {
+    let fs = SlowFs::with_slow_syncs(CrashFs::new());
+    let journal = open_on(fs.clone(), options(Service::Pool, SyncPolicy::Never));
+    let producers: Vec<_> = appended
+        .iter()
+        .map(|&(bytes, ack)| {
+            let journal = journal.clone();
+            thread::spawn(move || journal.append(vec![1; bytes])?.wait(ack).map(drop))
+        })
+        .collect();
+    // Somewhere within.
+    let _ = journal.wait(1, Level::Written);
+    journal.fence(0).unwrap();
+    let closed = journal.close();
+    assert_eq!(fs.under_way(), 0, "somebody may have opened the directory by now");
+    assert!(matches!(closed, Err(Error::Fenced { .. })), "{closed:?}");
+    for producer in producers {
+        let answer = producer.join().unwrap();
+        assert!(
+            matches!(answer, Ok(()) | Err(Error::Fenced { .. } | Error::Unresolved { .. } | Error::Closed)),
+            "{answer:?}"
+        );
+    }
+}
+
+#[test]
+fn a_fenced_journal_is_given_free_when_its_sync_has_ended() {
+    every_schedule(|| a_fenced_journal_is_given_free(&[(20, Ack::Synced)]));
+}
+
+#[test]
+fn a_fenced_journal_is_given_free_when_its_sealing_has_ended() {
+    // The second goes into the next segment.
+    every_schedule(|| a_fenced_journal_is_given_free(&[(600, Ack::Written), (600, Ack::Written)]));
 }
 
 /// Two close at once: one of them gets the report.

@@ -31,9 +31,13 @@ pub(crate) fn options(service: Service, sync_policy: SyncPolicy) -> JournalOptio
 }
 
 pub(crate) fn open(fs: CrashFs, options: JournalOptions) -> Journal {
+    open_on(SlowFs::new(fs), options)
+}
+
+pub(crate) fn open_on(fs: SlowFs, options: JournalOptions) -> Journal {
     Journal::builder(DIR)
         .options(options)
-        .fs(Arc::new(SlowFs(fs)))
+        .fs(Arc::new(fs))
         .clock(Arc::new(SteppingClock::starting_at(1_000)))
         .entropy(Arc::new(CountingEntropy::seeded(1)))
         .open()

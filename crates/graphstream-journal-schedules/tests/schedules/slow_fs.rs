@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use graphstream_journal::{Access, DirEntry, Fs, FsFile, LockMode};
 use shuttle::thread::yield_now;
@@ -10,75 +11,105 @@ use shuttle::thread::yield_now;
 use crate::crash_fs::CrashFs;
 
 /// See the module.
-#[derive(Debug)]
-pub(crate) struct SlowFs(pub(crate) CrashFs);
+#[derive(Clone, Debug)]
+pub(crate) struct SlowFs {
+    pub(crate) fs: CrashFs,
+    under_way: Arc<AtomicUsize>,
+    /// How often others run before and after an fdatasync.
+    sync_turns: usize,
+}
 
 #[derive(Debug)]
-struct SlowFile(Arc<dyn FsFile>);
+struct SlowFile {
+    file: Arc<dyn FsFile>,
+    fs: SlowFs,
+}
 
-fn slowly<T>(operation: impl FnOnce() -> T) -> T {
-    yield_now();
-    let result = operation();
-    yield_now();
-    result
+impl SlowFs {
+    pub(crate) fn new(fs: CrashFs) -> Self {
+        Self { fs, under_way: Arc::default(), sync_turns: 1 }
+    }
+
+    /// One whose fdatasyncs take so long that a journal can end beside them.
+    pub(crate) fn with_slow_syncs(fs: CrashFs) -> Self {
+        Self { sync_turns: 100, ..Self::new(fs) }
+    }
+
+    /// How many writes and syncs have begun and not ended.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::SeqCst)
+    }
+
+    fn slowly<T>(&self, operation: impl FnOnce() -> T) -> T {
+        self.in_turns(1, operation)
+    }
+
+    fn in_turns<T>(&self, turns: usize, operation: impl FnOnce() -> T) -> T {
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        (0..turns).for_each(|_| yield_now());
+        let result = operation();
+        (0..turns).for_each(|_| yield_now());
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
 }
 
 impl Fs for SlowFs {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.0.create_dir_all(dir)
+        self.fs.create_dir_all(dir)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
-        self.0.list(dir)
+        self.fs.list(dir)
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn FsFile>> {
-        Ok(Arc::new(SlowFile(self.0.open(path, access)?)))
+        Ok(Arc::new(SlowFile { file: self.fs.open(path, access)?, fs: self.clone() }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        slowly(|| self.0.rename(from, to))
+        self.slowly(|| self.fs.rename(from, to))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        slowly(|| self.0.remove_file(path))
+        self.slowly(|| self.fs.remove_file(path))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        slowly(|| self.0.sync_dir(dir))
+        self.slowly(|| self.fs.sync_dir(dir))
     }
 }
 
 impl FsFile for SlowFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
+        self.file.read_at(buffer, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        slowly(|| self.0.write_at(bytes, offset))
+        self.fs.slowly(|| self.file.write_at(bytes, offset))
     }
 
     fn size(&self) -> io::Result<u64> {
-        self.0.size()
+        self.file.size()
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
-        self.0.set_len(bytes)
+        self.file.set_len(bytes)
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<bool> {
-        self.0.allocate(bytes)
+        self.file.allocate(bytes)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        slowly(|| self.0.sync_data())
+        self.fs.in_turns(self.fs.sync_turns, || self.file.sync_data())
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        slowly(|| self.0.sync_all())
+        self.fs.slowly(|| self.file.sync_all())
     }
 
     fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
-        self.0.try_lock(mode)
+        self.file.try_lock(mode)
     }
 }
