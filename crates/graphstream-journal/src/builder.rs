@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use graphstream_format::Lineage;
+use graphstream_format::encryption::KeyRing;
+use graphstream_format::{Lineage, SegmentVersion};
 use graphstream_metrics::GraphstreamMetrics;
 
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::committer::Committer;
 use crate::core::Shared;
 use crate::directory::JournalDir;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::form::Form;
 use crate::fs::{Fs, StdFs};
 use crate::journal::Journal;
 use crate::options::JournalOptions;
@@ -30,6 +32,7 @@ pub struct JournalBuilder {
     database_id: Option<[u8; 16]>,
     lineage: Option<Lineage>,
     start: Option<StartingPoint>,
+    keys: Option<Arc<KeyRing>>,
 }
 
 impl JournalBuilder {
@@ -44,6 +47,7 @@ impl JournalBuilder {
             database_id: None,
             lineage: None,
             start: None,
+            keys: None,
         }
     }
 
@@ -95,19 +99,57 @@ impl JournalBuilder {
         self
     }
 
+    /// Encrypts every segment that is sealed with the current key of this ring, and reads older ones with the others. That encryption is
+    /// required, and by which key, stands in `journal.json` before the first such segment does: from then on the journal opens with its
+    /// key alone. The open segment is local and stays plain until it is sealed.
+    ///
+    /// Another current key than last time affects new segments only, but the key that `journal.json` names must be in the ring. A
+    /// journal with plain segments is refused unless the options say [`JournalOptions::encrypt_existing`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use graphstream_format::encryption::KeyRing;
+    /// use graphstream_journal::{Ack, Journal, JournalReader, ReaderOptions, SystemEntropy, generate_key};
+    /// # let dir = tempfile::tempdir()?;
+    /// let keys = Arc::new(KeyRing::new(generate_key(&SystemEntropy)?));
+    /// let (journal, _recovery) = Journal::builder(dir.path()).keys(Arc::clone(&keys)).open()?;
+    /// let _ = journal.append("CREATE (:Person {name: 'Ada'})")?.wait(Ack::Synced)?;
+    /// journal.close()?;
+    ///
+    /// assert!(JournalReader::open(dir.path(), ReaderOptions::default()).is_err(), "it takes the key");
+    /// let reader = JournalReader::open(dir.path(), ReaderOptions::default().with_keys(keys))?;
+    /// assert_eq!(reader.count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keys(mut self, keys: Arc<KeyRing>) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
     /// Takes `LOCK`, recovers what is there (or sets up a new directory) and opens the journal for appending.
     ///
     /// # Errors
     /// [`Error::Locked`](crate::Error::Locked) by another writer; [`Error::Fenced`](crate::Error::Fenced) by a shipper's note;
-    /// the integrity errors of [`ErrorKind::Integrity`](crate::ErrorKind::Integrity), with nothing changed; [`Error::Io`](crate::Error::Io).
+    /// [`Error::EncryptionRequired`](crate::Error::EncryptionRequired), [`Error::EncryptionKeyMissing`](crate::Error::EncryptionKeyMissing)
+    /// and [`Error::NotEncrypted`](crate::Error::NotEncrypted), with nothing changed; the integrity errors of [`ErrorKind::Integrity`](crate::ErrorKind::Integrity), with nothing changed; [`Error::Io`](crate::Error::Io).
     pub fn open(self) -> Result<(Journal, RecoveryReport)> {
         self.options.check()?;
-        let dir = JournalDir::at(&self.dir, Arc::clone(&self.fs));
+        if self.keys.is_some() && self.options.segment_version != SegmentVersion::V2 {
+            let expected = "expected version 2: version 1 cannot be encrypted";
+            return Err(Error::InvalidOption { option: "segment_version", found: 1, expected });
+        }
+        let mut dir = JournalDir::at(&self.dir, Arc::clone(&self.fs));
+        dir.keys = self.keys;
         let opening = Opening {
             dir: &dir,
             clock: &*self.clock,
             entropy: &*self.entropy,
-            form: self.options.form(),
+            form: Form {
+                write: self.options.form(),
+                keys: dir.keys.clone(),
+                entropy: Arc::clone(&self.entropy),
+            },
+            encrypt_existing: self.options.encrypt_existing,
             database_id: self.database_id,
             lineage: self.lineage,
             start: self.start,

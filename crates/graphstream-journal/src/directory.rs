@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use graphstream_format::Header;
+use graphstream_format::encryption::KeyRing;
+use graphstream_format::{Header, ReadOptions};
 
 use crate::cursor::{Cursor, CursorFile, FencedNote};
 use crate::error::{Error, Result};
@@ -21,6 +22,7 @@ use crate::small_file;
 pub struct JournalDir {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) path: PathBuf,
+    pub(crate) keys: Option<Arc<KeyRing>>,
 }
 
 /// A segment in the directory, by its header.
@@ -67,7 +69,39 @@ impl JournalDir {
     }
 
     pub(crate) fn at(path: impl AsRef<Path>, fs: Arc<dyn Fs>) -> Self {
-        Self { fs, path: path.as_ref().to_path_buf() }
+        Self { fs, path: path.as_ref().to_path_buf(), keys: None }
+    }
+
+    /// Reads encrypted segments with these keys. What only looks at names and headers takes none.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Arc<KeyRing>) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Whether entries can be read with the keys given.
+    ///
+    /// # Errors
+    /// [`Error::EncryptionRequired`] without keys for an encrypted journal, [`Error::EncryptionKeyMissing`] without the one it names,
+    /// [`Error::NotEncrypted`] with keys for a plain one; as [`JournalDir::identity`].
+    pub fn check_keys(&self) -> Result<()> {
+        match (self.identity()?, &self.keys) {
+            (Some(identity), keys) => identity.check_keys(&self.path, keys.as_deref()),
+            (None, None) => Ok(()),
+            (None, Some(_)) => Err(Error::NotEncrypted { path: self.path.join(names::JOURNAL_JSON) }),
+        }
+    }
+
+    /// How the segment with this header is read. A plain one is accepted beside keys only if `journal.json` says so.
+    pub(crate) fn read_options(&self, header: &Header) -> Result<ReadOptions> {
+        match (&self.keys, header.is_encrypted()) {
+            (None, _) => Ok(ReadOptions::default()),
+            (Some(keys), true) => Ok(ReadOptions::default().with_keys(Arc::clone(keys))),
+            (Some(keys), false) => match self.identity()? {
+                Some(identity) => Ok(identity.read_options(Some(keys), header)),
+                None => Ok(ReadOptions::default().with_keys(Arc::clone(keys))),
+            },
+        }
     }
 
     /// The directory.

@@ -328,8 +328,8 @@ pub enum Error {
         #[source]
         source: Box<graphstream_format::Error>,
     },
-    /// No random bytes for a key.
-    #[error("drawing random numbers for a key failed")]
+    /// No random bytes for a key, or for an encrypted segment.
+    #[error("drawing random numbers to encrypt with failed")]
     Entropy {
         /// Why.
         #[source]
@@ -342,6 +342,26 @@ pub enum Error {
         path: PathBuf,
         /// The key.
         id: KeyId,
+    },
+    /// `journal.json` says that the journal is encrypted, and its key is not among those given.
+    #[error(
+        "{} says that the journal is encrypted with key {id}, which is not among those given ({})",
+        path.display(), Ids(given)
+    )]
+    EncryptionKeyMissing {
+        /// `journal.json`.
+        path: PathBuf,
+        /// The key.
+        id: KeyId,
+        /// The keys that were given, the current one first.
+        given: Vec<KeyId>,
+    },
+    /// Keys were given for a journal whose sealed segments are plain. Nothing unencrypted is accepted where keys are given; to encrypt
+    /// from here on, see [`JournalOptions::encrypt_existing`](crate::JournalOptions::encrypt_existing).
+    #[error("keys were given, but {} does not say that the journal is encrypted", path.display())]
+    NotEncrypted {
+        /// `journal.json`.
+        path: PathBuf,
     },
     /// A thread panicked while it wrote or synced.
     #[error("a thread panicked while it worked on the journal")]
@@ -425,6 +445,8 @@ impl Error {
             | Self::KeyFileOwner { .. }
             | Self::InvalidKeyFile { .. }
             | Self::EncryptionRequired { .. }
+            | Self::EncryptionKeyMissing { .. }
+            | Self::NotEncrypted { .. }
             | Self::InvalidOption { .. } => ErrorKind::Invalid,
             Self::Shared(inner) => inner.kind(),
         }
@@ -455,6 +477,17 @@ impl Error {
 /// Whether this is the answer of a full device or an exhausted quota.
 pub(crate) fn no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+struct Ids<'a>(&'a [KeyId]);
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, id) in self.0.iter().enumerate() {
+            write!(f, "{}{id}", if place == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
 }
 
 struct Holder(Option<u32>);

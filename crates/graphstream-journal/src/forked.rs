@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use graphstream_format::{
-    Entry, ReadOptions, SegmentReader, SegmentStart, SegmentVersion, SegmentWriter, WriteOptions,
-};
+use graphstream_format::v2::SegmentRange;
+use graphstream_format::{Entry, SegmentReader, SegmentStart};
 
 use crate::committer::Tail;
 use crate::directory::JournalDir;
 use crate::error::{Error, Result};
+use crate::form::Form;
 use crate::identity::Identity;
 use crate::segment_file::{FileSink, FileStream, OpenedSegment};
 use crate::starting_point::StartingPoint;
@@ -36,7 +36,7 @@ pub(crate) fn fork_off(
     mut identity: Identity,
     after: u64,
     tail: Tail,
-    form: &WriteOptions,
+    form: &Form,
 ) -> Result<Option<Forked>> {
     let fs = &*dir.fs;
     let mut forked = Forked { after, last: tail.sequence, segments: Vec::new() };
@@ -72,6 +72,8 @@ pub(crate) fn fork_off(
         forked.segments.push(target);
     }
     identity.fenced_after = None;
+    // What takes the place of plain segments that were moved aside is encrypted.
+    identity.plain_up_to = identity.plain_up_to.map(|last| last.min(after));
     identity.write(fs, &dir.path)?;
     if forked.segments.is_empty() {
         return Ok(None);
@@ -83,9 +85,7 @@ pub(crate) fn fork_off(
 
 /// What came before was released, so nothing else will say where the journal goes on.
 fn keep_starting_point(dir: &JournalDir, segment: &OpenedSegment, path: &Path) -> Result<()> {
-    let stream = FileStream::new(segment.file.clone());
-    let mut reader = SegmentReader::new(stream, segment.file_bytes, ReadOptions::default())
-        .map_err(Error::segment(path))?;
+    let mut reader = open(dir, segment, path)?;
     let mut entry = Entry::default();
     reader.read_next(&mut entry).map_err(Error::segment(path))?;
     let Some(chain_hash) = reader.chain_before() else { return Ok(()) };
@@ -104,13 +104,11 @@ fn cut(
     path: &Path,
     temp: &Path,
     after: u64,
-    form: &WriteOptions,
+    form: &Form,
 ) -> Result<()> {
-    let stream = FileStream::new(segment.file.clone());
-    let mut reader = SegmentReader::new(stream, segment.file_bytes, ReadOptions::default())
-        .map_err(Error::segment(path))?;
+    let mut reader = open(dir, segment, path)?;
     let mut entry = Entry::default();
-    let form = form.clone().with_version(SegmentVersion::like(reader.kind()));
+    let form = form.like(&segment.header);
     let mut writer = None;
     let file = small_file::create_over(&*dir.fs, temp)?;
     while reader.read_next(&mut entry).map_err(Error::segment(path))? {
@@ -128,7 +126,7 @@ fn cut(
                     created_ms: segment.header.created_ms,
                 };
                 let sink = FileSink::new(file.clone());
-                writer.insert(SegmentWriter::new(sink, start, &form).map_err(Error::segment(temp))?)
+                writer.insert(form.writer(sink, start, temp, || range(dir, segment, path, after))?)
             }
         };
         writer.push(&entry.payload, entry.commit_ms).map_err(Error::segment(temp))?;
@@ -137,6 +135,21 @@ fn cut(
         writer.finish().map_err(Error::segment(temp))?;
     }
     file.sync_all().map_err(Error::io("syncing", temp))
+}
+
+fn open(dir: &JournalDir, segment: &OpenedSegment, path: &Path) -> Result<SegmentReader<FileStream>> {
+    let options = dir.read_options(&segment.header)?;
+    let stream = FileStream::new(segment.file.clone());
+    SegmentReader::new(stream, segment.file_bytes, options).map_err(Error::segment(path))
+}
+
+/// What the part of a segment up to `after` holds.
+fn range(dir: &JournalDir, segment: &OpenedSegment, path: &Path, after: u64) -> Result<SegmentRange> {
+    let mut reader = open(dir, segment, path)?;
+    let mut entry = Entry::default();
+    while entry.sequence < after && reader.read_next(&mut entry).map_err(Error::segment(path))? {}
+    let first_commit_ms = segment.header.first_commit_ms;
+    Ok(SegmentRange { last_seq: after, first_commit_ms, last_commit_ms: entry.commit_ms })
 }
 
 /// A synced copy of a segment's file.

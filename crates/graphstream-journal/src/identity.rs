@@ -2,9 +2,10 @@
 //! it are damage.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use graphstream_format::Lineage;
-use graphstream_format::encryption::KeyId;
+use graphstream_format::encryption::{KeyId, KeyRing};
+use graphstream_format::{Header, Lineage, ReadOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -29,8 +30,12 @@ pub struct Identity {
     pub fenced_after: Option<u64>,
     /// Whether segments of the predecessor are being sealed again under `lineage`; the next open goes on with it.
     pub adopting: bool,
-    /// The key that sealed segments have to be encrypted with: without it the journal is not opened. `None`: they are plain.
+    /// The key that new segments are encrypted with: without it the journal is not opened. `None`: they are plain. Older segments may
+    /// have older keys.
     pub encryption_key: Option<KeyId>,
+    /// The last sequence that sealed segments may hold without being encrypted: what was there when encryption was turned on. `None`:
+    /// all of them are encrypted (or none, without `encryption_key`).
+    pub plain_up_to: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,6 +53,8 @@ struct IdentityFile {
     adopting: bool,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "hex_key_id")]
     encryption_key: Option<KeyId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plain_up_to: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -57,7 +64,15 @@ struct FormatOnly {
 
 impl Identity {
     pub(crate) fn new(database_id: [u8; 16], lineage: Lineage, created_ms: i64) -> Self {
-        Self { database_id, lineage, created_ms, fenced_after: None, adopting: false, encryption_key: None }
+        Self {
+            database_id,
+            lineage,
+            created_ms,
+            fenced_after: None,
+            adopting: false,
+            encryption_key: None,
+            plain_up_to: None,
+        }
     }
 
     pub(crate) fn read(fs: &dyn Fs, dir: &Path) -> Result<Option<Self>> {
@@ -77,6 +92,7 @@ impl Identity {
             fenced_after: file.fenced_after,
             adopting: file.adopting,
             encryption_key: file.encryption_key,
+            plain_up_to: file.plain_up_to,
         }))
     }
 
@@ -89,15 +105,34 @@ impl Identity {
             fenced_after: self.fenced_after,
             adopting: self.adopting,
             encryption_key: self.encryption_key,
+            plain_up_to: self.plain_up_to,
         };
         small_file::replace_json(fs, dir, names::JOURNAL_JSON, &file)
     }
 
-    /// Refuses a journal whose segments have to be encrypted: nothing unencrypted may be sealed into it.
-    pub(crate) fn check_plain(&self, dir: &Path) -> Result<()> {
-        match self.encryption_key {
-            Some(id) => Err(Error::EncryptionRequired { path: dir.join(names::JOURNAL_JSON), id }),
-            None => Ok(()),
+    /// Refuses keys that are not those of the journal in this directory: none where encryption is required, without the one it names,
+    /// or any where nothing is encrypted.
+    pub(crate) fn check_keys(&self, dir: &Path, keys: Option<&KeyRing>) -> Result<()> {
+        let path = || dir.join(names::JOURNAL_JSON);
+        match (self.encryption_key, keys) {
+            (None, None) => Ok(()),
+            (None, Some(_)) => Err(Error::NotEncrypted { path: path() }),
+            (Some(id), None) => Err(Error::EncryptionRequired { path: path(), id }),
+            (Some(id), Some(keys)) if keys.key(id).is_some() => Ok(()),
+            (Some(id), Some(keys)) => {
+                Err(Error::EncryptionKeyMissing { path: path(), id, given: keys.ids().collect() })
+            }
+        }
+    }
+
+    /// How the segment with this header is read: without keys only where that was written before encryption was turned on.
+    pub(crate) fn read_options(&self, keys: Option<&Arc<KeyRing>>, header: &Header) -> ReadOptions {
+        let plain = !header.is_encrypted()
+            && (self.encryption_key.is_none()
+                || self.plain_up_to.is_some_and(|last| header.last_seq <= last));
+        match keys {
+            Some(keys) if !plain => ReadOptions::default().with_keys(Arc::clone(keys)),
+            _ => ReadOptions::default(),
         }
     }
 }

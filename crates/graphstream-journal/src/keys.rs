@@ -27,12 +27,17 @@ const BYTES_MAX: u64 = 256;
 /// # Errors
 /// [`Error::Entropy`] when the source fails.
 pub fn generate_key(entropy: &dyn Entropy) -> Result<DataKey> {
-    let mut secret = Zeroizing::new([0; DATA_KEY_LEN]);
-    for half in secret.chunks_exact_mut(16) {
+    Ok(DataKey::taking(&mut *draw::<DATA_KEY_LEN>(entropy)?))
+}
+
+/// So many random bytes, for a key or for what is mixed into one.
+pub(crate) fn draw<const N: usize>(entropy: &dyn Entropy) -> Result<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    for part in bytes.chunks_mut(16) {
         let drawn = Zeroizing::new(entropy.random().map_err(|source| Error::Entropy { source })?);
-        half.copy_from_slice(drawn.as_slice());
+        part.iter_mut().zip(drawn.iter()).for_each(|(byte, drawn)| *byte = *drawn);
     }
-    Ok(DataKey::taking(&mut secret))
+    Ok(bytes)
 }
 
 /// Reads one key file.

@@ -104,7 +104,7 @@ pub(crate) fn adopt(opening: &Opening<'_>, mut identity: Identity) -> Result<(Id
             return Err(Error::IdentityMissing { path: originals.join(names::segment_name(first)) });
         }
         let temp = dir.path.join(names::temp_name(&names::segment_name(first)));
-        let order = Resealing { dir, identity: &identity, compression: opening.form.compression };
+        let order = Resealing { dir, identity: &identity, compression: opening.form.write.compression };
         let sealed = order.reseal(&mut running, &source_path, source, &temp, &path, &mut adoption)?;
         if done {
             remove_if_exists(fs, &temp)?;

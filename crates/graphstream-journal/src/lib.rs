@@ -34,6 +34,7 @@ mod directory;
 mod error;
 mod failure;
 mod forked;
+mod form;
 mod fs;
 mod identity;
 mod journal;

@@ -1,7 +1,9 @@
 //! What a caller can choose. Plain data; components (file system, clock, metrics) go into the builder.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use graphstream_format::encryption::KeyRing;
 use graphstream_format::{Compression, SegmentVersion, WriteOptions};
 
 use crate::error::{Error, Result};
@@ -71,6 +73,9 @@ pub struct JournalOptions {
     pub waiting_segments_max: usize,
     /// Who does what nobody waits for (default: the pool).
     pub service: Service,
+    /// Whether keys may be given for a journal that has sealed plain segments (default: no, that is refused). Then what is sealed from
+    /// that opening on is encrypted, and the plain segments stay readable as they are: `journal.json` notes up to which sequence.
+    pub encrypt_existing: bool,
 }
 
 impl Default for JournalOptions {
@@ -85,6 +90,7 @@ impl Default for JournalOptions {
             queue_policy: QueuePolicy::Block,
             waiting_segments_max: 8,
             service: Service::Pool,
+            encrypt_existing: false,
         }
     }
 }
@@ -153,6 +159,13 @@ impl JournalOptions {
         self
     }
 
+    /// Sets [`JournalOptions::encrypt_existing`].
+    #[must_use]
+    pub fn with_encrypt_existing(mut self, encrypt_existing: bool) -> Self {
+        self.encrypt_existing = encrypt_existing;
+        self
+    }
+
     /// How a segment is sealed.
     pub(crate) fn form(&self) -> WriteOptions {
         WriteOptions::default().with_version(self.segment_version).with_compression(self.compression)
@@ -191,9 +204,18 @@ pub struct ReaderOptions {
     /// Whether the end of the journal ends the reader for good (default), or only for now: then every call of `next`
     /// after a `None` looks again for what a writer has appended since, in this process or another.
     pub follow: bool,
+    /// The keys of an encrypted journal (default: none). With keys, nothing is read that is plain and must not be.
+    pub keys: Option<Arc<KeyRing>>,
 }
 
 impl ReaderOptions {
+    /// Sets [`ReaderOptions::keys`].
+    #[must_use]
+    pub fn with_keys(mut self, keys: Arc<KeyRing>) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
     /// Sets [`ReaderOptions::from_sequence`].
     #[must_use]
     pub fn with_from_sequence(mut self, sequence: u64) -> Self {

@@ -15,9 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graphstream_format::open::{Outcome, Scanner};
-use graphstream_format::{
-    ChainHash, Entry, Header, Lineage, Position, ReadOptions, SegmentKind, SegmentReader,
-};
+use graphstream_format::{ChainHash, Entry, Header, Lineage, Position, SegmentKind, SegmentReader};
 
 use crate::directory::JournalDir;
 use crate::error::{Error, Result};
@@ -83,7 +81,7 @@ impl JournalReader {
     /// A reader of the journal in this directory.
     ///
     /// # Errors
-    /// [`Error::NotAJournal`]; what is wrong with entries comes with them.
+    /// [`Error::NotAJournal`]; as [`JournalDir::check_keys`]; what is wrong with entries comes with them.
     pub fn open(dir: impl AsRef<Path>, options: ReaderOptions) -> Result<Self> {
         Self::open_on(dir, options, Arc::new(StdFs))
     }
@@ -93,10 +91,13 @@ impl JournalReader {
     /// # Errors
     /// As [`JournalReader::open`].
     pub fn open_on(dir: impl AsRef<Path>, options: ReaderOptions, fs: Arc<dyn Fs>) -> Result<Self> {
-        Ok(Self::of(JournalDir::open_on(dir, fs)?, options))
+        let reader = Self::of(JournalDir::open_on(dir, fs)?, options);
+        reader.dir.check_keys()?;
+        Ok(reader)
     }
 
-    pub(crate) fn of(dir: JournalDir, options: ReaderOptions) -> Self {
+    pub(crate) fn of(mut dir: JournalDir, options: ReaderOptions) -> Self {
+        dir.keys = options.keys.clone().or(dir.keys);
         Self {
             dir,
             options,
@@ -242,7 +243,7 @@ impl JournalReader {
         if opened.header.is_legacy() {
             self.legacy_commit_ms = self.legacy_commit_ms.max(opened.header.created_ms);
         }
-        let mut options = ReadOptions::default();
+        let mut options = self.dir.read_options(&opened.header)?;
         if let Some(last) = self.last {
             options = options.with_expected_chain(last.chain_hash);
         } else if first == 1 {

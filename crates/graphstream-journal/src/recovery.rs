@@ -16,14 +16,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use graphstream_format::open::{Outcome, Scanner};
-use graphstream_format::{
-    ChainHash, Lineage, Position, ReadOptions, RecordDefect, SegmentKind, SegmentReader, WriteOptions,
-};
+use graphstream_format::{ChainHash, Lineage, Position, RecordDefect, SegmentKind, SegmentReader};
 
 use crate::clock::{Clock, Entropy};
 use crate::committer::Tail;
 use crate::directory::{JournalDir, remove_if_exists};
 use crate::error::{Error, Result};
+use crate::form::Form;
 use crate::fs::Access;
 use crate::identity::Identity;
 use crate::legacy::{self, Adoption};
@@ -93,7 +92,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) entropy: &'a dyn Entropy,
     /// How segments are sealed.
-    pub(crate) form: WriteOptions,
+    pub(crate) form: Form,
+    pub(crate) encrypt_existing: bool,
     pub(crate) database_id: Option<[u8; 16]>,
     pub(crate) lineage: Option<Lineage>,
     pub(crate) start: Option<StartingPoint>,
@@ -143,6 +143,7 @@ impl Opening<'_> {
 
         let newest = Newest::find(dir, &identity, &sequences)?;
         let (scanned, torn_tail) = self.scan(&newest)?;
+        let identity = self.require_encryption(identity, &newest)?;
 
         // Everything is sound. From here on the directory is changed.
         let removed_temporary = self.sweep()?;
@@ -235,9 +236,7 @@ impl Opening<'_> {
     fn identity(&self, sequences: &[u64]) -> Result<(Identity, bool, Option<Adoption>)> {
         let dir = self.dir;
         let found = dir.identity()?;
-        if let Some(identity) = &found {
-            identity.check_plain(&dir.path)?;
-        }
+        self.check_keys(found.as_ref(), sequences)?;
         match found {
             Some(identity) if identity.adopting => {
                 let (identity, adoption) = legacy::adopt(self, identity)?;
@@ -248,7 +247,8 @@ impl Opening<'_> {
                 if let Some(start) = &self.start {
                     start.write(&*dir.fs, &dir.path)?;
                 }
-                let identity = self.new_identity()?;
+                let mut identity = self.new_identity()?;
+                identity.encryption_key = dir.keys.as_ref().map(|keys| keys.current().id());
                 identity.write(&*dir.fs, &dir.path)?;
                 Ok((identity, true, None))
             }
@@ -271,6 +271,39 @@ impl Opening<'_> {
             None => Lineage::from_bytes(draw()?),
         };
         Ok(Identity::new(database_id, lineage, self.clock.now_ms()))
+    }
+
+    /// Before anything is read or changed. Whether there is anything plain is known later, but a predecessor's segments always are.
+    fn check_keys(&self, found: Option<&Identity>, sequences: &[u64]) -> Result<()> {
+        let dir = self.dir;
+        let turned_on = dir.keys.is_some() && found.is_none_or(|found| found.encryption_key.is_none());
+        let legacy = found.map_or(!sequences.is_empty(), |found| found.adopting);
+        match found {
+            _ if turned_on && legacy && !self.encrypt_existing => {
+                Err(Error::NotEncrypted { path: dir.path.join(names::JOURNAL_JSON) })
+            }
+            Some(found) if !turned_on => found.check_keys(&dir.path, dir.keys.as_deref()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes the current key in `journal.json`, before anything is sealed with it.
+    fn require_encryption(&self, mut identity: Identity, newest: &Newest) -> Result<Identity> {
+        let Some(keys) = &self.dir.keys else { return Ok(identity) };
+        let current = keys.current().id();
+        if identity.encryption_key == Some(current) {
+            return Ok(identity);
+        }
+        if identity.encryption_key.is_none() && newest.plain {
+            if !self.encrypt_existing {
+                return Err(Error::NotEncrypted { path: self.dir.path.join(names::JOURNAL_JSON) });
+            }
+            identity.plain_up_to = Some(newest.tail.sequence);
+        }
+        identity.encryption_key = Some(current);
+        identity.write(&*self.dir.fs, &self.dir.path)?;
+        tracing::info!(key = %current, plain_up_to = identity.plain_up_to, "segments are encrypted from here on");
+        Ok(identity)
     }
 
     /// Checks every open segment against the one before it.
@@ -351,6 +384,8 @@ struct Newest {
     /// Where the sealed part ends.
     tail: Tail,
     sealed: Option<SealedSegment>,
+    /// Whether that is not encrypted.
+    plain: bool,
     open: Vec<OpenedSegment>,
 }
 
@@ -384,16 +419,19 @@ impl Newest {
                 },
                 None => Tail { sequence: 0, chain_hash: ChainHash::ZERO, commit_ms: i64::MIN },
             };
-            return Ok(Self { tail, sealed: None, open });
+            return Ok(Self { tail, sealed: None, plain: false, open });
         };
         // All of it is verified: what follows continues its chain for good. It is one segment, whatever the history is.
-        let options = ReadOptions::default().with_expected_lineage(identity.lineage);
+        let options = identity.read_options(dir.keys.as_ref(), &segment.header);
+        let options = options.with_expected_lineage(identity.lineage);
         let stream = FileStream::new(segment.file);
         let mut reader =
             SegmentReader::new(stream, segment.file_bytes, options).map_err(Error::segment(&path))?;
         let end = reader.verify().map_err(Error::segment(&path))?;
         let tail = Tail { sequence: end.last_seq, chain_hash: end.chain_hash, commit_ms: end.last_commit_ms };
-        Ok(Self { tail, sealed: Some(SealedSegment::new(path, &segment.header, end.chain_hash)), open })
+        let plain = !segment.header.is_encrypted();
+        let sealed = Some(SealedSegment::new(path, &segment.header, end.chain_hash));
+        Ok(Self { tail, sealed, plain, open })
     }
 }
 

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use graphstream_format::open::Scanner;
-use graphstream_format::{ChainHash, Header, ReadAt, SegmentWriter, WriteOptions};
+use graphstream_format::v2::SegmentRange;
+use graphstream_format::{ChainHash, Header, ReadAt};
 
 use crate::directory::remove_if_exists;
 use crate::error::{Error, Result};
+use crate::form::Form;
 use crate::fs::{Fs, FsFile};
 use crate::segment_file::{FileAt, FileSink, OpenedSegment};
 use crate::{names, sabotage, small_file};
@@ -75,7 +77,7 @@ pub(crate) struct SealOrder {
 }
 
 /// Seals one segment. Safe to repeat after any failure: the open file is left alone until the rename.
-pub(crate) fn seal(fs: &dyn Fs, dir: &Path, form: &WriteOptions, order: &SealOrder) -> Result<SealedSegment> {
+pub(crate) fn seal(fs: &dyn Fs, dir: &Path, form: &Form, order: &SealOrder) -> Result<SealedSegment> {
     let name = names::segment_name(order.first_sequence);
     let path = dir.join(&name);
     let temp = dir.join(names::temp_name(&name));
@@ -111,17 +113,17 @@ pub(crate) fn seal(fs: &dyn Fs, dir: &Path, form: &WriteOptions, order: &SealOrd
 }
 
 fn write_sealed(
-    source: impl ReadAt,
+    source: impl ReadAt + Clone,
     path: &Path,
     file: &Arc<dyn FsFile>,
     temp: &Path,
-    form: &WriteOptions,
+    form: &Form,
     order: &SealOrder,
 ) -> Result<(Header, ChainHash)> {
-    let mut scanner = Scanner::open(source).map_err(Error::segment(path))?;
+    let mut scanner = Scanner::open(source.clone()).map_err(Error::segment(path))?;
     let sink = FileSink::new(Arc::clone(file));
     let start = scanner.header().start;
-    let mut writer = SegmentWriter::new(sink, start, form).map_err(Error::segment(temp))?;
+    let mut writer = form.writer(sink, start, temp, || range(source, path, order))?;
     let mut last = order.first_sequence - 1;
     let mut chain = order.chain.iter();
     while last < order.last_sequence {
@@ -141,6 +143,21 @@ fn write_sealed(
     let finished = writer.finish().map_err(Error::segment(temp))?;
     file.sync_all().map_err(Error::io("syncing", temp))?;
     Ok((finished.header, finished.chain_hash))
+}
+
+/// What the segment will hold, from its own records: the committer's last commit time may have been raised since. Their chain is
+/// verified when they are sealed.
+fn range(source: impl ReadAt, path: &Path, order: &SealOrder) -> Result<SegmentRange> {
+    let mut scanner = Scanner::open(source).map_err(Error::segment(path))?;
+    let mut times = None;
+    for sequence in order.first_sequence..=order.last_sequence {
+        match scanner.next_entry_known(ChainHash::ZERO).map_err(Error::segment(path))? {
+            Some(entry) => times = Some((times.map_or(entry.commit_ms, |(first, _)| first), entry.commit_ms)),
+            None => return Err(damaged_open(&mut scanner, path, sequence - 1, order)),
+        }
+    }
+    let (first_commit_ms, last_commit_ms) = times.unwrap_or_default();
+    Ok(SegmentRange { last_seq: order.last_sequence, first_commit_ms, last_commit_ms })
 }
 
 fn damaged_open<S: ReadAt>(scanner: &mut Scanner<S>, path: &Path, last: u64, order: &SealOrder) -> Error {

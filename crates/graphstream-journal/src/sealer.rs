@@ -61,7 +61,7 @@ impl Shared {
             drop(state);
             let role = Sealing(self);
             let started = Instant::now();
-            let result = seal(&*self.dir.fs, &self.dir.path, &self.options.form(), &order);
+            let result = seal(&*self.dir.fs, &self.dir.path, &self.form, &order);
             // The role is given back together with the result, so that nobody seals the same segment again in between.
             role.done();
             state = self.state();

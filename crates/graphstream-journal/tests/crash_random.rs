@@ -21,6 +21,7 @@ fn life(seed: u64) -> Life {
     let settings = Settings {
         segment_bytes_max: [1024, 1024, 1500, 4096][numbers.below(4) as usize],
         compression: [Compression::None, Compression::Zstd { level: 1 }][numbers.below(2) as usize],
+        encrypted: numbers.below(3) == 0,
         ..Settings::default()
     };
     let steps: Vec<Step> = (0..4 + numbers.below(9)).map(|_| numbers.step()).collect();

@@ -34,6 +34,7 @@ use crate::committer::{Committer, OpenFile, Tail};
 use crate::directory::JournalDir;
 use crate::error::Error;
 use crate::failure::Failure;
+use crate::form::Form;
 use crate::lock::WriterLock;
 use crate::options::{JournalOptions, Service};
 use crate::queue::Queue;
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) this: Weak<Self>,
     pub(crate) dir: JournalDir,
     pub(crate) options: JournalOptions,
+    /// How segments are sealed.
+    pub(crate) form: Form,
     pub(crate) lineage: Lineage,
     pub(crate) metrics: Arc<GraphstreamMetrics>,
     state: Mutex<State>,
@@ -161,6 +164,7 @@ impl Shared {
     ) -> Arc<Self> {
         let Tail { sequence, chain_hash, .. } = committer.tail();
         let clock = committer.clock();
+        let form = Form { write: options.form(), keys: dir.keys.clone(), entropy: committer.entropy() };
         let point = Point { sequence, chain_hash };
         metrics.journal.written_sequence.set(sequence);
         metrics.journal.synced_sequence.set(sequence);
@@ -196,6 +200,7 @@ impl Shared {
             this: this.clone(),
             dir,
             options,
+            form,
             lineage,
             metrics,
             state: Mutex::new(state),

@@ -9,8 +9,10 @@
 
 mod steps;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use graphstream_format::encryption::{DataKey, KeyRing};
 use graphstream_journal::{
     Ack, Compression, Error, ErrorKind, Journal, JournalOptions, JournalReader, ReaderOptions,
     RecoveryReport, Service, SyncPolicy,
@@ -25,6 +27,8 @@ pub const DIR: &str = "/journal";
 pub struct Settings {
     pub segment_bytes_max: u64,
     pub compression: Compression,
+    /// Whether sealed segments are encrypted: then no file but the open segment may show an entry, at any power cut.
+    pub encrypted: bool,
     /// With the pool, segments are sealed beside the writer: no two runs are the same, and a kill is not a step (its threads would
     /// live on).
     pub service: Service,
@@ -35,6 +39,7 @@ impl Default for Settings {
         Self {
             segment_bytes_max: 1024,
             compression: Compression::Zstd { level: 1 },
+            encrypted: false,
             service: Service::Inline,
         }
     }
@@ -48,17 +53,53 @@ impl Settings {
             .with_sync_policy(SyncPolicy::Never)
             .with_waiting_segments_max(2)
             .with_compression(self.compression);
-        Journal::builder(DIR)
+        let builder = Journal::builder(DIR)
             .options(options)
             .fs(Arc::new(fs.clone()))
             .clock(Arc::new(SteppingClock::starting_at(1_700_000_000_000)))
-            .entropy(Arc::new(CountingEntropy::seeded(seed)))
-            .open()
+            .entropy(Arc::new(CountingEntropy::seeded(seed)));
+        match self.keys() {
+            Some(keys) => builder.keys(keys).open(),
+            None => builder.open(),
+        }
+    }
+
+    fn keys(&self) -> Option<Arc<KeyRing>> {
+        self.encrypted.then(|| Arc::new(KeyRing::new(DataKey::taking(&mut [7; 32]))))
+    }
+
+    fn read(&self, fs: &CrashFs) -> Vec<Vec<u8>> {
+        let mut options = ReaderOptions::default();
+        options.keys = self.keys();
+        read_with(fs, options)
     }
 }
 
 pub fn read_all(fs: &CrashFs) -> Vec<Vec<u8>> {
-    let reader = JournalReader::open_on(DIR, ReaderOptions::default(), Arc::new(fs.clone())).unwrap();
+    read_with(fs, ReaderOptions::default())
+}
+
+/// The first file but the open segment that shows a part of an entry. Entries are bytes that grow by seven, so that they are told from
+/// everything else.
+pub fn showing(fs: &CrashFs) -> Option<PathBuf> {
+    let shows = |content: &[u8]| {
+        let mut run = 0;
+        content.windows(2).any(|pair| {
+            run = if pair[0].wrapping_add(7) == pair[1] { run + 1 } else { 0 };
+            run == 24
+        })
+    };
+    fs.files().into_iter().find(|path| {
+        let content = fs.content(path).unwrap();
+        let visible = path.extension().is_some_and(|extension| extension == "hadbj");
+        // The header's flag: sealed.
+        let open = visible && content.get(6).is_some_and(|flags| flags & 4 == 0);
+        !open && shows(&content)
+    })
+}
+
+fn read_with(fs: &CrashFs, options: ReaderOptions) -> Vec<Vec<u8>> {
+    let reader = JournalReader::open_on(DIR, options, Arc::new(fs.clone())).unwrap();
     reader.map(|entry| entry.unwrap().payload).collect()
 }
 
@@ -298,8 +339,14 @@ impl Life {
     /// Recovers a disk and judges what is there. Returns how many entries were found, or what is wrong.
     pub fn verdict(&self, fs: &CrashFs, at: usize) -> Result<usize, String> {
         let settings = Settings { service: Service::Inline, ..self.settings };
+        let hidden = |when: &str| match showing(fs).filter(|_| settings.encrypted) {
+            Some(path) => Err(format!("{} shows an entry {when}", path.display())),
+            None => Ok(()),
+        };
+        hidden("after the power cut")?;
         let (journal, report) = settings.open(fs, 77_777).map_err(|error| format!("{error:?}"))?;
-        let found = read_all(fs);
+        hidden("after recovery")?;
+        let found = settings.read(fs);
         if report.position.sequence as usize != found.len() {
             return Err(format!("{} entries reported, {} read", report.position.sequence, found.len()));
         }
