@@ -34,6 +34,7 @@ mod reader;
 pub mod sabotage;
 #[cfg(not(feature = "sabotage"))]
 mod sabotage;
+mod stored;
 pub mod v1;
 pub mod v2;
 mod varint;
@@ -49,4 +50,5 @@ pub use header::{Header, SegmentKind};
 pub use lineage::Lineage;
 pub use read_at::ReadAt;
 pub use reader::{ReadOptions, SegmentEnd, SegmentReader, Torn};
+pub use stored::verify_stored;
 pub use writer::{Finished, SegmentVersion, SegmentWriter, WriteOptions};

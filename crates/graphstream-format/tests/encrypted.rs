@@ -14,7 +14,7 @@ use graphstream_format::v2::{
 };
 use graphstream_format::{
     ChunkDefect, Compression, Damage, Entry, Error, ReadAt, ReadOptions, SegmentReader, SegmentStart,
-    SegmentVersion, Unwritable, WriteOptions, convert_encrypted,
+    SegmentVersion, Unwritable, WriteOptions, convert_encrypted, verify_stored,
 };
 use segments::{CREATED_MS, Read, read_with, rebody, refooter, reheader, sealed, sealed_v2, start, zstd};
 
@@ -314,4 +314,33 @@ fn the_range_of_a_segment_of_any_kind_is_what_converting_it_takes() {
         let error = to(&version_1, range).unwrap_err();
         assert!(matches!(error, Error::Unwritable(Unwritable::EncryptedVersion)), "{name}: {error}");
     }
+}
+
+/// Who keeps segments without a key sees every accident, but for the extension: no checksum is over that.
+#[test]
+fn what_takes_no_key_is_verified_without_one() {
+    let check = |file: &[u8]| verify_stored(file, file.len() as u64);
+    let extension = HEADER_LEN..HEADER_LEN + EXTENSION_LEN - 1;
+    let version_1 = sealed(6, zstd());
+    let trailer = version_1.len() - 32..version_1.len();
+    for (file, unseen) in [
+        (small(zstd()), extension.clone()),
+        (small(Compression::None), extension),
+        (sealed_v2(6, zstd()), 0..0),
+        // What the last chain hash must be takes reading the entries.
+        (version_1, trailer),
+    ] {
+        assert_eq!(check(&file).unwrap().last_seq, 6);
+        for bit in 0..file.len() * 8 {
+            let mut flipped = file.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(check(&flipped).is_ok(), unseen.contains(&(bit / 8)), "bit {bit} of byte {}", bit / 8);
+        }
+        for cut in 0..file.len() {
+            assert!(check(&file[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+    let mut open = segments::OpenFile::new();
+    open.push(&segments::payloads(5));
+    assert!(matches!(check(&open.bytes), Err(Error::UnsupportedVersion { found: 3 })));
 }

@@ -4,7 +4,7 @@ use super::{FINAL_HASH_LEN, FOOTER_LEN, INDEX_ROW_LEN, footer_field as at};
 use crate::bytes::{array, put, u32_at, u64_at};
 use crate::encryption::{CHUNK_PREFIX_LEN, TAG_LEN};
 use crate::error::{Damage, Error, Result};
-use crate::header::{FLAG_ENCRYPTED, HEADER_LEN, VERSION_2};
+use crate::header::{FLAG_ENCRYPTED, HEADER_LEN, Header, VERSION_2};
 use crate::limits;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,5 +83,23 @@ impl Footer {
             return Err(wrong("index_offset", at::INDEX_OFFSET, footer.index_offset));
         }
         Ok(footer)
+    }
+
+    /// Refuses a footer, at `start` in the file, that says another thing than the header.
+    pub(crate) fn check_against(&self, header: &Header, start: u64) -> Result<()> {
+        for (field, offset, found, expected) in [
+            ("first_seq", at::FIRST_SEQ, self.first_seq, header.first_seq),
+            ("last_seq", at::LAST_SEQ, self.last_seq, header.last_seq),
+            ("flags", at::FLAGS, self.flags.into(), header.flags.into()),
+        ] {
+            if found != expected {
+                return Err(Error::damaged(
+                    Damage::FooterField { field, found },
+                    start + offset as u64,
+                    None,
+                ));
+            }
+        }
+        Ok(())
     }
 }

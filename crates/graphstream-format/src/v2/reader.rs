@@ -378,22 +378,12 @@ impl<R: Read> SealedReader<R> {
         let mut bytes = [0; FOOTER_LEN];
         read_exact(&mut self.body.inner, &mut bytes, start)?;
         let footer = Footer::decode(&bytes, end)?;
-        let wrong = |field, at: usize, found| {
-            Err(Error::damaged(Damage::FooterField { field, found }, start + at as u64, None))
-        };
         // With the file's length, the number of frames gives the index's offset.
         if footer.index_offset != index_offset {
-            return wrong("index_offset", footer_field::INDEX_OFFSET, footer.index_offset);
+            let what = Damage::FooterField { field: "index_offset", found: footer.index_offset };
+            return Err(Error::damaged(what, start + footer_field::INDEX_OFFSET as u64, None));
         }
-        if footer.first_seq != self.header.first_seq {
-            return wrong("first_seq", footer_field::FIRST_SEQ, footer.first_seq);
-        }
-        if footer.last_seq != self.header.last_seq {
-            return wrong("last_seq", footer_field::LAST_SEQ, footer.last_seq);
-        }
-        if footer.flags != self.header.flags {
-            return wrong("flags", footer_field::FLAGS, footer.flags.into());
-        }
+        footer.check_against(&self.header, start)?;
         if !compression::at_end(&mut self.body.inner).map_err(|source| Error::read(source, end))? {
             return Err(Error::damaged(Damage::TrailingBytes, end, None));
         }
