@@ -14,6 +14,7 @@
 
 use crate::keys::first_duplicate;
 use crate::limits::{PARAMS_MAX, PAYLOAD_BYTES_MAX, VALUES_MAX};
+use crate::plain::{self, Plain};
 use crate::wire::{Field, Reader, WireType};
 use crate::{Error, JournalEntry, ParamValue, Result, TemporalKind};
 
@@ -68,26 +69,27 @@ impl Decoder {
         let (mut sequence, mut query, mut timestamp_ms, mut uuid_override) = (None, None, None, None);
         let mut params = 0;
         let mut reader = Reader::new(payload);
-        while let Some(field) = reader.field()? {
+        let params_key = match self.schema {
+            Schema::V1 => 2 << 3 | 2,
+            Schema::Predecessor => 3 << 3 | 2,
+        };
+        loop {
+            // Most of an entry's fields.
+            while let Some(message) = reader.short_message(params_key) {
+                self.next_param(message, &mut entry.params, &mut params)?;
+            }
+            let Some(field) = reader.field()? else { break };
             match (self.schema, field.number, field.wire_type) {
                 (Schema::Predecessor, 1, WireType::Varint) => {
                     once(&mut sequence, reader.varint()?, MESSAGE, field)?;
                 }
                 (Schema::V1, 1, WireType::Bytes) | (Schema::Predecessor, 2, WireType::Bytes) => {
-                    once(&mut query, reader.string()?, MESSAGE, field)?;
+                    let found = reader.string_or(&entry.query)?;
+                    once(&mut query, found, MESSAGE, field)?;
                 }
                 (Schema::V1, 2, WireType::Bytes) | (Schema::Predecessor, 3, WireType::Bytes) => {
-                    if params == PARAMS_MAX {
-                        return Err(Error::TooManyParams { max: PARAMS_MAX });
-                    }
                     let message = reader.message()?;
-                    if params == entry.params.len() {
-                        entry.params.push((String::new(), ParamValue::Null));
-                    }
-                    if let Some((key, value)) = entry.params.get_mut(params) {
-                        self.param(message, key, value)?;
-                    }
-                    params += 1;
+                    self.next_param(message, &mut entry.params, &mut params)?;
                 }
                 (Schema::V1, 3, WireType::Varint) | (Schema::Predecessor, 4, WireType::Varint) => {
                     once(&mut timestamp_ms, reader.varint()?.cast_signed(), MESSAGE, field)?;
@@ -104,20 +106,81 @@ impl Decoder {
             }
             _ => {}
         }
-        let query = query.unwrap_or_default();
-        if query.is_empty() && self.schema == Schema::V1 {
+        // A query that is not there is empty; `None` is the one that the entry holds.
+        let query = query.unwrap_or(Some(""));
+        if query.unwrap_or(&entry.query).is_empty() && self.schema == Schema::V1 {
             return Err(Error::EmptyQuery);
         }
         entry.params.truncate(params);
         self.refuse_duplicates(&entry.params, "parameter")?;
-        replace(&mut entry.query, query, KEPT_QUERY_BYTES_MAX);
+        if let Some(query) = query {
+            replace(&mut entry.query, query, KEPT_QUERY_BYTES_MAX);
+        }
         entry.timestamp_ms = timestamp_ms.unwrap_or_default();
         entry.uuid_override = uuid_override.map(str::to_owned);
         Ok(())
     }
 
+    #[inline]
+    fn next_param(
+        &mut self,
+        message: Reader<'_>,
+        params: &mut Vec<(String, ParamValue)>,
+        count: &mut usize,
+    ) -> Result<()> {
+        if *count == PARAMS_MAX {
+            return Err(Error::TooManyParams { max: PARAMS_MAX });
+        }
+        if *count == params.len() {
+            params.push((String::new(), ParamValue::Null));
+        }
+        if let Some((key, value)) = params.get_mut(*count) {
+            self.param(message, key, value)?;
+        }
+        *count += 1;
+        Ok(())
+    }
+
     /// Reads a parameter, or one key of a map, in place of another.
-    fn param(&mut self, mut reader: Reader<'_>, key: &mut String, value: &mut ParamValue) -> Result<()> {
+    #[inline]
+    fn param(&mut self, reader: Reader<'_>, key: &mut String, value: &mut ParamValue) -> Result<()> {
+        match self.plain_param(&reader, key, value) {
+            Some(()) => Ok(()),
+            None => self.any_param(reader, key, value),
+        }
+    }
+
+    /// The short way; `None` where it does not lead, and then nothing is counted.
+    #[inline]
+    fn plain_param(&mut self, reader: &Reader<'_>, key: &mut String, value: &mut ParamValue) -> Option<()> {
+        let values_left = self.values_left.checked_sub(1)?;
+        let (name, plain) = plain::param(reader.may_nest()?)?;
+        match plain {
+            Plain::Bool(bool) => *value = ParamValue::Bool(bool),
+            Plain::Int64(number) => match value {
+                // Nothing to be dropped.
+                ParamValue::Int64(held) => *held = number,
+                _ => *value = ParamValue::Int64(number),
+            },
+            Plain::Double(number) => *value = ParamValue::Double(number),
+            Plain::String(text) => {
+                let text = std::str::from_utf8(text).ok()?;
+                if let ParamValue::String(held) = value {
+                    replace(held, text, KEPT_BYTES_MAX);
+                } else {
+                    *value = ParamValue::String(text.to_owned());
+                }
+            }
+        }
+        // Entry after entry has the same keys: what equals a text is one, and stands there already.
+        if key.as_bytes() != name {
+            replace(key, std::str::from_utf8(name).ok()?, KEPT_BYTES_MAX);
+        }
+        self.values_left = values_left;
+        Some(())
+    }
+
+    fn any_param(&mut self, mut reader: Reader<'_>, key: &mut String, value: &mut ParamValue) -> Result<()> {
         const MESSAGE: &str = "ParamEntry";
         let (mut name, mut valued) = (None, None);
         while let Some(field) = reader.field()? {
@@ -308,4 +371,87 @@ fn once<T>(slot: &mut Option<T>, value: T, message: &'static str, field: Field) 
 
 fn unknown(message: &'static str, field: Field) -> Error {
     Error::UnknownField { message, field: field.number, offset: field.offset }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::Writer;
+
+    /// A parameter of every plain kind, as it is written.
+    fn written(key: &str, value: &ParamValue) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.bytes_field(1, key.as_bytes()).unwrap();
+        let write = |out: &mut Writer| match value {
+            ParamValue::Bool(bool) => out.varint_field(2, (*bool).into()),
+            ParamValue::Int64(number) => out.varint_field(3, number.cast_unsigned()),
+            ParamValue::Double(number) => out.double_field(4, *number),
+            ParamValue::String(text) => out.bytes_field(5, text.as_bytes()),
+            _ => Ok(()),
+        };
+        out.message_field(2, write).unwrap();
+        out.finish().unwrap()
+    }
+
+    fn plain_value() -> impl Strategy<Value = ParamValue> {
+        prop_oneof![
+            any::<bool>().prop_map(ParamValue::Bool),
+            any::<i64>().prop_map(ParamValue::Int64),
+            (0..64_u32, any::<i64>()).prop_map(|(shift, number)| ParamValue::Int64(number >> shift)),
+            any::<f64>().prop_map(ParamValue::Double),
+            "\\PC{0,60}".prop_map(ParamValue::String),
+        ]
+    }
+
+    fn short_way(
+        message: &[u8],
+        values_left: usize,
+        held: (String, ParamValue),
+    ) -> Option<(String, ParamValue)> {
+        let mut decoder = Decoder { schema: Schema::V1, values_left };
+        let (mut key, mut value) = held;
+        let found = decoder.plain_param(&Reader::new(message), &mut key, &mut value);
+        assert_eq!(decoder.values_left, values_left - usize::from(found.is_some()));
+        found.map(|()| (key, value))
+    }
+
+    fn long_way(message: &[u8], values_left: usize) -> Result<(String, ParamValue)> {
+        let mut decoder = Decoder { schema: Schema::V1, values_left };
+        let (mut key, mut value) = (String::new(), ParamValue::Null);
+        decoder.any_param(Reader::new(message), &mut key, &mut value)?;
+        Ok((key, value))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+
+        #[test]
+        fn plain_parameters_take_the_short_way_over_any_other(
+            key in "\\PC{0,12}", value in plain_value(), held_key in "\\PC{0,3}", held in plain_value(), same in any::<bool>(),
+        ) {
+            let message = written(&key, &value);
+            let held_key = if same { key.clone() } else { held_key };
+            let found = short_way(&message, 1, (held_key, held));
+            prop_assert_eq!(&found, &(message.len() < 128).then(|| (key.clone(), value.clone())));
+            prop_assert_eq!(long_way(&message, 1).unwrap(), (key, value));
+        }
+
+        #[test]
+        fn h11_the_short_way_reads_nothing_that_the_long_way_reads_otherwise(
+            key in "\\PC{0,12}", value in plain_value(), held in plain_value(), values_left in 0..2_usize,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), cut in any::<prop::sample::Index>(),
+        ) {
+            let mut message = written(&key, &value);
+            for (at, byte) in changes {
+                let at = at.index(message.len());
+                message[at] = byte;
+            }
+            message.truncate(cut.index(2 * message.len() + 1));
+            if let Some(found) = short_way(&message, values_left, (key, held)) {
+                prop_assert_eq!(found, long_way(&message, values_left).unwrap());
+            }
+        }
+    }
 }

@@ -22,6 +22,7 @@ mod error;
 pub mod json;
 mod keys;
 pub mod limits;
+mod plain;
 mod text;
 mod value;
 mod wire;

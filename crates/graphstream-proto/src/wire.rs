@@ -85,6 +85,12 @@ impl<'a> Reader<'a> {
     }
 
     fn long_varint(&mut self) -> Result<u64> {
+        if let Some(word) = self.rest.first_chunk().copied().map(u64::from_le_bytes)
+            && let Some(length) = varint_len(word)
+        {
+            self.take(length)?;
+            return Ok(seven_bits_each(word & (u64::MAX >> (64 - 8 * length))));
+        }
         let offset = self.offset;
         let mut value = 0_u64;
         for (index, byte) in self.rest.iter().take(10).enumerate() {
@@ -122,8 +128,41 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn string(&mut self) -> Result<&'a str> {
         let bytes = self.bytes()?;
+        self.text(bytes)
+    }
+
+    /// As [`string`](Self::string); `None` if it is the text that is held, which then needs no other look.
+    #[inline]
+    pub(crate) fn string_or(&mut self, held: &str) -> Result<Option<&'a str>> {
+        let bytes = self.bytes()?;
+        if bytes == held.as_bytes() { Ok(None) } else { self.text(bytes).map(Some) }
+    }
+
+    /// The bytes that were just read, as text.
+    #[inline]
+    fn text(&self, bytes: &'a [u8]) -> Result<&'a str> {
         std::str::from_utf8(bytes)
             .map_err(|source| Error::NotUtf8 { offset: self.offset - bytes.len(), source })
+    }
+
+    /// The reader of the message in the field that is next, if it has this key and a length, of one byte each; else nothing is read.
+    #[inline]
+    pub(crate) fn short_message(&mut self, key: u8) -> Option<Reader<'a>> {
+        let levels_left = self.levels_left.checked_sub(1)?;
+        let [found, length @ 0..=0x7f, rest @ ..] = self.rest else { return None };
+        if *found != key {
+            return None;
+        }
+        let (message, rest) = rest.split_at_checked(usize::from(*length))?;
+        let offset = self.offset + 2;
+        (self.rest, self.offset) = (rest, offset + message.len());
+        Some(Reader { rest: message, offset, levels_left })
+    }
+
+    /// What is left of the message, if a message in it may hold fields.
+    #[inline]
+    pub(crate) fn may_nest(&self) -> Option<&'a [u8]> {
+        (self.levels_left > 0).then_some(self.rest)
     }
 
     /// A reader of the message in a field of wire type bytes.
@@ -156,6 +195,21 @@ impl<'a> Reader<'a> {
         self.offset += length;
         Ok(taken)
     }
+}
+
+/// The bytes of the varint that eight bytes begin with; `None` if it is longer.
+#[inline]
+pub(crate) fn varint_len(word: u64) -> Option<usize> {
+    let ends = !word & 0x8080_8080_8080_8080;
+    (ends != 0).then(|| ends.trailing_zeros() as usize / 8 + 1)
+}
+
+/// What eight bytes say with their lower seven bits.
+#[inline]
+pub(crate) fn seven_bits_each(word: u64) -> u64 {
+    let pairs = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4
 }
 
 /// Writes a message and its nested ones, never more than a payload may hold.
