@@ -82,6 +82,10 @@ const READ_BYTES: &str = "graphstream_storage_read_bytes";
 const READ_BYTES_HELP: &str = "Bytes of objects read from the object store.";
 const WRITTEN_BYTES: &str = "graphstream_storage_written_bytes";
 const WRITTEN_BYTES_HELP: &str = "Bytes of objects written to the object store.";
+const RETRIES: &str = "graphstream_storage_retries";
+const RETRIES_HELP: &str = "Calls made again after a failure, and bodies read on, by `operation`.";
+const RESOLVED_PUTS: &str = "graphstream_storage_resolved_puts";
+const RESOLVED_PUTS_HELP: &str = "Conditional puts whose answer was lost and that reading back found done.";
 
 /// What the object store's requests count.
 #[derive(Debug, Default)]
@@ -97,9 +101,21 @@ pub struct StorageMetrics {
     ///
     /// Exported as `graphstream_storage_written_bytes`.
     pub bytes_written: Counter,
+    retries: [Counter; StorageOperation::COUNT],
+    /// Conditional puts whose answer was lost and that reading back found done.
+    ///
+    /// Exported as `graphstream_storage_resolved_puts`.
+    pub resolved_puts: Counter,
 }
 
 impl StorageMetrics {
+    /// Counts one call that is made again, or one body that is read on.
+    pub fn count_retry(&self, operation: StorageOperation) {
+        if let Some(retries) = self.retries.get(operation as usize) {
+            retries.inc();
+        }
+    }
+
     /// Counts one request that took `duration`.
     pub fn record(&self, operation: StorageOperation, outcome: StorageOutcome, duration: Duration) {
         let by_outcome = self.requests.get(operation as usize);
@@ -128,6 +144,12 @@ impl StorageMetrics {
             requests,
             bytes_read: self.bytes_read.get(),
             bytes_written: self.bytes_written.get(),
+            retries: StorageOperation::ALL
+                .iter()
+                .copied()
+                .zip(self.retries.iter().map(Counter::get))
+                .collect(),
+            resolved_puts: self.resolved_puts.get(),
         }
     }
 }
@@ -142,6 +164,10 @@ pub struct StorageSnapshot {
     pub bytes_read: u64,
     /// Bytes of objects written to the object store.
     pub bytes_written: u64,
+    /// Calls made again after a failure, one element per operation.
+    pub retries: Vec<(StorageOperation, u64)>,
+    /// Conditional puts whose answer was lost and that reading back found done.
+    pub resolved_puts: u64,
 }
 
 /// The requests of one operation.
@@ -168,6 +194,11 @@ impl StorageSnapshot {
             .sum()
     }
 
+    /// How often calls of `operation` were made again.
+    pub fn retries(&self, operation: StorageOperation) -> u64 {
+        self.retries.iter().filter(|(met, _)| *met == operation).map(|(_, count)| count).sum()
+    }
+
     pub(crate) fn encode(&self, encoder: &mut Encoder<'_>) -> std::fmt::Result {
         let requests = self.requests.iter().flat_map(|requests| {
             let operation = requests.operation.as_str();
@@ -182,7 +213,11 @@ impl StorageSnapshot {
             .map(|requests| ([("operation", requests.operation.as_str())], requests.seconds.clone()));
         encoder.family::<DurationHistogram, _>(REQUEST_SECONDS, REQUEST_SECONDS_HELP, seconds)?;
         encoder.single::<Counter>(READ_BYTES, READ_BYTES_HELP, &self.bytes_read)?;
-        encoder.single::<Counter>(WRITTEN_BYTES, WRITTEN_BYTES_HELP, &self.bytes_written)
+        encoder.single::<Counter>(WRITTEN_BYTES, WRITTEN_BYTES_HELP, &self.bytes_written)?;
+        let retries =
+            self.retries.iter().map(|(operation, count)| ([("operation", operation.as_str())], *count));
+        encoder.family::<Counter, _>(RETRIES, RETRIES_HELP, retries)?;
+        encoder.single::<Counter>(RESOLVED_PUTS, RESOLVED_PUTS_HELP, &self.resolved_puts)
     }
 
     pub(crate) fn describe(descriptions: &mut Vec<Description>) {
@@ -191,6 +226,8 @@ impl StorageSnapshot {
             Description::new(REQUEST_SECONDS, MetricKind::Histogram, REQUEST_SECONDS_HELP),
             Description::new(READ_BYTES, MetricKind::Counter, READ_BYTES_HELP),
             Description::new(WRITTEN_BYTES, MetricKind::Counter, WRITTEN_BYTES_HELP),
+            Description::new(RETRIES, MetricKind::Counter, RETRIES_HELP),
+            Description::new(RESOLVED_PUTS, MetricKind::Counter, RESOLVED_PUTS_HELP),
         ]);
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use graphstream_metrics::StorageOperation;
 
 use crate::error::Result;
 use crate::{GetOptions, GetOutcome, Key, ListPage, ListRequest, ObjectMeta, PutBody, PutMode, Version};
@@ -40,6 +41,18 @@ impl Operation {
             Self::Delete => "delete",
             Self::DeleteMany => "delete_many",
             Self::List => "list",
+        }
+    }
+
+    /// Its label in the metrics.
+    pub(crate) fn metric(self) -> StorageOperation {
+        match self {
+            Self::Get => StorageOperation::Get,
+            Self::Put => StorageOperation::Put,
+            Self::Head => StorageOperation::Head,
+            Self::Delete => StorageOperation::Delete,
+            Self::DeleteMany => StorageOperation::DeleteMany,
+            Self::List => StorageOperation::List,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The errors of every backend, sorted into the classes on which callers decide.
 
 use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
 
 use crate::{Key, Operation, Version};
 
@@ -19,7 +21,8 @@ pub enum ErrorClass {
     NotFound,
     /// A create-only put found an object.
     Exists,
-    /// A put with a version found another version (or, in stores that cannot tell, no object).
+    /// A put with a version found another version (or, in stores that cannot tell, no object). Also: an object was replaced
+    /// while it was read.
     VersionMismatch,
     /// Not allowed: credentials, permissions, a read-only store.
     Denied,
@@ -208,6 +211,37 @@ pub enum Error {
         /// What was wrong with it.
         problem: ListingProblem,
     },
+    /// An object was replaced while its body was read in several requests.
+    #[error("get {key}: the object changed while it was read, expected version {expected}, found {found}")]
+    Changed {
+        /// Which object.
+        key: Key,
+        /// The version that the first bytes belong to.
+        expected: Version,
+        /// The version that is there now.
+        found: Version,
+    },
+    /// The store answered with other bytes than were asked for.
+    #[error("get {key}: asked for bytes {}..{}, the store sent {}..{}", expected.start, expected.end, found.start, found.end)]
+    WrongRange {
+        /// Which object.
+        key: Key,
+        /// What was asked for.
+        expected: Range<u64>,
+        /// What came.
+        found: Range<u64>,
+    },
+    /// The answer to a put was lost, and what is there now is not what was put. Whether it was there in between, nobody can
+    /// say: another caller may have replaced it.
+    #[error("put {key}: an answer was lost, and {} is there now", found.as_ref().map_or("no object".to_owned(), |found| format!("another object (version {found})")))]
+    Unresolved {
+        /// Which object.
+        key: Key,
+        /// The version that is there; `None` when there is no object.
+        found: Option<Version>,
+        /// The error in place of the answer.
+        source: Box<Error>,
+    },
     /// The backend can't do this at all.
     #[error("{backend}: {operation} is not supported in this form")]
     Unsupported {
@@ -226,7 +260,9 @@ pub enum Error {
         /// The key or prefix.
         subject: String,
         /// The backend as it describes itself, without secrets.
-        backend: String,
+        backend: Box<str>,
+        /// When the store wants to be asked again, if it said so: time from its answer.
+        retry_after: Option<Duration>,
         /// The backend's own error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -260,8 +296,27 @@ impl Error {
             class,
             operation,
             subject: subject.to_string(),
-            backend: backend.to_string(),
+            backend: backend.to_string().into_boxed_str(),
+            retry_after: None,
             source: source.into(),
+        }
+    }
+
+    /// Notes when the store wants to be asked again (`Retry-After`). Other errors than [`Backend`](Self::Backend) stay as they are.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        if let Self::Backend { retry_after, .. } = &mut self {
+            *retry_after = Some(after);
+        }
+        self
+    }
+
+    /// How long to wait at least before asking again, if anybody said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Backend { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 
@@ -271,10 +326,12 @@ impl Error {
         match self {
             Self::NotFound { .. } => ErrorClass::NotFound,
             Self::Exists { .. } => ErrorClass::Exists,
-            Self::VersionMismatch { .. } => ErrorClass::VersionMismatch,
-            Self::InvalidVersion { .. } | Self::BodyLength { .. } | Self::BrokenListing { .. } => {
-                ErrorClass::Corrupt
-            }
+            Self::VersionMismatch { .. } | Self::Changed { .. } => ErrorClass::VersionMismatch,
+            Self::InvalidVersion { .. }
+            | Self::BodyLength { .. }
+            | Self::WrongRange { .. }
+            | Self::BrokenListing { .. } => ErrorClass::Corrupt,
+            Self::Unresolved { .. } => ErrorClass::TimeoutUnknown,
             Self::InvalidKey { .. }
             | Self::KeyConflict { .. }
             | Self::InvalidRange { .. }

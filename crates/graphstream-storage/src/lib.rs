@@ -5,12 +5,13 @@
 //!            │
 //!     StorageBackend (object-safe trait)     obligations O1..O10, see its documentation
 //!            │
-//!   decorators: metrics, faults, ..          wrap any backend, are a backend
+//!   decorators: retry, metrics, faults, ..   wrap any backend, are a backend
 //!            │
 //!   memory │ file system │ S3 │ yours        one crate each; `conformance` tells whether it keeps its word
 //! ```
 //!
-//! The crate needs no async runtime: futures are plain, a backend brings the runtime that it needs.
+//! The crate needs no async runtime: futures are plain, a backend brings the runtime that it needs. Decorators that wait do so
+//! on tokio's clock, so within a tokio runtime with time enabled.
 
 mod backend;
 mod error;
@@ -19,7 +20,9 @@ mod lister;
 mod memory;
 mod metered;
 mod object;
+mod random;
 mod request;
+mod retry;
 mod stream;
 
 #[cfg(feature = "conformance")]
@@ -36,6 +39,7 @@ pub use memory::MemoryBackend;
 pub use metered::MeteredBackend;
 pub use object::{GetOutcome, ListPage, Object, ObjectMeta, Version};
 pub use request::{GetOptions, ListRequest, PutBody, PutMode, Token};
+pub use retry::{Attempts, Backoff, RetryBackend, RetryConfig, RetryPolicy};
 pub use stream::ByteStream;
 
 #[cfg(feature = "faults")]

@@ -11,13 +11,13 @@ use futures_util::StreamExt;
 use crate::Key;
 use crate::error::{Error, Result};
 
-/// A stream of chunks; after an error it has ended.
+/// A stream of chunks. After an error it has ended; it may be polled after its end.
 pub struct ByteStream(Pin<Box<dyn Stream<Item = Result<Bytes>> + Send + 'static>>);
 
 impl ByteStream {
     /// Boxes a stream.
     pub fn new(stream: impl Stream<Item = Result<Bytes>> + Send + 'static) -> Self {
-        Self(Box::pin(stream))
+        Self(Box::pin(stream.fuse()))
     }
 
     /// One chunk.

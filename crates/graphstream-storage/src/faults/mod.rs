@@ -19,6 +19,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -26,6 +27,7 @@ pub use rule::{BodyFault, Fault, ListFault, Rule};
 pub use view::StoreView;
 
 use crate::error::{Error, ErrorClass, Result};
+use crate::random::Random;
 use crate::{
     GetOptions, GetOutcome, Key, ListPage, ListRequest, ObjectMeta, Operation, PutBody, PutMode,
     StorageBackend, Version,
@@ -44,12 +46,13 @@ pub struct FaultBackend {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     rules: Vec<rule::Armed>,
-    random: rule::Random,
+    random: Random,
     calls: [u64; Operation::ALL.len()],
     late: VecDeque<LateCall>,
+    retry_after: Option<Duration>,
 }
 
 /// A change whose answer was an error and that still travels.
@@ -67,7 +70,13 @@ impl FaultBackend {
 
     /// Wraps `inner`; rules by chance draw from this seed.
     pub fn with_seed(inner: impl StorageBackend, seed: u64) -> Self {
-        let state = State { random: rule::Random::new(seed), ..State::default() };
+        let state = State {
+            rules: Vec::new(),
+            random: Random::new(seed),
+            calls: [0; Operation::ALL.len()],
+            late: VecDeque::new(),
+            retry_after: None,
+        };
         Self { inner: Arc::new(inner), state: Arc::new(Mutex::new(state)) }
     }
 
@@ -79,6 +88,11 @@ impl FaultBackend {
     /// Removes all rules. Late calls stay.
     pub fn clear(&self) {
         self.state().rules.clear();
+    }
+
+    /// Injected errors of class `Throttled` say from now on when to come back.
+    pub fn set_retry_after(&self, retry_after: Duration) {
+        self.state().retry_after = Some(retry_after);
     }
 
     /// Calls of `operation` so far, failed ones included.
@@ -161,7 +175,11 @@ impl FaultBackend {
     }
 
     fn plain_error(&self, class: ErrorClass, operation: Operation, subject: &str) -> Error {
-        Error::backend(class, operation, subject, self.describe(), InjectedFault)
+        let error = Error::backend(class, operation, subject, self.describe(), InjectedFault);
+        match self.state().retry_after {
+            Some(retry_after) if class == ErrorClass::Throttled => error.with_retry_after(retry_after),
+            _ => error,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::faults::StoreView;
+use crate::random::Random;
 use crate::{ErrorClass, Key, Operation};
 
 /// How a call fails.
@@ -141,7 +142,7 @@ impl Armed {
         Self { rule, seen: 0 }
     }
 
-    pub(super) fn fires(&mut self, operation: Operation, subject: &str, random: &mut Random) -> bool {
+    pub(super) fn fires(&mut self, operation: Operation, subject: &str, random: &Random) -> bool {
         let elsewhere = self.rule.key_contains.as_ref().is_some_and(|text| !subject.contains(text.as_str()));
         if operation != self.rule.operation || elsewhere {
             return false;
@@ -157,22 +158,5 @@ impl Armed {
 
     pub(super) fn fault(&self) -> Fault {
         self.rule.fault.clone()
-    }
-}
-
-/// SplitMix64: one seed, one sequence of faults.
-#[derive(Debug, Default)]
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
