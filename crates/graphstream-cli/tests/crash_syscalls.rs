@@ -28,8 +28,8 @@ const KILL: i32 = 9;
 const LINES: u64 = 32;
 
 /// The calls by which anything reaches the disk, and those around them.
-const CALLS: [&str; 9] =
-    ["pwrite64", "fdatasync", "fsync", "rename", "openat", "fallocate", "ftruncate", "pread64", "write"];
+const CALLS: [&str; 8] =
+    ["pwrite64", "fdatasync", "fsync", "rename", "openat", "ftruncate", "pread64", "write"];
 
 /// Whether processes can be traced here.
 fn strace() -> bool {
@@ -231,8 +231,6 @@ fn l05_l06_l14_any_failing_call_loses_nothing_that_was_acknowledged() {
         ("pwrite64", "ENOSPC"),
         ("fsync", "EIO"),
         ("rename", "EIO"),
-        ("fallocate", "ENOSPC"),
-        ("fallocate", "EIO"),
         ("pread64", "EIO"),
     ];
     let failures = AtomicUsize::new(0);

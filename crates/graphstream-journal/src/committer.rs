@@ -2,7 +2,7 @@
 //! open segment.
 //!
 //! ```text
-//!           create (temp, header, space, sync, rename, sync dir)
+//!           create (temp, header, sync, rename, sync dir)
 //!   no segment ------------------------------------------------> open --record, record, ...--> full
 //!        ^                                                                                       |
 //!        +----------- hand over to sealing <----- sync (N is on disk before N+1 exists) <--------+
@@ -11,8 +11,7 @@
 //! One thread at a time runs this (see `core`); only it knows where the file ends.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use graphstream_format::open::{
     Nonce, OpenHeader, Placement, RECORD_HEADER_LEN, RECORDS_START, RecordEncoder,
@@ -22,11 +21,13 @@ use graphstream_format::{ChainHash, Lineage, SegmentStart, limits};
 use crate::clock::{Clock, Entropy};
 use crate::core::{Oldest, Shared};
 use crate::directory::{JournalDir, remove_if_exists};
-use crate::error::{Error, Result, no_space};
+use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::fs::FsFile;
+use crate::open_segment::OpenSegment;
 use crate::queue::{Item, Outcome, Queue};
 use crate::seal::SealOrder;
+use crate::space::Space;
 use crate::sync::Instant;
 use crate::{names, sabotage, small_file};
 
@@ -34,9 +35,6 @@ use crate::{names, sabotage, small_file};
 const RECORD_BYTES_TARGET: usize = 1 << 20;
 /// A record's entries are padded to 8 bytes.
 const PADDING_MAX: usize = 7;
-/// A segment is synced in the background whenever a quarter of it, and at least this much, was written since the last time: its
-/// last sync, which rotation waits for, is short then.
-const EARLY_SYNC_BYTES_MIN: u64 = 256 << 10;
 /// Chain hashes that are kept in memory until their segment is sealed take at most this part of a segment's size ...
 const CHAIN_SHARE: usize = 4;
 /// ... up to this size: 4 MiB of hashes. Entries of 128 bytes and more have room for all of theirs.
@@ -49,49 +47,6 @@ pub(crate) struct Tail {
     pub(crate) chain_hash: ChainHash,
     /// Commit times never go below this.
     pub(crate) commit_ms: i64,
-}
-
-/// The open file, as far as syncing it goes.
-#[derive(Debug)]
-pub(crate) struct OpenFile {
-    pub(crate) file: Arc<dyn FsFile>,
-    pub(crate) path: std::path::PathBuf,
-    /// The end of the file when the last fdatasync that returned was started.
-    pub(crate) durable_offset: AtomicU64,
-    /// When its first entry was written.
-    pub(crate) oldest: OnceLock<Oldest>,
-}
-
-/// The open segment.
-#[derive(Debug)]
-struct OpenSegment {
-    open: Arc<OpenFile>,
-    nonce: Nonce,
-    first_sequence: u64,
-    /// Where the next record goes.
-    offset: u64,
-    /// Where the segment is full.
-    limit: u64,
-    /// Where its next background sync is due.
-    early_sync_at: u64,
-    /// The chain hashes after its first entries, for sealing; at most [`Committer::chain_max`].
-    chain: Arc<Vec<ChainHash>>,
-}
-
-impl OpenSegment {
-    const fn is_empty(&self) -> bool {
-        self.offset == RECORDS_START
-    }
-
-    /// Whether a background sync is worth while: not right before the one of rotation.
-    fn is_early_sync_due(&mut self) -> bool {
-        let step = early_sync_step(self.limit);
-        let due = self.offset >= self.early_sync_at && self.offset + step / 2 <= self.limit;
-        if due {
-            self.early_sync_at = self.offset + step;
-        }
-        due
-    }
 }
 
 /// See the module.
@@ -256,24 +211,20 @@ impl Committer {
             taken += unit.items;
         }
 
-        let placement = Placement {
-            offset: segment.offset,
-            durable_offset: segment.open.durable_offset.load(Ordering::Acquire),
-        };
+        let placement = Placement { offset: segment.offset, durable_offset: segment.durable_offset() };
         let record = self
             .encoder
             .finish(placement)
             .map_err(|source| Failure::poison(Error::segment(&segment.open.path)(source)))?;
-        let (_, written) = small_file::write_counted(&*segment.open.file, record, segment.offset);
-        if let Err(source) = written {
-            chain.truncate(known);
+        if let Err(failure) = segment.write(record) {
+            Arc::make_mut(&mut segment.chain).truncate(known);
             if sabotage::is("full_keeps_sequences") {
                 self.tail.sequence = tail.sequence;
             }
-            return Err(cut_back(segment, record.len() as u64, source, taken));
+            let attempted = if failure.is_final() { taken } else { 0 };
+            return Err(Stopped { failure, attempted });
         }
         segment.open.oldest.get_or_init(|| Oldest { at: Instant::now(), at_ms: now_ms });
-        segment.offset += record.len() as u64;
         let early_sync = segment.is_early_sync_due();
         self.tail = tail;
         if early_sync {
@@ -290,9 +241,7 @@ impl Committer {
                 return Ok(());
             }
             if segment.is_empty() {
-                let limit = RECORDS_START + record_bytes;
-                reserve(&*segment.open.file, &segment.open.path, limit)?;
-                segment.limit = limit;
+                segment.limit = RECORDS_START + record_bytes;
                 return Ok(());
             }
             self.leave_segment(host)?;
@@ -347,7 +296,7 @@ impl Committer {
 
         let (file, nonce) = self.open_temp(&temp).map_err(|error| {
             if error.is_no_space() {
-                return Failure::Full { path: path.clone(), bytes: limit };
+                return Failure::Full { path: path.clone(), bytes: Space::created_bytes(limit) };
             }
             Failure::NotCreated(Arc::new(error))
         })?;
@@ -358,7 +307,8 @@ impl Committer {
             let _ = remove_if_exists(&*self.dir.fs, &temp);
             // Nothing stood in the temporary file yet, so a full device has done no harm.
             let full = error.is_no_space();
-            return Err(if full { Failure::Full { path, bytes: limit } } else { Failure::poison(error) });
+            let bytes = Space::created_bytes(limit);
+            return Err(if full { Failure::Full { path, bytes } } else { Failure::poison(error) });
         }
         if !sabotage::is("ack_before_the_renames_sync") {
             self.dir.fs.sync_dir(&self.dir.path).map_err(|source| {
@@ -366,21 +316,7 @@ impl Committer {
             })?;
         }
         tracing::debug!(first_sequence, "segment created");
-        let open = Arc::new(OpenFile {
-            file,
-            path,
-            durable_offset: AtomicU64::new(RECORDS_START),
-            oldest: OnceLock::new(),
-        });
-        Ok(OpenSegment {
-            open,
-            nonce,
-            first_sequence,
-            offset: RECORDS_START,
-            limit,
-            early_sync_at: RECORDS_START + early_sync_step(limit),
-            chain: Arc::default(),
-        })
+        Ok(OpenSegment::new(file, path, nonce, first_sequence, limit))
     }
 
     /// Up to here a failure (too many open files, say) changes nothing.
@@ -405,8 +341,9 @@ impl Committer {
             created_ms: self.clock.now_ms(),
         };
         let header = OpenHeader { start, nonce }.encode().map_err(Error::segment(temp))?;
-        file.allocate(limit).map_err(Error::io("reserving space for", temp))?;
-        small_file::write_full(file, &header, 0).map_err(Error::io("writing", temp))?;
+        let mut block = header.to_vec();
+        block.resize(usize::try_from(Space::created_bytes(limit)).unwrap_or(0).max(header.len()), 0);
+        small_file::write_full(file, &block, 0).map_err(Error::io("writing", temp))?;
         file.sync_all().map_err(Error::io("syncing", temp))
     }
 
@@ -423,32 +360,4 @@ impl Committer {
         let open = self.segment.as_ref().map(|segment| (Arc::clone(&segment.open), segment.offset));
         host.publish_written(self.tail, open);
     }
-}
-
-fn early_sync_step(limit: u64) -> u64 {
-    (limit / 4).max(EARLY_SYNC_BYTES_MIN)
-}
-
-fn reserve(file: &dyn FsFile, path: &Path, bytes: u64) -> Result<(), Failure> {
-    match file.allocate(bytes) {
-        Ok(_) => Ok(()),
-        Err(source) if no_space(&source) => Err(Failure::Full { path: path.to_path_buf(), bytes }),
-        Err(source) => Err(Failure::poison(Error::Io {
-            operation: "reserving space for",
-            path: path.to_path_buf(),
-            source,
-        })),
-    }
-}
-
-/// After a failed write: a full device is cut back to the last whole record, everything else is the end. A record is
-/// written by itself, so what a live reader may have seen of it was never whole.
-fn cut_back(segment: &mut OpenSegment, bytes: u64, source: std::io::Error, attempted: usize) -> Stopped {
-    let path = segment.open.path.clone();
-    if no_space(&source) && segment.open.file.set_len(segment.offset).is_ok() {
-        // The reservation went with it; try to get it back, and write into a growing file if that fails.
-        let _ = segment.open.file.allocate(segment.limit);
-        return Failure::Full { path, bytes }.into();
-    }
-    Stopped { failure: Failure::poison(Error::Io { operation: "writing", path, source }), attempted }
 }

@@ -200,7 +200,7 @@ pub enum Error {
     /// works again once there is space.
     #[error("no space for {} ({bytes} bytes wanted)", path.display())]
     Full {
-        /// The file that could not be written or reserved.
+        /// The file that could not be written.
         path: PathBuf,
         /// How many bytes were wanted.
         bytes: u64,

@@ -84,13 +84,6 @@ pub trait FsFile: fmt::Debug + Send + Sync + 'static {
     /// Those of the file system.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
 
-    /// Reserves space up to `bytes`, extending the file with zeros; `false` when the file system cannot reserve (the file
-    /// is unchanged then).
-    ///
-    /// # Errors
-    /// Those of the file system; a full device is found here.
-    fn allocate(&self, bytes: u64) -> io::Result<bool>;
-
     /// Makes its content durable, with the length where it changed (`fdatasync`).
     ///
     /// # Errors

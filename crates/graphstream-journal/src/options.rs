@@ -52,7 +52,7 @@ pub enum Service {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct JournalOptions {
-    /// Largest open segment in bytes, reserved when it is created (default 4 MiB). An entry or batch that is larger than this gets a segment of its own.
+    /// Largest open segment in bytes (default 4 MiB). An entry or batch that is larger than this gets a segment of its own.
     /// Until a segment is sealed, up to a quarter of this (4 MiB at most) is kept in memory for it: chain hashes, 32 bytes an entry.
     pub segment_bytes_max: u64,
     /// How long the oldest entry may stay in the open segment: then it is rotated and sealed, also when nothing follows. With

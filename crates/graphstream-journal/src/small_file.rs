@@ -91,25 +91,18 @@ pub(crate) fn read_full(file: &dyn FsFile, mut buffer: &mut [u8], mut offset: u6
     Ok(total)
 }
 
-/// Writes everything, or fails and says how much was written before.
-pub(crate) fn write_counted(file: &dyn FsFile, mut bytes: &[u8], mut offset: u64) -> (usize, io::Result<()>) {
-    let mut total = 0;
+/// Writes everything.
+pub(crate) fn write_full(file: &dyn FsFile, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write_at(bytes, offset) {
-            Ok(0) => return (total, Err(io::ErrorKind::WriteZero.into())),
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => {
-                total += written;
                 offset += written as u64;
                 bytes = bytes.get(written..).unwrap_or_default();
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return (total, Err(error)),
+            Err(error) => return Err(error),
         }
     }
-    (total, Ok(()))
-}
-
-/// Writes everything.
-pub(crate) fn write_full(file: &dyn FsFile, bytes: &[u8], offset: u64) -> io::Result<()> {
-    write_counted(file, bytes, offset).1
+    Ok(())
 }

@@ -86,6 +86,33 @@ fn k01_plain_entries_are_noticed() {
     }
 }
 
+/// L01, L03, L05, L06: zeros are written ahead of records (decision 0015), alone and with any operation failing; what a power cut leaves
+/// of them, and of the records in them, in whatever order, is a clean end or a torn tail.
+#[test]
+fn l01_l03_l05_l06_zeros_ahead_of_records_survive_every_power_cut() {
+    use Step::{Append as A, AppendSynced as AS, Batch as B, Kill as K, Large as L, Reopen as R, Sync as Y};
+    let settings =
+        Settings { segment_bytes_max: 64 << 10, compression: Compression::None, ..Settings::default() };
+    let steps = [AS, L, AS, L, A, B, Y, K, L, L, AS, R, A];
+    let whole = Life::on(CrashFs::new(), settings, &steps, format!("{steps:?}"));
+    let longest = whole.fs.longest_write_of_zeros();
+    assert!(longest >= 16 << 10, "no zeros were written ahead: {longest}");
+    let mut states = whole.crash_everywhere(0, 4, 16);
+    let calls = whole.fs.calls();
+    let faults = [Fault::Error(ErrorKind::Other), Fault::Error(ErrorKind::StorageFull), Fault::Short];
+    let plans: Vec<_> = (0..calls).flat_map(|call| faults.map(|fault| (call, fault))).collect();
+    states += in_parallel(&plans, |(call, fault)| {
+        let fs = CrashFs::new();
+        fs.fail(*call, *fault);
+        let told = format!("{steps:?}, {fault:?} at call {call}");
+        let life = Life::on(fs, settings, &steps, told);
+        assert!(*fault != Fault::Short || life.errors.is_empty(), "{}: {:?}", life.told, life.errors);
+        life.crash_everywhere(life.failed_at.unwrap_or(usize::MAX), 0, 0)
+    });
+    eprintln!("{states} crash states");
+    assert!(states > 5_000, "only {states} states");
+}
+
 /// L09, L10: several segments wait to be sealed while the writer goes on. The pool decides what comes when, so this is tried often.
 #[test]
 fn l09_l10_sealing_beside_the_writer_survives_every_power_cut() {

@@ -17,6 +17,8 @@ pub(crate) enum Space {
     Growing,
     /// Its space was reserved when it was made.
     Reserved,
+    /// A write that makes it longer is followed by zeros, 16 KiB at first, then twice as much each time up to 1 MiB.
+    ZerosAhead,
     /// It was full of zeros, and these are overwritten.
     Overwritten,
 }
@@ -27,19 +29,24 @@ pub(crate) struct Loop {
     space: Space,
     file: File,
     offset: u64,
+    zeros_end: u64,
+    zeros: u64,
 }
+
+const ZEROS_MIN: u64 = 16 << 10;
+const ZEROS_MAX: u64 = 1 << 20;
 
 impl Loop {
     pub(crate) fn new(dir: TempDir, space: Space) -> Result<Self> {
         let file = Self::file(&dir, space)?;
-        Ok(Self { dir, space, file, offset: 0 })
+        Ok(Self { dir, space, file, offset: 0, zeros_end: 0, zeros: ZEROS_MIN })
     }
 
     fn file(dir: &TempDir, space: Space) -> Result<File> {
         let path = dir.path().join("bare");
         let file = OpenOptions::new().create(true).truncate(true).write(true).open(path)?;
         match space {
-            Space::Growing => {}
+            Space::Growing | Space::ZerosAhead => {}
             Space::Reserved => rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, SEGMENT)?,
             Space::Overwritten => file.write_all_at(&vec![0; SEGMENT as usize], 0)?,
         }
@@ -49,13 +56,19 @@ impl Loop {
 
     pub(crate) fn write_synced(&mut self, bytes: &[u8]) -> Result<()> {
         if self.offset + bytes.len() as u64 > SEGMENT {
-            self.offset = 0;
+            (self.offset, self.zeros_end, self.zeros) = (0, 0, ZEROS_MIN);
             if self.space != Space::Overwritten {
                 self.file = Self::file(&self.dir, self.space)?;
             }
         }
         self.file.write_all_at(bytes, self.offset)?;
         self.offset += bytes.len() as u64;
+        if self.space == Space::ZerosAhead && self.offset > self.zeros_end {
+            let zeros = self.zeros.min(SEGMENT - self.offset);
+            self.file.write_all_at(&vec![0; usize::try_from(zeros)?], self.offset)?;
+            self.zeros_end = self.offset + zeros;
+            self.zeros = (self.zeros * 2).min(ZEROS_MAX);
+        }
         Ok(self.file.sync_data()?)
     }
 }

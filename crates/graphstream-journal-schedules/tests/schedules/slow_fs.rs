@@ -97,10 +97,6 @@ impl FsFile for SlowFile {
         self.file.set_len(bytes)
     }
 
-    fn allocate(&self, bytes: u64) -> io::Result<bool> {
-        self.file.allocate(bytes)
-    }
-
     fn sync_data(&self) -> io::Result<()> {
         self.fs.in_turns(self.fs.sync_turns, || self.file.sync_data())
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Shared, State};
-use crate::committer::OpenFile;
+use crate::open_segment::OpenFile;
 use crate::service::{COMMITS, job};
 use crate::sync::Instant;
 

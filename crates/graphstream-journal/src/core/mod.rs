@@ -30,12 +30,13 @@ use sleepers::Sleepers;
 pub(crate) use sleepers::Wanted;
 
 use crate::clock::Clock;
-use crate::committer::{Committer, OpenFile, Tail};
+use crate::committer::{Committer, Tail};
 use crate::directory::JournalDir;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::form::Form;
 use crate::lock::WriterLock;
+use crate::open_segment::OpenFile;
 use crate::options::{JournalOptions, Service};
 use crate::queue::Queue;
 use crate::seal::{SealOrder, SealedSegment};

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::role::Role;
 use super::{Guard, Point, Shared, locked, wait_on};
-use crate::committer::{Committer, OpenFile, Tail};
+use crate::committer::{Committer, Tail};
 use crate::error::Result;
 use crate::failure::Failure;
+use crate::open_segment::OpenFile;
 use crate::options::SyncPolicy;
 use crate::queue::{Outcome, Queue};
 use crate::sabotage;

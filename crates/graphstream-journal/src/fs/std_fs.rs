@@ -6,8 +6,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, OFlags};
-use rustix::io::Errno;
+use rustix::fs::OFlags;
 
 use super::{Access, DirEntry, FileKind, Fs, FsFile, LockMode};
 
@@ -106,14 +105,6 @@ impl FsFile for StdFile {
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         self.0.set_len(bytes)
-    }
-
-    fn allocate(&self, bytes: u64) -> io::Result<bool> {
-        match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, bytes) {
-            Ok(()) => Ok(true),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -1,10 +1,11 @@
-//! A [`CrashFs`] that lets a test act in the middle of a write or a sync: races without threads.
+//! A [`CrashFs`] that lets a test act in the middle of a write or a sync (races without threads), bounds the length of files, and
+//! counts what space costs.
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
 
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use graphstream_journal::{Access, DirEntry, Fs, FsFile, LockMode};
@@ -19,6 +20,9 @@ pub struct HookedFs {
     in_write: Arc<Mutex<Option<Action>>>,
     in_sync_data: Arc<Mutex<Option<Action>>>,
     fail_sync_data: Arc<AtomicBool>,
+    file_bytes_max: Arc<Mutex<Option<u64>>>,
+    zeros: Arc<AtomicU64>,
+    growing_syncs: Arc<AtomicU64>,
 }
 
 impl HookedFs {
@@ -35,6 +39,21 @@ impl HookedFs {
     /// The next fdatasync fails.
     pub fn fail_next_sync_data(&self) {
         self.fail_sync_data.store(true, Ordering::SeqCst);
+    }
+
+    /// The device is full when a file gets this long; `None`: never.
+    pub fn set_file_bytes_max(&self, bytes: Option<u64>) {
+        *self.file_bytes_max.lock().unwrap() = bytes;
+    }
+
+    /// How many bytes were written in writes of nothing but zeros.
+    pub fn zeros(&self) -> u64 {
+        self.zeros.load(Ordering::SeqCst)
+    }
+
+    /// How many times fdatasync had a new length to write.
+    pub fn growing_syncs(&self) -> u64 {
+        self.growing_syncs.load(Ordering::SeqCst)
     }
 }
 
@@ -61,7 +80,9 @@ impl Fs for HookedFs {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn FsFile>> {
-        Ok(Arc::new(HookedFile { file: self.disk.open(path, access)?, fs: self.clone() }))
+        let file = self.disk.open(path, access)?;
+        let synced_bytes = AtomicU64::new(file.size()?);
+        Ok(Arc::new(HookedFile { file, fs: self.clone(), synced_bytes }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -81,6 +102,8 @@ impl Fs for HookedFs {
 struct HookedFile {
     file: Arc<dyn FsFile>,
     fs: HookedFs,
+    /// Its length when it was last synced.
+    synced_bytes: AtomicU64,
 }
 
 impl FsFile for HookedFile {
@@ -90,7 +113,18 @@ impl FsFile for HookedFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         act(&self.fs.in_write);
-        self.file.write_at(bytes, offset)
+        let room = match *self.fs.file_bytes_max.lock().unwrap() {
+            Some(max) => usize::try_from(max.saturating_sub(offset)).unwrap(),
+            None => bytes.len(),
+        };
+        if room == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let written = self.file.write_at(&bytes[..bytes.len().min(room)], offset)?;
+        if bytes.iter().all(|byte| *byte == 0) {
+            self.fs.zeros.fetch_add(written as u64, Ordering::SeqCst);
+        }
+        Ok(written)
     }
 
     fn size(&self) -> io::Result<u64> {
@@ -101,13 +135,13 @@ impl FsFile for HookedFile {
         self.file.set_len(bytes)
     }
 
-    fn allocate(&self, bytes: u64) -> io::Result<bool> {
-        self.file.allocate(bytes)
-    }
-
     fn sync_data(&self) -> io::Result<()> {
         if self.fs.fail_sync_data.swap(false, Ordering::SeqCst) {
             return Err(io::Error::other("the disk has gone"));
+        }
+        let bytes = self.file.size()?;
+        if self.synced_bytes.swap(bytes, Ordering::SeqCst) != bytes {
+            self.fs.growing_syncs.fetch_add(1, Ordering::SeqCst);
         }
         let result = self.file.sync_data();
         act(&self.fs.in_sync_data);
@@ -115,6 +149,7 @@ impl FsFile for HookedFile {
     }
 
     fn sync_all(&self) -> io::Result<()> {
+        self.synced_bytes.store(self.file.size()?, Ordering::SeqCst);
         self.file.sync_all()
     }
 

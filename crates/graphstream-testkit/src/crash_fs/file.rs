@@ -72,16 +72,6 @@ impl FsFile for CrashFile {
         Ok(())
     }
 
-    fn allocate(&self, bytes: u64) -> io::Result<bool> {
-        let mut inner = self.fs.lock();
-        inner.call(Call::Allocate)?;
-        let current = inner.now.files.get(&self.inode).map_or(0, |content| content.len() as u64);
-        if bytes > current {
-            inner.effect(Effect::SetLen { inode: self.inode, bytes });
-        }
-        Ok(true)
-    }
-
     fn sync_data(&self) -> io::Result<()> {
         self.sync_all()
     }

@@ -87,7 +87,6 @@ pub(crate) enum Call {
     Read,
     Write,
     SetLen,
-    Allocate,
     Sync,
 }
 
@@ -111,6 +110,16 @@ impl CrashFs {
     #[must_use]
     pub fn effects(&self) -> usize {
         self.lock().effects.len()
+    }
+
+    /// The longest write of nothing but zeros so far, in bytes.
+    #[must_use]
+    pub fn longest_write_of_zeros(&self) -> usize {
+        let zeros = |effect: &Effect| match effect {
+            Effect::Write { bytes, .. } if bytes.iter().all(|byte| *byte == 0) => bytes.len(),
+            _ => 0,
+        };
+        self.lock().effects.iter().map(zeros).max().unwrap_or(0)
     }
 
     /// How many operations were called that a [`Fault`] can hit.
@@ -223,7 +232,7 @@ impl Inner {
     pub(crate) fn call(&mut self, call: Call) -> io::Result<Option<Fault>> {
         let number = self.calls;
         self.calls += 1;
-        let needs_space = matches!(call, Call::Create | Call::Write | Call::Allocate | Call::SetLen);
+        let needs_space = matches!(call, Call::Create | Call::Write | Call::SetLen);
         if needs_space && self.full_from.is_some_and(|from| number >= from) {
             return Err(io::ErrorKind::StorageFull.into());
         }

@@ -20,7 +20,7 @@ fn failed(error: &std::io::Error) -> Failure {
     Failure::new(Kind::Io, "the scratch file can't be written").because(error)
 }
 
-/// A file with its space written once, so that a sync has no metadata to write; the journal reserves its space too.
+/// A file with its space written once, so that a sync has no metadata to write; the journal writes zeros ahead too.
 fn reserved(dir: &Path, name: &str, bytes: u64) -> std::io::Result<File> {
     let mut file = File::create(dir.join(name))?;
     let zeros = vec![0; 1 << 20];
