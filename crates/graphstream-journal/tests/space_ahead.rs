@@ -93,7 +93,7 @@ fn what_nobody_syncs_is_written_once() {
     let fs = HookedFs::default();
     let journal = open(&fs, options());
     for n in 0..10_000 {
-        drop(journal.append(payload(n, 300)).unwrap().wait(Ack::Written).unwrap());
+        let _ = journal.append(payload(n, 300)).unwrap().wait(Ack::Written).unwrap();
     }
     assert!(used_bytes(&fs) > 3 * MIB);
     assert!(fs.zeros() <= 128 * KIB, "{} bytes of zeros", fs.zeros());
@@ -184,7 +184,7 @@ proptest! {
         for (n, (size, more, synced)) in entries.into_iter().enumerate() {
             let payload = payload(n as u64, [0, 100, 3_000, 20_000, 70_000][size] + more);
             let ack = if synced { Ack::Synced } else { Ack::Written };
-            drop(journal.append(&payload).unwrap().wait(ack).unwrap());
+            let _ = journal.append(&payload).unwrap().wait(ack).unwrap();
             expected.push(payload);
         }
         let (zeros, used) = (fs.zeros(), used_bytes(&fs));
