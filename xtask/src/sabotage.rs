@@ -41,6 +41,11 @@ const BUGS: &[Bug] = &[
     bug("cut_at_the_first_bad_byte", "recovery", "l12_bit_rot_below_a_durable_offset_is_refused"),
     bug("trust_the_page_cache", "faults", "l04_one_failed_fdatasync_ends_the_writer"),
     bug("n_plus_1_before_n", "ack_order", "l09_a_rotated_segment_is_synced_even_if_sealing_fails"),
+    bug(
+        "n_plus_1_sealed_before_n",
+        "sealing_at_once",
+        "a_segment_becomes_visible_behind_the_one_in_front_of_it",
+    ),
     bug("durable_offset_at_return", "ack_order", "l03_what_is_written_during_a_sync_is_not_durable_by_it"),
     bug("search_ignores_the_nonce", "recovery", "l02_recycled_bytes_never_parse"),
     bug("ack_before_the_renames_sync", "predecessor_defects", "defect_13_names_are_synced_before_an_ack"),

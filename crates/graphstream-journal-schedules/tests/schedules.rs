@@ -1,4 +1,4 @@
-//! Group commit, failures and the end of the journal, with its threads run in thousands of random orders. A wait that nobody ends is
+//! Group commit, sealing, failures and the end of the journal, with its threads run in thousands of random orders. A wait that nobody ends is
 //! found as a deadlock.
 //!
 //! `GRAPHSTREAM_SCHEDULES=n` changes how many orders each test tries.
@@ -21,5 +21,6 @@ mod schedules {
     pub(crate) mod futures;
     pub(crate) mod group_commit;
     pub(crate) mod rig;
+    pub(crate) mod sealing;
     pub(crate) mod slow_fs;
 }

@@ -4,7 +4,7 @@
 //! ```text
 //!            append                rotate              seal
 //! producers --------> queue --+--> open segment --+--> sealed segments ----> readers, shipper
-//!                             |    (version 3)    |    (version 1, compressed)
+//!                             |    (version 3)    |    (version 2, compressed)
 //!                       group commit          beside the writer
 //! ```
 //!
@@ -50,6 +50,7 @@ mod recovery;
 mod release;
 mod sabotage;
 mod seal;
+mod seal_queue;
 mod sealer;
 mod segment_file;
 mod service;

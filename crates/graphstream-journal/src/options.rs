@@ -41,7 +41,7 @@ pub enum QueuePolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Service {
-    /// A process-wide pool of two threads, started on first need and ended when idle.
+    /// A process-wide pool of threads, started on first need and ended when idle.
     Pool,
     /// Nobody: segments are sealed by the thread that rotates, entries wait in the queue until somebody waits for them or
     /// the queue is full, and there are no timers. Every run does the same steps: for tests.
@@ -69,7 +69,8 @@ pub struct JournalOptions {
     pub queue_bytes_max: usize,
     /// What an append does when the queue is full (default: block).
     pub queue_policy: QueuePolicy,
-    /// How many segments may wait to be sealed before appends wait (default 8).
+    /// How many segments may wait to be sealed before appends wait (default 8). Two at most are sealed at once, and become visible in
+    /// order. Each takes the memory of the compressor (3 MiB at level 3), of the largest record in the segment, and of a frame or 128 KiB twice.
     pub waiting_segments_max: usize,
     /// Who does what nobody waits for (default: the pool).
     pub service: Service,

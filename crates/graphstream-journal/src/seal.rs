@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use graphstream_format::open::Scanner;
 use graphstream_format::v2::SegmentRange;
@@ -76,8 +77,26 @@ pub(crate) struct SealOrder {
     pub(crate) chain: Arc<Vec<ChainHash>>,
 }
 
+/// A sealed segment that does not bear its name yet.
+#[derive(Debug)]
+pub(crate) struct ReadySegment {
+    pub(crate) sealed: SealedSegment,
+    /// Where it lies, synced; `None` if an earlier attempt has renamed it already.
+    pub(crate) temp: Option<PathBuf>,
+    /// How long it took so far.
+    pub(crate) spent: Duration,
+}
+
 /// Seals one segment. Safe to repeat after any failure: the open file is left alone until the rename.
 pub(crate) fn seal(fs: &dyn Fs, dir: &Path, form: &Form, order: &SealOrder) -> Result<SealedSegment> {
+    let ready = compress(fs, dir, form, order)?;
+    publish(fs, dir, &ready)?;
+    Ok(ready.sealed)
+}
+
+/// Writes and syncs the sealed form under its temporary name.
+pub(crate) fn compress(fs: &dyn Fs, dir: &Path, form: &Form, order: &SealOrder) -> Result<ReadySegment> {
+    let started = Instant::now();
     let name = names::segment_name(order.first_sequence);
     let path = dir.join(&name);
     let temp = dir.join(names::temp_name(&name));
@@ -92,8 +111,7 @@ pub(crate) fn seal(fs: &dyn Fs, dir: &Path, form: &Form, order: &SealOrder) -> R
     if opened.header.is_sealed() {
         let sealed = SealedSegment::new(path, &opened.header, order.chain_hash);
         check_order(&sealed, order)?;
-        fs.sync_dir(dir).map_err(Error::io("syncing", dir))?;
-        return Ok(sealed);
+        return Ok(ReadySegment { sealed, temp: None, spent: started.elapsed() });
     }
     let file = small_file::create_over(fs, &temp)?;
     let written = write_sealed(FileAt(opened.file), &path, &file, &temp, form, order);
@@ -105,11 +123,27 @@ pub(crate) fn seal(fs: &dyn Fs, dir: &Path, form: &Form, order: &SealOrder) -> R
             return Err(error);
         }
     };
-    fs.rename(&temp, &path).map_err(Error::io("renaming into", &path))?;
+    let sealed = SealedSegment::new(path, &header, chain_hash);
+    Ok(ReadySegment { sealed, temp: Some(temp), spent: started.elapsed() })
+}
+
+/// Gives it its name, in place of the open segment.
+pub(crate) fn publish(fs: &dyn Fs, dir: &Path, ready: &ReadySegment) -> Result<()> {
+    let path = &ready.sealed.path;
+    if let Some(temp) = &ready.temp {
+        fs.rename(temp, path).map_err(Error::io("renaming into", path))?;
+    }
     if !sabotage::is("skip_a_directory_sync") {
         fs.sync_dir(dir).map_err(Error::io("syncing", dir))?;
     }
-    Ok(SealedSegment::new(path, &header, chain_hash))
+    Ok(())
+}
+
+/// Gives its space back. Best effort: what stays is replaced by the next attempt, or swept at the next open.
+pub(crate) fn discard(fs: &dyn Fs, ready: &ReadySegment) {
+    if let Some(temp) = &ready.temp {
+        let _ = remove_if_exists(fs, temp);
+    }
 }
 
 fn write_sealed(

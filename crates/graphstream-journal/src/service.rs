@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::core::{FLUSH_DELAY, Guard, Shared, State, locked, wait_on};
 use crate::error::{Error, Result};
 use crate::options::SyncPolicy;
+use crate::seal_queue::SEALED_AT_ONCE_MAX;
 use crate::sync::{Condvar, Instant, Mutex, per_process, thread};
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -27,8 +28,8 @@ per_process! {
     pub(crate) static COMMITS: Lane = Lane::new("graphstream-journal-commit", 8);
 }
 per_process! {
-    /// Sealing: it may take long and must not keep the others.
-    pub(crate) static SEALS: Lane = Lane::new("graphstream-journal-seal", 2);
+    /// Sealing: it may take long and must not keep the others. Room for two journals that keep all their sealers busy.
+    pub(crate) static SEALS: Lane = Lane::new("graphstream-journal-seal", 2 * SEALED_AT_ONCE_MAX);
 }
 
 /// Threads that come and go, and their work.

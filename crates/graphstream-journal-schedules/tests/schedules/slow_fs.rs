@@ -1,9 +1,10 @@
-//! A file system on which others run before and after each write and sync.
+//! A file system on which others run before and after each write and sync. It panics when a sealed segment gets its name before those in
+//! front of it have theirs, durably.
 
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use graphstream_journal::{Access, DirEntry, Fs, FsFile, LockMode};
 use shuttle::thread::yield_now;
@@ -17,6 +18,8 @@ pub(crate) struct SlowFs {
     under_way: Arc<AtomicUsize>,
     /// How often others run before and after an fdatasync.
     sync_turns: usize,
+    /// The sealed segment whose name may not be durable.
+    renamed: Arc<Mutex<Option<PathBuf>>>,
 }
 
 #[derive(Debug)]
@@ -27,7 +30,7 @@ struct SlowFile {
 
 impl SlowFs {
     pub(crate) fn new(fs: CrashFs) -> Self {
-        Self { fs, under_way: Arc::default(), sync_turns: 1 }
+        Self { fs, under_way: Arc::default(), sync_turns: 1, renamed: Arc::default() }
     }
 
     /// One whose fdatasyncs take so long that a journal can end beside them.
@@ -38,6 +41,27 @@ impl SlowFs {
     /// How many writes and syncs have begun and not ended.
     pub(crate) fn under_way(&self) -> usize {
         self.under_way.load(Ordering::SeqCst)
+    }
+
+    /// Whether a rename puts a sealed segment in the place of the open one: then it must be its turn.
+    fn seals(&self, dir: &Path, target: &Path) -> bool {
+        let is_open =
+            |path: &Path| path.extension().is_some_and(|end| end == "hadbj") && !self.is_sealed(path);
+        if !is_open(target) {
+            return false;
+        }
+        let earlier: Vec<_> = self.fs.files().into_iter().filter(|path| path.as_path() < target).collect();
+        let left = earlier.iter().find(|path| path.parent() == Some(dir) && is_open(path));
+        assert_eq!(left, None, "{} is sealed before it", target.display());
+        let undurable = self.renamed.lock().unwrap().clone();
+        assert_eq!(undurable, None, "{} is sealed before that one is on disk", target.display());
+        true
+    }
+
+    fn is_sealed(&self, path: &Path) -> bool {
+        const SEALED: u8 = 0x04;
+        // A name without a file is no open segment either.
+        self.fs.content(path).is_none_or(|bytes| bytes[6] & SEALED != 0)
     }
 
     fn slowly<T>(&self, operation: impl FnOnce() -> T) -> T {
@@ -68,7 +92,14 @@ impl Fs for SlowFs {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.slowly(|| self.fs.rename(from, to))
+        self.slowly(|| {
+            let seals = self.seals(to.parent().unwrap(), to);
+            self.fs.rename(from, to)?;
+            if seals {
+                *self.renamed.lock().unwrap() = Some(to.to_path_buf());
+            }
+            Ok(())
+        })
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
@@ -76,7 +107,11 @@ impl Fs for SlowFs {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.slowly(|| self.fs.sync_dir(dir))
+        self.slowly(|| {
+            self.fs.sync_dir(dir)?;
+            *self.renamed.lock().unwrap() = None;
+            Ok(())
+        })
     }
 }
 

@@ -1,13 +1,13 @@
 //! What the handles, tickets and service jobs of one journal share, and who may do what when.
 //!
 //! ```text
-//!  producers --append--> queue --[write role]--> open segment --[sync role]--> on disk --[seal role]--> sealed
+//!  producers --append--> queue --[write role]--> open segment --[sync role]--> on disk --[sealing]--> sealed
 //!                                 written                        synced                     sealed
 //! ```
 //!
-//! Each role is held by one thread at a time: a caller that waits takes it when it is free and does the work for everybody
+//! The write role and the sync role are held by one thread at a time each: a caller that waits takes it when it is free and does the work for everybody
 //! (group commit), so a single producer never pays for waking another thread. `state` is locked only for moments; files are
-//! touched without it. A role that ends by a panic poisons the journal.
+//! touched without it. A role that ends by a panic poisons the journal, and so does a step of sealing (see `seal_queue`).
 
 mod age;
 mod enqueue;
@@ -17,7 +17,7 @@ mod sync_role;
 mod waiting;
 mod write_role;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
@@ -39,7 +39,8 @@ use crate::lock::WriterLock;
 use crate::open_segment::OpenFile;
 use crate::options::{JournalOptions, Service};
 use crate::queue::Queue;
-use crate::seal::{SealOrder, SealedSegment};
+use crate::seal::SealedSegment;
+use crate::seal_queue::SealQueue;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::ticket::Level;
 
@@ -92,7 +93,6 @@ pub(crate) struct State {
     /// How many wait for the write role for something other than writing; they come first.
     write_turns: u32,
     pub(crate) syncing: bool,
-    pub(crate) sealing: bool,
 
     pub(crate) written: Point,
     pub(crate) synced: Point,
@@ -100,7 +100,7 @@ pub(crate) struct State {
     /// The open segment and where it ends, for the sync role.
     open: Option<(Arc<OpenFile>, u64)>,
 
-    pub(crate) to_seal: VecDeque<SealOrder>,
+    pub(crate) to_seal: SealQueue,
     pub(crate) newest_sealed: Option<SealedSegment>,
     pub(crate) seal_error: Option<Arc<Error>>,
 
@@ -181,12 +181,11 @@ impl Shared {
             writing: false,
             write_turns: 0,
             syncing: false,
-            sealing: false,
             written: point,
             synced: point,
             sealed: point,
             open: None,
-            to_seal: VecDeque::new(),
+            to_seal: SealQueue::default(),
             newest_sealed,
             seal_error: None,
             closing: false,

@@ -1,10 +1,10 @@
-//! A [`CrashFs`] that lets a test act in the middle of a write or a sync (races without threads), bounds the length of files, and
-//! counts what space costs.
+//! A [`CrashFs`] that lets a test act in the middle of a write or a sync (races without threads, or threads that wait for each other),
+//! bounds the length of files, and counts what space costs.
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +12,17 @@ use graphstream_journal::{Access, DirEntry, Fs, FsFile, LockMode};
 use graphstream_testkit::CrashFs;
 
 type Action = Box<dyn FnOnce() + Send>;
+type Watcher = Arc<dyn Fn(Op, &Path) -> io::Result<()> + Send + Sync>;
+
+/// What is about to happen to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    Create,
+    SyncAll,
+    /// Another file gets this name.
+    RenameTo,
+    Remove,
+}
 
 /// See the module.
 #[derive(Clone, Default)]
@@ -23,9 +34,20 @@ pub struct HookedFs {
     file_bytes_max: Arc<Mutex<Option<u64>>>,
     zeros: Arc<AtomicU64>,
     growing_syncs: Arc<AtomicU64>,
+    watcher: Arc<Mutex<Option<Watcher>>>,
 }
 
 impl HookedFs {
+    /// Before each of these operations from now on; an error is the operation's.
+    pub fn watch(&self, watcher: impl Fn(Op, &Path) -> io::Result<()> + Send + Sync + 'static) {
+        *self.watcher.lock().unwrap() = Some(Arc::new(watcher));
+    }
+
+    fn tell(&self, op: Op, path: &Path) -> io::Result<()> {
+        let watcher = self.watcher.lock().unwrap().clone();
+        watcher.map_or(Ok(()), |watcher| watcher(op, path))
+    }
+
     /// Before the bytes of the next write reach the file.
     pub fn in_next_write(&self, action: impl FnOnce() + Send + 'static) {
         *self.in_write.lock().unwrap() = Some(Box::new(action));
@@ -80,16 +102,21 @@ impl Fs for HookedFs {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn FsFile>> {
+        if matches!(access, Access::CreateNew | Access::Create) {
+            self.tell(Op::Create, path)?;
+        }
         let file = self.disk.open(path, access)?;
         let synced_bytes = AtomicU64::new(file.size()?);
-        Ok(Arc::new(HookedFile { file, fs: self.clone(), synced_bytes }))
+        Ok(Arc::new(HookedFile { file, path: path.to_path_buf(), fs: self.clone(), synced_bytes }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.tell(Op::RenameTo, to)?;
         self.disk.rename(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.tell(Op::Remove, path)?;
         self.disk.remove_file(path)
     }
 
@@ -101,6 +128,7 @@ impl Fs for HookedFs {
 #[derive(Debug)]
 struct HookedFile {
     file: Arc<dyn FsFile>,
+    path: PathBuf,
     fs: HookedFs,
     /// Its length when it was last synced.
     synced_bytes: AtomicU64,
@@ -149,6 +177,7 @@ impl FsFile for HookedFile {
     }
 
     fn sync_all(&self) -> io::Result<()> {
+        self.fs.tell(Op::SyncAll, &self.path)?;
         self.synced_bytes.store(self.file.size()?, Ordering::SeqCst);
         self.file.sync_all()
     }
