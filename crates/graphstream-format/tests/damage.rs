@@ -341,3 +341,60 @@ fn a_record_is_read_whole_or_not_at_all() {
     assert_eq!(read(&bytes).entries.len(), 0);
     assert_eq!(read(&file.bytes).entries.len(), 50);
 }
+
+/// Version 1 is read two entries at a time: the first of two is given out, whatever is wrong with the second, and each is blamed for
+/// its own damage.
+#[test]
+fn entries_before_a_damaged_one_are_given_out_whichever_of_two_it_is() {
+    // Two large ones, which are read alone.
+    let payloads: Vec<Vec<u8>> = [20_usize, 200, 70_000, 3, 80_000, 0, 31, 32, 33]
+        .iter()
+        .zip(1..)
+        .map(|(&len, seed)| (0..len).map(|at| (at as u8).wrapping_mul(seed)).collect())
+        .collect();
+    for count in 1..=payloads.len() {
+        let payloads = &payloads[..count];
+        let file = segments::sealed_from(segments::start(), payloads, Compression::None);
+        let whole = read(&file);
+        assert_eq!(
+            whole.entries.iter().map(|entry| &entry.payload).collect::<Vec<_>>(),
+            payloads.iter().collect::<Vec<_>>()
+        );
+        assert_eq!(whole.end.unwrap().entries, count as u64);
+        let mut start = 128;
+        for (index, payload) in payloads.iter().enumerate() {
+            // Its CRC; what it says of the entry before it, with its CRC put right; and the file's end within it.
+            let mut crc = file.clone();
+            crc[start] ^= 1;
+            let mut link = file.clone();
+            link[start + 16] ^= 1;
+            let end = start + 48 + payload.len();
+            let checksum = crc32c::crc32c(&link[start + 4..end]);
+            link[start..start + 4].copy_from_slice(&checksum.to_be_bytes());
+            // The body's checksum, now wrong, would show at the end alone.
+            for (what, damaged) in [("checksum", crc), ("link", link)] {
+                let found = read(&damaged);
+                assert_eq!(found.entries, whole.entries[..index], "{what} of entry {index} of {count}");
+                let Err(Error::Damaged { what: damage, sequence, .. }) = found.end else {
+                    panic!("{what} of entry {index} of {count}: {:?}", found.end)
+                };
+                assert_eq!(
+                    sequence,
+                    Some(whole.entries[index].sequence),
+                    "{what} of entry {index} of {count}"
+                );
+                let named = match damage {
+                    Damage::EntryChecksum { .. } => "checksum",
+                    Damage::Chain { expected, .. } => {
+                        assert_eq!(expected, whole.entries[index - 1].chain_hash);
+                        "link"
+                    }
+                    Damage::ChainPrefix { .. } if index == 0 => "link",
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(named, what);
+            }
+            start = end;
+        }
+    }
+}

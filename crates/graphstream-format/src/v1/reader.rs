@@ -26,8 +26,15 @@ pub(crate) struct SealedReader<R: Read> {
     body_bytes_max: u64,
     /// Bytes of the decompressed body before the next entry.
     at: u64,
+    /// Entries that were read, the one ahead included.
     entries: u64,
+    /// The chain hash after them.
     chain: ChainHash,
+    /// What became of the entry behind the one that was given out last: its payload is in `ahead_payload`.
+    ahead: Option<Result<()>>,
+    ahead_payload: Vec<u8>,
+    /// The frame of the next entry, if that was too large to be read ahead.
+    frame: Option<[u8; ENTRY_HEADER_LEN]>,
     /// The chain hash before the first entry, once that was read.
     chain_before: Option<ChainHash>,
 }
@@ -59,18 +66,64 @@ impl<R: Read> SealedReader<R> {
             at: 0,
             entries: 0,
             chain: ChainHash::ZERO,
+            ahead: None,
+            ahead_payload: Vec::new(),
+            frame: None,
             chain_before: None,
         })
     }
 
-    /// Reads the next entry; `None` after the last one.
+    /// Reads the next entry; false after the last one. Two are read and hashed at once, which takes less time than one after the other: each
+    /// names the chain hash before it, so neither hash waits for the other. What is wrong with the second shows when it is its turn.
     pub(crate) fn read_next(&mut self, entry: &mut Entry) -> Result<bool> {
+        if let Some(ahead) = self.ahead.take() {
+            ahead?;
+            std::mem::swap(&mut entry.payload, &mut self.ahead_payload);
+            self.describe(entry, self.chain);
+            return Ok(true);
+        }
         if self.entries == self.header.entry_count {
             return Ok(false);
         }
-        let expected = self.header.first_seq + self.entries;
+        let Some(prev_hash) = self.read_framed(usize::MAX, &mut entry.payload)? else { return Ok(false) };
+        self.check_chain(prev_hash)?;
+        self.chain_before.get_or_insert(prev_hash);
+        self.pass(entry.payload.len());
+        self.describe(entry, ChainHash::ZERO);
+        if self.entries == self.header.entry_count {
+            self.chain = prev_hash.after(&entry.payload);
+            entry.chain_hash = self.chain;
+            return Ok(true);
+        }
+        let mut payload = std::mem::take(&mut self.ahead_payload);
+        let ahead = self.read_framed(BUFFER_LEN, &mut payload);
+        if let Ok(Some(next_prev)) = ahead {
+            let (this, next) = ((prev_hash, &*entry.payload), (next_prev, &*payload));
+            let [after_this, after_next] = ChainHash::after_two([this, next]);
+            self.chain = after_this;
+            self.ahead = Some(self.check_chain(next_prev));
+            if let Some(Ok(())) = self.ahead {
+                self.chain = after_next;
+                self.pass(payload.len());
+            }
+            entry.chain_hash = after_this;
+        } else {
+            self.chain = prev_hash.after(&entry.payload);
+            entry.chain_hash = self.chain;
+            self.ahead = ahead.err().map(Err);
+        }
+        self.ahead_payload = payload;
+        Ok(true)
+    }
+
+    /// Reads the next entry's frame and payload and checks them by themselves; returns the chain hash before it, or `None` (with its frame
+    /// kept) if it is longer than `payload_max`.
+    fn read_framed(&mut self, payload_max: usize, payload: &mut Vec<u8>) -> Result<Option<ChainHash>> {
+        let expected = self.next_seq();
         let mut frame = [0; ENTRY_HEADER_LEN];
-        if let Err(error) = self.body.read_exact(&mut frame) {
+        if let Some(kept) = self.frame.take() {
+            frame = kept;
+        } else if let Err(error) = self.body.read_exact(&mut frame) {
             return Err(self.failed(error, expected));
         }
         let fields = EntryFrame::decode(&frame);
@@ -79,30 +132,43 @@ impl<R: Read> SealedReader<R> {
             let what = Damage::Length { found: payload_len, max: limits::PAYLOAD_BYTES_MAX as u64 };
             return Err(self.damaged(what, expected));
         }
-        let end = self.at + ENTRY_HEADER_LEN as u64 + payload_len;
-        if end > self.body_bytes_max {
+        if self.at + ENTRY_HEADER_LEN as u64 + payload_len > self.body_bytes_max {
             return Err(Error::BodyTooLarge { sequence: expected, max: self.body_bytes_max });
         }
-        if let Err(error) = self.read_payload(payload_len, &mut entry.payload) {
+        if payload_len > payload_max as u64 {
+            self.frame = Some(frame);
+            return Ok(None);
+        }
+        if let Err(error) = self.read_payload(payload_len, payload) {
             return Err(self.failed(error, expected));
         }
-        let computed = checksum(&frame, &entry.payload);
+        let computed = checksum(&frame, payload);
         if computed != fields.crc {
             return Err(self.damaged(Damage::EntryChecksum { found: fields.crc, computed }, expected));
         }
         if fields.sequence != expected {
             return Err(self.damaged(Damage::Sequence { expected, found: fields.sequence }, expected));
         }
-        self.check_chain(fields.prev_hash, expected)?;
-        self.chain_before.get_or_insert(fields.prev_hash);
-        self.chain = fields.prev_hash.after(&entry.payload);
-        entry.sequence = expected;
+        Ok(Some(fields.prev_hash))
+    }
+
+    /// The sequence that the next entry must have.
+    fn next_seq(&self) -> u64 {
+        self.header.first_seq + self.entries
+    }
+
+    /// Goes behind the entry that was read.
+    fn pass(&mut self, payload_len: usize) {
+        self.at += (ENTRY_HEADER_LEN + payload_len) as u64;
+        self.entries += 1;
+    }
+
+    /// Says of an entry what follows from its place, the last that was passed.
+    fn describe(&self, entry: &mut Entry, chain_hash: ChainHash) {
+        entry.sequence = self.header.first_seq + (self.entries - 1);
         entry.commit_ms = self.commit_ms();
         entry.commit_exact = false;
-        entry.chain_hash = self.chain;
-        self.at = end;
-        self.entries += 1;
-        Ok(true)
+        entry.chain_hash = chain_hash;
     }
 
     /// The chain hash before the first entry; unknown until that was read.
@@ -122,7 +188,8 @@ impl<R: Read> SealedReader<R> {
         if read as u64 == len { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
     }
 
-    fn check_chain(&self, prev_hash: ChainHash, sequence: u64) -> Result<()> {
+    fn check_chain(&self, prev_hash: ChainHash) -> Result<()> {
+        let sequence = self.next_seq();
         if self.entries > 0 {
             if prev_hash != self.chain {
                 return Err(self.damaged(Damage::Chain { expected: self.chain, found: prev_hash }, sequence));
