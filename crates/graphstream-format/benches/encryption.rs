@@ -1,33 +1,18 @@
 //! What encryption adds to a segment, per frame of 256 KiB before compression (about 21 KiB after it), and what a new segment's key costs.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "../tests/chunk_header/mod.rs"]
+mod chunk_header;
+
 use std::hint::black_box;
 
+use chunk_header::header;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use graphstream_format::Lineage;
 use graphstream_format::encryption::{
     CHUNK_PREFIX_LEN, ChunkOpener, ChunkSealer, DataKey, EXTENSION_LEN, SEGMENT_RANDOM_LEN,
 };
 use graphstream_format::header::{FLAG_SEALED, Header, VERSION_2};
-
-fn header() -> Header {
-    Header {
-        version: VERSION_2,
-        flags: FLAG_SEALED,
-        compression: 0,
-        ext_len: EXTENSION_LEN as u32,
-        first_seq: 1,
-        last_seq: 1000,
-        entry_count: 1000,
-        body_len: 0,
-        body_checksum: [0; 32],
-        prev_segment_checksum: 0,
-        created_ms: 0,
-        lineage: Lineage::from_bytes([3; 16]),
-        first_commit_ms: 0,
-        last_commit_ms: 0,
-    }
-}
 
 fn chunks(criterion: &mut Criterion) {
     let key = DataKey::taking(&mut [7; 32]);

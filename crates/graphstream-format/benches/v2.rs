@@ -4,10 +4,12 @@
 
 use std::hint::black_box;
 use std::io::Cursor;
+use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use graphstream_format::encryption::{DataKey, KeyRing, SEGMENT_RANDOM_LEN};
 use graphstream_format::open::EntryRef;
-use graphstream_format::v2::{RandomReader, Workers, Writer, frame_field, index_field};
+use graphstream_format::v2::{RandomReader, SegmentRange, Workers, Writer, frame_field, index_field};
 use graphstream_format::{ChainHash, Compression, Entry, Lineage, ReadOptions, SegmentReader, SegmentStart};
 
 const ENTRIES: u64 = 200_000;
@@ -35,25 +37,38 @@ fn payloads() -> Vec<(Vec<u8>, ChainHash)> {
         .collect()
 }
 
+const START: SegmentStart = SegmentStart {
+    lineage: Lineage::from_bytes([1; 16]),
+    first_seq: 1,
+    chain_before: ChainHash::ZERO,
+    created_ms: 0,
+};
+
 fn seal(payloads: &[(Vec<u8>, ChainHash)], compression: Compression, workers: Option<&Workers>) -> Vec<u8> {
-    let start = SegmentStart {
-        lineage: Lineage::from_bytes([1; 16]),
-        first_seq: 1,
-        chain_before: ChainHash::ZERO,
-        created_ms: 0,
-    };
-    let mut writer = Writer::new(Cursor::new(Vec::new()), start, compression).unwrap();
+    let mut writer = Writer::new(Cursor::new(Vec::new()), START, compression).unwrap();
     if let Some(workers) = workers {
         writer = writer.with_workers(workers.clone());
     }
+    fill(writer, payloads)
+}
+
+fn seal_encrypted(payloads: &[(Vec<u8>, ChainHash)], keys: &KeyRing) -> Vec<u8> {
+    let range = SegmentRange { last_seq: ENTRIES, first_commit_ms: 0, last_commit_ms: 0 };
+    let (sink, random) = (Cursor::new(Vec::new()), [9; SEGMENT_RANDOM_LEN]);
+    fill(Writer::encrypted(sink, START, ZSTD, range, keys.current(), &random).unwrap(), payloads)
+}
+
+fn fill(mut writer: Writer<Cursor<Vec<u8>>>, payloads: &[(Vec<u8>, ChainHash)]) -> Vec<u8> {
     for (sequence, (payload, chain_hash)) in (1..).zip(payloads) {
         writer.push_verified(EntryRef { sequence, commit_ms: 0, chain_hash: *chain_hash, payload }).unwrap();
     }
     writer.finish().unwrap().inner.into_inner()
 }
 
-fn verify(file: &[u8], workers: Option<&Workers>) {
-    let mut reader = SegmentReader::new(file, file.len() as u64, ReadOptions::default()).unwrap();
+fn verify(file: &[u8], workers: Option<&Workers>, keys: Option<&Arc<KeyRing>>) {
+    let mut options = ReadOptions::default();
+    options.keys = keys.cloned();
+    let mut reader = SegmentReader::new(file, file.len() as u64, options).unwrap();
     if let Some(workers) = workers {
         reader = reader.with_workers(workers.clone());
     }
@@ -84,6 +99,8 @@ fn version_2(criterion: &mut Criterion) {
     let (plain, packed) = (seal(&payloads, Compression::None, None), seal(&payloads, ZSTD, None));
     let (raw, stored) = (frames(&plain), frames(&packed));
     let workers = Workers::new(2.try_into().unwrap()).unwrap();
+    let keys = Arc::new(KeyRing::new(DataKey::taking(&mut [7; 32])));
+    let encrypted = seal_encrypted(&payloads, &keys);
 
     let mut group = criterion.benchmark_group("v2");
     group.throughput(Throughput::Bytes(bytes)).sample_size(20);
@@ -95,6 +112,8 @@ fn version_2(criterion: &mut Criterion) {
         });
     });
     group.bench_function("seal/one-thread", |bench| bench.iter(|| seal(black_box(&payloads), ZSTD, None)));
+    group
+        .bench_function("seal/encrypted", |bench| bench.iter(|| seal_encrypted(black_box(&payloads), &keys)));
     group.bench_function("seal/two-workers", |bench| {
         bench.iter(|| seal(black_box(&payloads), ZSTD, Some(&workers)));
     });
@@ -111,14 +130,24 @@ fn version_2(criterion: &mut Criterion) {
             (crc, chain)
         });
     });
-    group.bench_function("read/one-thread", |bench| bench.iter(|| verify(black_box(&packed), None)));
+    group.bench_function("read/one-thread", |bench| bench.iter(|| verify(black_box(&packed), None, None)));
+    group.bench_function("read/encrypted", |bench| {
+        bench.iter(|| verify(black_box(&encrypted), None, Some(&keys)))
+    });
     group.bench_function("read/two-workers", |bench| {
-        bench.iter(|| verify(black_box(&packed), Some(&workers)))
+        bench.iter(|| verify(black_box(&packed), Some(&workers), None))
     });
     group.throughput(Throughput::Elements(1));
     group.bench_function("single/cold", |bench| {
         bench.iter(|| {
             let mut segment = RandomReader::open(packed.as_slice(), packed.len() as u64).unwrap();
+            segment.entry(ENTRIES / 3).unwrap().unwrap().commit_ms
+        });
+    });
+    group.bench_function("single/cold-encrypted", |bench| {
+        bench.iter(|| {
+            let mut segment =
+                RandomReader::open_encrypted(encrypted.as_slice(), encrypted.len() as u64, &keys).unwrap();
             segment.entry(ENTRIES / 3).unwrap().unwrap().commit_ms
         });
     });

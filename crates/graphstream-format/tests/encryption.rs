@@ -1,13 +1,16 @@
 //! Encryption from outside: what opens, what does not, and what the error says then.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod chunk_header;
+
 use std::collections::HashSet;
 
+use chunk_header::header;
 use graphstream_format::encryption::{
     CHUNK_PREFIX_LEN, ChunkOpener, ChunkSealer, DataKey, DocumentKind, EXTENSION_LEN, Extension, KeyId,
     KeyRing, SEGMENT_RANDOM_LEN, TAG_LEN, WRAPPED_KEY_LEN, WrappedKey,
 };
-use graphstream_format::header::{FLAG_SEALED, HEADER_LEN, Header, VERSION_OPEN, field};
+use graphstream_format::header::{FLAG_SEALED, HEADER_LEN, Header, VERSION_2, field};
 use graphstream_format::{ChainHash, ChunkDefect, Damage, Error, KeyLineDefect, Lineage, Position};
 use proptest::prelude::*;
 
@@ -17,25 +20,6 @@ fn key(seed: u8) -> DataKey {
 
 fn random(seed: u8) -> [u8; SEGMENT_RANDOM_LEN] {
     std::array::from_fn(|at| seed.wrapping_mul(31).wrapping_add(at as u8))
-}
-
-fn header() -> Header {
-    Header {
-        version: VERSION_OPEN,
-        flags: FLAG_SEALED,
-        compression: 0,
-        ext_len: EXTENSION_LEN as u32,
-        first_seq: 7,
-        last_seq: 9,
-        entry_count: 3,
-        body_len: 0,
-        body_checksum: [0; 32],
-        prev_segment_checksum: 0,
-        created_ms: 5,
-        lineage: Lineage::from_bytes([3; 16]),
-        first_commit_ms: 6,
-        last_commit_ms: 7,
-    }
 }
 
 /// A segment of these plaintexts: its extension, and its chunks without their lengths.

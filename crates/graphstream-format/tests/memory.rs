@@ -4,15 +4,18 @@
 mod segments;
 
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
 
+use graphstream_format::encryption::{DataKey, EXTENSION_LEN, EncryptWith, KeyRing, SEGMENT_RANDOM_LEN};
 use graphstream_format::header::{HEADER_LEN, field};
 use graphstream_format::open::{Outcome, Scanner};
-use graphstream_format::v2::{RandomReader, Workers, frame_field};
+use graphstream_format::v2::{FOOTER_LEN, RandomReader, SegmentRange, Workers, frame_field};
 use graphstream_format::{
     Compression, Entry, ReadOptions, SegmentReader, SegmentVersion, SegmentWriter, WriteOptions,
+    convert_encrypted, verify_stored,
 };
 use peak_alloc::PeakAlloc;
-use segments::{CREATED_MS, Frames, OpenFile, fix_frame, sealed, start, zstd};
+use segments::{CREATED_MS, Frames, OpenFile, fix_frame, rebody, reheader, sealed, start, zstd};
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
@@ -52,6 +55,8 @@ fn h01_memory_is_bounded() {
     a_large_segment_is_written_and_read_in_little_memory();
     claimed_lengths_cost_nothing();
     claimed_frames_cost_nothing();
+    an_encrypted_segment_costs_what_a_plain_one_does();
+    claimed_chunks_cost_nothing();
     an_open_segment_costs_one_record();
 }
 
@@ -104,6 +109,88 @@ fn a_large_segment_is_written_and_read_in_little_memory() {
                 });
                 assert!(used < MIB, "single entries of {what}: {used} bytes");
             }
+        }
+    }
+}
+
+fn keys() -> Arc<KeyRing> {
+    Arc::new(KeyRing::new(DataKey::taking(&mut [7; 32])))
+}
+
+fn encrypted<W: Write + Seek>(sink: W, entries: u64, payload: &[u8], options: &WriteOptions) -> W {
+    let range = SegmentRange { last_seq: entries, first_commit_ms: CREATED_MS, last_commit_ms: CREATED_MS };
+    let keys = keys();
+    let with = EncryptWith::new(keys.current(), [9; SEGMENT_RANDOM_LEN]);
+    let mut writer = SegmentWriter::encrypted(sink, start(), options, range, with).unwrap();
+    for _ in 0..entries {
+        writer.push(payload, CREATED_MS).unwrap();
+    }
+    writer.finish().unwrap().inner
+}
+
+/// Chunks are sealed and opened in place: the bounds are those of plain segments.
+fn an_encrypted_segment_costs_what_a_plain_one_does() {
+    let payload: Vec<u8> =
+        (0..4096_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
+    for compression in [Compression::None, zstd()] {
+        let options = WriteOptions::default().with_compression(compression);
+        let (used, _) = peak(|| encrypted(Sink, 8192, &payload, &options));
+        assert!(used < 3 * MIB / 2, "sealing 32 MiB, {compression:?}: {used} bytes");
+        let file = encrypted(std::io::Cursor::new(Vec::new()), 8192, &payload, &options).into_inner();
+        let keys = keys();
+        let reader = || {
+            let options = ReadOptions::default().with_keys(Arc::clone(&keys));
+            SegmentReader::new(file.as_slice(), file.len() as u64, options).unwrap()
+        };
+        let (used, end) = peak(|| reader().verify().unwrap());
+        assert_eq!(end.entries, 8192);
+        assert!(used < 3 * MIB / 2, "reading 32 MiB, {compression:?}: {used} bytes");
+        let (used, ()) = peak(|| {
+            let mut random = RandomReader::open_encrypted(file.as_slice(), file.len() as u64, &keys).unwrap();
+            for sequence in (1..=8192).step_by(700) {
+                assert!(random.entry(sequence).unwrap().is_some());
+            }
+        });
+        assert!(used < MIB, "single entries of 32 MiB, {compression:?}: {used} bytes");
+        let (used, _) = peak(|| {
+            let with = EncryptWith::new(keys.current(), [8; SEGMENT_RANDOM_LEN]);
+            let range = SegmentRange::of(&mut reader()).unwrap();
+            convert_encrypted(&mut reader(), Sink, &options, None, range, with).unwrap()
+        });
+        assert!(used < 3 * MIB, "another key for 32 MiB, {compression:?}: {used} bytes");
+        let (used, _) = peak(|| verify_stored(file.as_slice(), file.len() as u64).unwrap());
+        assert!(used < MIB / 4, "without the key, {compression:?}: {used} bytes");
+    }
+}
+
+/// A chunk's length is read before anything proves it: the largest that may be, and nothing there; and a chunk that is not authentic
+/// is not looked into, whatever its frame would claim.
+fn claimed_chunks_cost_nothing() {
+    let options = WriteOptions::default().with_compression(zstd());
+    let file = encrypted(std::io::Cursor::new(Vec::new()), 20, &[7; 500], &options).into_inner();
+    let keys = keys();
+    let at = HEADER_LEN + EXTENSION_LEN;
+    for length in [0, 15, 16, 17, 1 << 20, 16 << 20, (16 << 20) + (1 << 16), u32::MAX] {
+        let changed = rebody(file.clone(), at, &u32::to_be_bytes(length));
+        // With as much behind it as the file says, all of it zeros.
+        let mut long = changed.clone();
+        long.splice(at + 8..at + 8, vec![0; 2 * MIB]);
+        let body_len = (long.len() - at - FOOTER_LEN) as u64;
+        long = reheader(long, field::BODY_LEN, &body_len.to_be_bytes());
+        for (file, most) in [(changed, MIB), (long, 6 * MIB)] {
+            let read = || {
+                let options = ReadOptions::default().with_keys(Arc::clone(&keys));
+                SegmentReader::new(file.as_slice(), file.len() as u64, options)?.verify()
+            };
+            let (used, result) = peak(read);
+            assert!(result.is_err());
+            assert!(used < most, "length {length}: {used} bytes for {} of file", file.len());
+            let (used, result) = peak(|| {
+                let mut random = RandomReader::open_encrypted(file.as_slice(), file.len() as u64, &keys)?;
+                random.entry(1).map(|entry| assert!(entry.is_none()))
+            });
+            assert!(result.is_err());
+            assert!(used < most, "length {length}: {used} bytes for {} of file", file.len());
         }
     }
 }

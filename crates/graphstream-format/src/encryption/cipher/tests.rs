@@ -3,26 +3,13 @@
 use super::*;
 use aead_stream::{NewStream, StreamBE32, StreamPrimitive};
 
-use crate::header::{FLAG_SEALED, VERSION_OPEN};
+use crate::Lineage;
+use crate::header::{FLAG_SEALED, VERSION_2};
 
-fn header() -> Header {
-    Header {
-        version: VERSION_OPEN,
-        flags: FLAG_SEALED,
-        compression: 0,
-        ext_len: EXTENSION_LEN as u32,
-        first_seq: 7,
-        last_seq: 9,
-        entry_count: 3,
-        body_len: 1000,
-        body_checksum: [9; 32],
-        prev_segment_checksum: 0,
-        created_ms: 5,
-        lineage: crate::Lineage::from_bytes([3; 16]),
-        first_commit_ms: 6,
-        last_commit_ms: 7,
-    }
-}
+#[path = "../../../tests/chunk_header/mod.rs"]
+mod chunk_header;
+
+use chunk_header::header;
 
 fn key() -> DataKey {
     DataKey::taking(&mut [5; 32])
