@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use graphstream_format::header::HEADER_LEN;
-use graphstream_format::{Header, ReadOptions, SegmentReader};
+use graphstream_format::{Header, ReadOptions, SegmentReader, verify_stored};
 use graphstream_storage::{ErrorClass, GetOptions, GetOutcome, Key};
 use sha2::{Digest, Sha256};
 
@@ -186,11 +186,15 @@ impl Error {
 }
 
 /// What is wrong in a segment's file, if anything is.
-fn contradiction(file: &Path) -> Option<graphstream_format::Error> {
-    let file = File::open(file).ok()?;
+fn contradiction(path: &Path) -> Option<graphstream_format::Error> {
+    let file = File::open(path).ok()?;
     let bytes = file.metadata().ok()?.len();
-    let found = SegmentReader::new(BufReader::new(file), bytes, ReadOptions::default())
-        .and_then(|mut reader| reader.verify())
-        .err()?;
+    let found = match SegmentReader::new(BufReader::new(&file), bytes, ReadOptions::default()) {
+        // What takes no key shows without one.
+        Err(graphstream_format::Error::KeyRequired { .. }) => {
+            verify_stored(BufReader::new(File::open(path).ok()?), bytes).err()?
+        }
+        read => read.and_then(|mut reader| reader.verify()).err()?,
+    };
     (!matches!(found, graphstream_format::Error::Io { .. })).then_some(found)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use graphstream_format::ChainHash;
+use graphstream_format::encryption::KeyId;
 use graphstream_remote::SegmentName;
 use graphstream_replay::ErrorClass as TargetClass;
 
@@ -47,6 +48,25 @@ pub enum Error {
         segment: SegmentName,
         /// What is wrong, and at which offset and sequence.
         source: Box<graphstream_format::Error>,
+    },
+    /// The journal is encrypted. What is published about a history (its head above all) would show chain hashes, with which guesses of
+    /// entries can be tested, so it is not shipped.
+    #[error(
+        "the journal in {} is encrypted (key {id}): this version ships plain journals only", path.display()
+    )]
+    EncryptedJournal {
+        /// Its directory.
+        path: PathBuf,
+        /// The key of its new segments.
+        id: KeyId,
+    },
+    /// A fetched segment is encrypted.
+    #[error("segment {segment} is encrypted (key {id}): this version follows plain databases only")]
+    EncryptedSegment {
+        /// Its name.
+        segment: SegmentName,
+        /// Its key.
+        id: KeyId,
     },
     /// A fetched segment holds other sequences than its name says.
     #[error("segment {segment} holds sequences {first} to {last}, which its name denies")]
@@ -281,9 +301,12 @@ impl Error {
             Self::NoDatabase { .. } | Self::Moved { .. } | Self::Deadline { .. } | Self::NotStored { .. } => {
                 ErrorKind::Store
             }
-            Self::Encode { .. } | Self::NoTarget | Self::WriteThrough | Self::NotAdopted { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::Encode { .. }
+            | Self::NoTarget
+            | Self::WriteThrough
+            | Self::EncryptedJournal { .. }
+            | Self::EncryptedSegment { .. }
+            | Self::NotAdopted { .. } => ErrorKind::Invalid,
             Self::Diverged { .. } | Self::Statement { .. } => ErrorKind::Target,
             Self::Cache { .. } | Self::LocalFile { .. } | Self::Thread { .. } | Self::Ended(_) => {
                 ErrorKind::Journal

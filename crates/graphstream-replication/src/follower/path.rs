@@ -40,7 +40,10 @@ pub(crate) fn walk(
     mut visit: impl FnMut(&Entry) -> Result<Step>,
 ) -> Result<Position> {
     let name = planned.name;
-    let segment = |source| Error::Segment { segment: name, source: Box::new(source) };
+    let segment = |source| match source {
+        graphstream_format::Error::KeyRequired { id } => Error::EncryptedSegment { segment: name, id },
+        source => Error::Segment { segment: name, source: Box::new(source) },
+    };
     let cache = |source| Error::Cache { attempted: "reading", path: file.to_path_buf(), source };
     let opened = File::open(file).map_err(cache)?;
     let bytes = opened.metadata().map_err(cache)?.len();

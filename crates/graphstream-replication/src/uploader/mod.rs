@@ -98,7 +98,10 @@ impl Uploader {
         let nonce = OwnerNonce::random(remote.randomness())?;
         let (dir, lock, identity, chain, published) = blocking("reading the journal", move || {
             let dir = JournalDir::open(&path)?;
-            let identity = dir.identity()?.ok_or(Error::NotAdopted { path })?;
+            let identity = dir.identity()?.ok_or_else(|| Error::NotAdopted { path: path.clone() })?;
+            if let Some(id) = identity.encryption_key {
+                return Err(Error::EncryptedJournal { path, id });
+            }
             if let Some(note) = dir.fenced()? {
                 return Err(Error::FencedBefore { after: note.after });
             }

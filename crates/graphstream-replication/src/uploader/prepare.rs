@@ -65,7 +65,13 @@ fn open(path: &Path) -> Result<(File, u64)> {
 
 fn damaged(path: &Path) -> impl Fn(graphstream_format::Error) -> Error {
     let path: PathBuf = path.to_path_buf();
-    move |source| Error::Local { path: path.clone(), source: Box::new(source) }
+    move |source| match source {
+        // Encryption was turned on while the journal was being shipped.
+        graphstream_format::Error::KeyRequired { id } => {
+            Error::EncryptedJournal { path: path.parent().unwrap_or(&path).to_path_buf(), id }
+        }
+        source => Error::Local { path: path.clone(), source: Box::new(source) },
+    }
 }
 
 /// Reads a whole segment once: entries and chain are verified, the file is hashed.
