@@ -11,6 +11,7 @@
 mod cli;
 mod exit;
 mod failure;
+mod keys;
 mod lines;
 mod logs;
 mod out;

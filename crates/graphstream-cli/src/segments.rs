@@ -2,10 +2,13 @@
 
 use std::fs::File;
 use std::io::{BufReader, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use graphstream::format::{Header, ReadOptions, SegmentReader};
+use graphstream::format::encryption::KeyRing;
+use graphstream::format::header::HEADER_LEN;
+use graphstream::format::{self, Header, ReadOptions, SegmentReader, verify_stored};
 use graphstream::remote::{
     FetchedSegment, HeadPoll, HeadReader, Plan, PlannedSegment, Remote, SegmentSink, StoredHead,
 };
@@ -46,9 +49,36 @@ pub(crate) fn open_file(path: &Path) -> Result<(File, u64), Failure> {
     Ok((file, bytes))
 }
 
-/// Reads a segment's header alone.
+/// Reads a segment's header alone, which takes no key.
 pub(crate) fn header(path: &Path) -> Result<Header, Failure> {
-    Ok(open(path, ReadOptions::default())?.header().clone())
+    let (file, bytes) = open_file(path)?;
+    match SegmentReader::new(file, bytes, ReadOptions::default()) {
+        Ok(reader) => Ok(reader.header().clone()),
+        Err(format::Error::KeyRequired { .. }) => {
+            let mut bytes = [0; HEADER_LEN];
+            let (file, _) = open_file(path)?;
+            file.read_exact_at(&mut bytes, 0)
+                .map_err(|error| Failure::opening(path, Kind::Journal, &error))?;
+            Header::decode(&bytes).map_err(|error| Failure::in_segment(path, &error))
+        }
+        Err(error) => Err(Failure::in_segment(path, &error)),
+    }
+}
+
+/// With these keys nothing plain is read, without any nothing encrypted.
+pub(crate) fn options(keys: Option<&Arc<KeyRing>>) -> ReadOptions {
+    match keys {
+        Some(keys) => ReadOptions::default().with_keys(Arc::clone(keys)),
+        None => ReadOptions::default(),
+    }
+}
+
+/// Verifies what takes no key: header, length, footer and the checksum of the body as stored. What is wrong names `name`.
+pub(crate) fn check_stored(path: &Path, name: &Path) -> Result<(), Failure> {
+    let (file, bytes) = open_file(path)?;
+    verify_stored(BufReader::with_capacity(256 * 1024, file), bytes)
+        .map(drop)
+        .map_err(|error| Failure::in_segment(name, &error))
 }
 
 /// A published history, read segment by segment into a scratch directory.

@@ -5,7 +5,7 @@ mod cli;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cli::{Graphstream, Place, Signal, entries};
 use graphstream::format::{ReadOptions, SegmentReader, SegmentVersion, WriteOptions, convert};
@@ -110,6 +110,16 @@ fn with_open_segment() -> Place {
     place
 }
 
+/// Plain segments, and encrypted ones behind them; and the key's file.
+fn encrypted_from_here_on() -> (Place, PathBuf) {
+    let place = with_open_segment();
+    let key = place.path("key");
+    Graphstream::new("key").args(["generate", "--output"]).arg(&key).ok();
+    let append = place.on_journal("append").arg("--encrypt-existing").arg("--encryption-key-file").arg(&key);
+    append.stdin(entries(10, 2)).ok();
+    (place, key)
+}
+
 #[test]
 fn keys_generated() {
     let place = Place::new();
@@ -188,6 +198,13 @@ fn segments() {
     let torn = place.path("torn.hadbj");
     fs::write(&torn, [&bytes[..(end + 1).next_multiple_of(8)], b"torn"].concat()).unwrap();
     converted.extend(convert(&torn, &place.path("new-torn.hadbj")));
+    let (encrypted, key) = encrypted_from_here_on();
+    let call = Graphstream::new("convert")
+        .arg(&encrypted.segments()[0])
+        .arg("--output")
+        .arg(place.path("encrypted.hadbj"));
+    converted
+        .extend(printed(call.args(["--to-version", "2", "--encrypt", "--encryption-key-file"]).arg(&key)));
     compare("convert --json", &converted);
     bytes[end] ^= 1;
     fs::write(&open, bytes).unwrap();
@@ -205,7 +222,9 @@ fn verified_segments() {
     fs::remove_file(&place.segments()[3]).unwrap();
     flip_last_byte(&place.segments()[2]);
     damage_compressed_body(&place.segments()[0]);
-    compare("verify --json", &printed(place.on_journal("verify")));
+    let mut rows = printed(place.on_journal("verify"));
+    rows.extend(printed(encrypted_from_here_on().0.on_journal("verify")));
+    compare("verify --json", &rows);
 }
 
 #[test]
@@ -230,6 +249,7 @@ fn status_of_a_journal_and_its_store() {
     ])));
     outputs.extend(printed(place.on_store("status")));
     outputs.extend(printed(fenced().on_journal("status")));
+    outputs.extend(printed(encrypted_from_here_on().0.on_journal("status")));
     compare("status --json", &outputs);
 }
 

@@ -92,8 +92,11 @@ impl JournalDir {
         }
     }
 
-    /// How the segment with this header is read. A plain one is accepted beside keys only if `journal.json` says so.
-    pub(crate) fn read_options(&self, header: &Header) -> Result<ReadOptions> {
+    /// How the segment with this header is read by itself: with the keys given, unless it is plain and `journal.json` says that it may be.
+    ///
+    /// # Errors
+    /// As [`JournalDir::identity`].
+    pub fn read_options(&self, header: &Header) -> Result<ReadOptions> {
         match (&self.keys, header.is_encrypted()) {
             (None, _) => Ok(ReadOptions::default()),
             (Some(keys), true) => Ok(ReadOptions::default().with_keys(Arc::clone(keys))),

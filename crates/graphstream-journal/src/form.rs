@@ -4,13 +4,13 @@ use std::io::{Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use graphstream_format::encryption::{EncryptWith, KeyRing};
+use graphstream_format::encryption::KeyRing;
 use graphstream_format::v2::SegmentRange;
 use graphstream_format::{Header, SegmentStart, SegmentVersion, SegmentWriter, WriteOptions};
 
 use crate::clock::Entropy;
 use crate::error::{Error, Result};
-use crate::keys;
+use crate::keys::encrypt_with;
 
 /// With keys, nothing plain is written.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Form {
         let writer = match &self.keys {
             None => SegmentWriter::new(sink, start, &self.write),
             Some(keys) => {
-                let with = EncryptWith::new(keys.current(), *keys::draw(&*self.entropy)?);
+                let with = encrypt_with(keys.current(), &*self.entropy)?;
                 SegmentWriter::encrypted(sink, start, &self.write, range()?, with)
             }
         };

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use graphstream_format::encryption::{DATA_KEY_LEN, DataKey, KeyRing};
+use graphstream_format::encryption::{DATA_KEY_LEN, DataKey, EncryptWith, KeyRing};
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
@@ -30,8 +30,16 @@ pub fn generate_key(entropy: &dyn Entropy) -> Result<DataKey> {
     Ok(DataKey::taking(&mut *draw::<DATA_KEY_LEN>(entropy)?))
 }
 
+/// What one new segment is encrypted with: this key, and random bytes that serve no other segment.
+///
+/// # Errors
+/// [`Error::Entropy`] when the source fails.
+pub fn encrypt_with<'k>(key: &'k DataKey, entropy: &dyn Entropy) -> Result<EncryptWith<'k>> {
+    Ok(EncryptWith::new(key, *draw(entropy)?))
+}
+
 /// So many random bytes, for a key or for what is mixed into one.
-pub(crate) fn draw<const N: usize>(entropy: &dyn Entropy) -> Result<Zeroizing<[u8; N]>> {
+fn draw<const N: usize>(entropy: &dyn Entropy) -> Result<Zeroizing<[u8; N]>> {
     let mut bytes = Zeroizing::new([0; N]);
     for part in bytes.chunks_mut(16) {
         let drawn = Zeroizing::new(entropy.random().map_err(|source| Error::Entropy { source })?);

@@ -70,7 +70,7 @@ pub use fs::{Access, DirEntry, FileKind, Fs, FsFile, LockMode, StdFs};
 pub use graphstream_format::{ChainHash, Compression, Entry, Lineage, Position, SegmentVersion};
 pub use identity::Identity;
 pub use journal::{CloseReport, Journal, Positions, Reached};
-pub use keys::{create_key_file, generate_key, read_key_file, read_key_files};
+pub use keys::{create_key_file, encrypt_with, generate_key, read_key_file, read_key_files};
 pub use legacy::Adoption;
 pub use lock::{LockKind, LockState, ShipLock, WriterLock};
 pub use names::{parse_segment_name, segment_name};

@@ -12,8 +12,7 @@ const VERIFY: &str = "graphstream verify --journal DIR names every damaged segme
 
 const FORK: &str = "two histories have one name: keep both, and find out which leader was started where, or whether this is the right store";
 
-const KEY: &str =
-    "find the key file with that id; graphstream never writes an encrypted segment's key anywhere";
+const KEY: &str = "--encryption-key-file FILE with that key; the id stands in its file";
 
 impl Failure {
     /// An error about the bytes of the segment at `path`.
@@ -60,6 +59,10 @@ fn format_kind(error: &format::Error) -> (Kind, Option<&'static str>) {
         format::Error::KeyRequired { .. }
         | format::Error::UnknownKey { .. }
         | format::Error::WrongKey { .. } => (Kind::Usage, Some(KEY)),
+        format::Error::PlaintextRefused => (
+            Kind::Corruption,
+            Some("find out who put a plain segment there; if it is meant to be plain, read it without a key"),
+        ),
         _ => (Kind::Corruption, Some("restore the file from the object store, or from another copy")),
     }
 }
@@ -156,8 +159,15 @@ fn journal_kind(error: &journal::Error) -> (Kind, Option<&'static str>) {
         },
         E::EncryptionRequired { .. } => (
             Kind::Usage,
+            Some("--encryption-key-file FILE, or GRAPHSTREAM_ENCRYPTION_KEY_FILE, with that key"),
+        ),
+        E::EncryptionKeyMissing { .. } => {
+            (Kind::Usage, Some("--encryption-key-file FILE once more, with the file of that key"))
+        }
+        E::NotEncrypted { .. } => (
+            Kind::Usage,
             Some(
-                "a graphstream that seals encrypted segments: this one would write plain ones, and does not",
+                "no key, to use the journal as it is; append --encrypt-existing with the key encrypts it from here on",
             ),
         ),
         E::KeyFileExposed { .. } => {
@@ -234,6 +244,8 @@ fn journal_place(error: &journal::Error, place: &mut super::Place) {
         | E::UnsupportedFormat { path, .. }
         | E::IdentityMissing { path }
         | E::EncryptionRequired { path, .. }
+        | E::EncryptionKeyMissing { path, .. }
+        | E::NotEncrypted { path }
         | E::KeyFileExposed { path, .. }
         | E::KeyFileOwner { path, .. }
         | E::InvalidKeyFile { path, .. }
@@ -387,6 +399,10 @@ impl From<replication::Error> for Failure {
         use replication::Error as E;
 
         match error {
+            // Encryption was turned on while the journal was shipped: no key helps here yet.
+            E::Journal(journal::Error::EncryptionRequired { path, id }) => {
+                E::EncryptedJournal { path: path.parent().unwrap_or(&path).to_path_buf(), id }.into()
+            }
             E::Journal(error) => error.into(),
             E::Remote(error) => error.into(),
             E::Target(error) => error.into(),
@@ -401,6 +417,7 @@ impl From<replication::Error> for Failure {
                     E::LocalGap { .. } => Kind::Gap,
                     E::FencedBefore { .. } => Kind::Fenced,
                     E::NotAdopted { .. } => Kind::Journal,
+                    E::EncryptedJournal { .. } | E::EncryptedSegment { .. } => Kind::Usage,
                     E::Statement { .. } => Kind::Poison,
                     E::Misnamed { .. } | E::HeadChain { .. } | E::Payload { .. } => Kind::Corruption,
                     E::Forked { .. } | E::DatabaseAhead { .. } | E::DatabaseForked { .. } => Kind::Fork,
@@ -424,6 +441,12 @@ impl From<replication::Error> for Failure {
                     E::NotAdopted { .. } => Some(
                         "graphstream append --journal DIR < /dev/null takes over a journal of the predecessor",
                     ),
+                    E::EncryptedJournal { .. } => Some(
+                        "a copy of its segments, which are encrypted, and of its key file elsewhere; shipping them comes with a later version",
+                    ),
+                    E::EncryptedSegment { .. } => {
+                        Some("graphstream cat --from URL --database NAME --encryption-key-file FILE reads it")
+                    }
                     E::LocalGap { .. } => Some(VERIFY),
                     E::TargetLineage { .. } => {
                         Some("an empty target, or the database that this target followed before")

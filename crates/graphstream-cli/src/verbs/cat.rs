@@ -1,8 +1,10 @@
 //! `cat`: entries as text or JSON lines.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use graphstream::format::{Entry, ReadOptions};
+use graphstream::format::Entry;
+use graphstream::format::encryption::KeyRing;
 use graphstream::journal::{JournalReader, ReaderOptions};
 use graphstream::proto::JournalEntry;
 use graphstream::proto::json::{EntryLine, write_line};
@@ -11,6 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::failure::{Failure, Kind, warn};
+use crate::keys::KeyArgs;
 use crate::out::Out;
 use crate::segments::{History, Piece};
 use crate::source::{Source, SourceArgs};
@@ -30,6 +33,8 @@ segment (version 1 keeps one), so --since and --until are exact to a segment the
 pub(crate) struct Args {
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// The first entry
     #[arg(long, value_name = "N")]
     from_sequence: Option<u64>,
@@ -59,14 +64,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if range.from > range.to || range.since > range.until {
         return Err(Failure::new(Kind::Usage, "the range is empty: its end lies before its start"));
     }
+    let keys = args.keys.ring()?;
+    let wanted = Wanted { range, keys: keys.as_ref() };
     let printed = match args.source.source() {
-        Source::Journal(dir) => journal(dir, range, &mut printer),
-        Source::Store(url, database) => published(url, database.clone(), range, &mut printer),
-        Source::Files(paths) => files(paths, range, &mut printer),
+        Source::Journal(dir) => journal(dir, wanted, &mut printer),
+        Source::Store(url, database) => published(url, database.clone(), wanted, &mut printer),
+        Source::Files(paths) => paths.iter().try_for_each(|path| segment(path, path, wanted, &mut printer)),
     };
     // What came before an error belongs to the answer.
     printer.out.flush()?;
     printed
+}
+
+/// Which entries are wanted, and the keys to read them with.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    range: Range,
+    keys: Option<&'a Arc<KeyRing>>,
 }
 
 /// Which entries are wanted; all bounds inclusive.
@@ -90,16 +104,10 @@ impl Range {
     }
 }
 
-fn files(files: &[PathBuf], range: Range, printer: &mut Printer) -> Result<(), Failure> {
-    for path in files {
-        segment(path, path, range, printer)?;
-    }
-    Ok(())
-}
-
 /// Prints the wanted entries of a file.
-fn segment(path: &Path, name: &Path, range: Range, printer: &mut Printer) -> Result<(), Failure> {
-    let mut reader = segments::open_as(path, name, ReadOptions::default())?;
+fn segment(path: &Path, name: &Path, wanted: Wanted<'_>, printer: &mut Printer) -> Result<(), Failure> {
+    let range = wanted.range;
+    let mut reader = segments::open_as(path, name, segments::options(wanted.keys))?;
     let mut entry = Entry::default();
     loop {
         match reader.read_next(&mut entry) {
@@ -121,8 +129,10 @@ fn segment(path: &Path, name: &Path, range: Range, printer: &mut Printer) -> Res
     Ok(())
 }
 
-fn journal(dir: &Path, range: Range, printer: &mut Printer) -> Result<(), Failure> {
-    let options = ReaderOptions::default().with_from_sequence(range.from);
+fn journal(dir: &Path, wanted: Wanted<'_>, printer: &mut Printer) -> Result<(), Failure> {
+    let range = wanted.range;
+    let mut options = ReaderOptions::default().with_from_sequence(range.from);
+    options.keys = wanted.keys.cloned();
     let mut reader = JournalReader::open(dir, options).map_err(|error| match error {
         graphstream::journal::Error::BeyondEnd { sequence, last, .. } => beyond(sequence, last),
         other => other.into(),
@@ -155,9 +165,10 @@ fn journal(dir: &Path, range: Range, printer: &mut Printer) -> Result<(), Failur
 fn published(
     url: &StoreUrl,
     database: DatabaseName,
-    range: Range,
+    wanted: Wanted<'_>,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
+    let range = wanted.range;
     let remote = store::open(url, database, Access::Read)?;
     store::runtime()?.block_on(async {
         let (mut history, head) = History::open(remote, range.from.saturating_sub(1)).await?;
@@ -168,7 +179,7 @@ fn published(
         while let Some(piece) = history.next().await? {
             match piece {
                 Piece::Segment(fetched) if fetched.planned.name.first() > range.to => break,
-                Piece::Segment(fetched) => segment(&fetched.path, &fetched.name, range, printer)?,
+                Piece::Segment(fetched) => segment(&fetched.path, &fetched.name, wanted, printer)?,
                 Piece::Bad(bad) => return Err(bad.failure),
             }
         }

@@ -1,18 +1,23 @@
-//! `convert`: one segment in another version, or with another compression. Entries and chain hashes stay what they are.
+//! `convert`: one segment in another version, with another compression or another key. Entries and chain hashes stay what they are.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use graphstream::format::encryption::KeyRing;
 use graphstream::format::limits::ZSTD_LEVELS;
+use graphstream::format::v2::SegmentRange;
 use graphstream::format::{
-    Compression, Error, Lineage, ReadOptions, SegmentEnd, SegmentReader, SegmentVersion, Torn, Unwritable,
-    WriteOptions,
+    Compression, Error, Header, Lineage, SegmentEnd, SegmentReader, SegmentVersion, Torn, Unwritable,
+    WriteOptions, convert, convert_encrypted,
 };
+use graphstream::journal::{SystemEntropy, encrypt_with};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, Kind, warn};
+use crate::keys::KeyArgs;
 use crate::out::Out;
 use crate::segments::{self, FileReader};
 use crate::terminal::{bytes, count};
@@ -24,6 +29,10 @@ const BUFFER_BYTES: usize = 256 * 1024;
 #[command(after_help = "Examples:
   graphstream convert old.hadbj --output new.hadbj --to-version 2
   graphstream convert new.hadbj --output old.hadbj --to-version 1 --compression none
+  graphstream convert plain.hadbj --output new.hadbj --to-version 2 --encrypt --encryption-key-file 2026.key
+  graphstream convert old.hadbj --output new.hadbj --to-version 2 --encrypt \\
+    --encryption-key-file 2026.key --encryption-key-file 2025.key
+  graphstream convert encrypted.hadbj --output plain.hadbj --to-version 2 --decrypt --encryption-key-file 2026.key
   graphstream convert legacy.hadbj --output new.hadbj --to-version 2 --lineage 000102030405060708090a0b0c0d0e0f
 
 The input is verified while it is read, the output by reading it back; then it gets its name. An output that exists is never
@@ -44,6 +53,14 @@ pub(crate) struct Args {
     /// The lineage to write, for a file of the predecessor, which carries none: 32 hex digits
     #[arg(long, value_name = "HEX")]
     lineage: Option<Lineage>,
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// Write it encrypted, with the current key (the first one given), whatever it was before; version 2 only
+    #[arg(long, conflicts_with = "decrypt")]
+    encrypt: bool,
+    /// Write an encrypted segment plain, readable by everybody who can read the output
+    #[arg(long)]
+    decrypt: bool,
     /// One JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -82,14 +99,18 @@ struct Report {
     output_bytes: u64,
     lineage: String,
     chain_hash: String,
+    /// The key of the output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     torn_offset: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let mut reader = segments::open(&args.file, ReadOptions::default())?;
-    let header = reader.header().clone();
+    let header = segments::header(&args.file)?;
     refuse_existing(args)?;
+    let keys = Keys::new(args, &header)?;
+    let mut reader = segments::open(&args.file, segments::options(keys.read.as_ref()))?;
     let lineage = lineage(args, &header)?;
     let meta =
         fs::metadata(&args.file).map_err(|error| Failure::opening(&args.file, Kind::Journal, &error))?;
@@ -110,11 +131,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         _ => Compression::default(),
     });
     let options = WriteOptions::default().with_version(args.to_version).with_compression(compression);
-    write(args, &mut reader, temporary.as_file(), &options, lineage)?;
+    write(args, &keys, &mut reader, temporary.as_file(), &options, lineage)?;
     let Some(end) = reader.end().copied() else {
         return Err(Failure::new(Kind::Internal, "the segment was not read to its end"));
     };
-    let output_bytes = read_back(args, &temporary, lineage, &end)?;
+    let output_bytes = read_back(args, &keys, &temporary, lineage, &end)?;
 
     temporary.persist_noclobber(&args.output).map_err(|error| match error.error.kind() {
         std::io::ErrorKind::AlreadyExists => exists(&args.output),
@@ -144,21 +165,65 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             output_bytes,
             lineage: lineage.to_string(),
             chain_hash: end.chain_hash.to_string(),
+            encryption_key: keys.write.as_ref().map(|keys| keys.current().id().to_string()),
             torn_offset: end.torn.map(|torn| torn.offset),
         },
     )
 }
 
+/// Which keys open the input, and which encrypt the output.
+struct Keys {
+    read: Option<Arc<KeyRing>>,
+    write: Option<Arc<KeyRing>>,
+}
+
+impl Keys {
+    fn new(args: &Args, header: &Header) -> Result<Self, Failure> {
+        let refused = |message: String, hint: &'static str| {
+            Err(Failure::new(Kind::Usage, message).file(&args.file).hint(hint))
+        };
+        let file = args.file.display();
+        match (header.is_encrypted(), args.encrypt, args.decrypt) {
+            // In silence, a segment would lose what protects it.
+            (true, false, false) => refused(
+                format!("{file} is encrypted, and what the output is to be was not said"),
+                "--encrypt keeps it encrypted, with the current key; --decrypt writes it plain",
+            ),
+            (false, _, true) => {
+                refused(format!("{file} is not encrypted"), "the same command without --decrypt")
+            }
+            (_, true, _) if args.to_version != SegmentVersion::V2 => {
+                refused("version 1 cannot be encrypted".to_owned(), "--to-version 2")
+            }
+            (false, false, false) => Ok(Self { read: None, write: None }),
+            (encrypted, encrypt, _) => {
+                let keys = args.keys.required(if encrypt { "--encrypt" } else { "--decrypt" })?;
+                Ok(Self { read: encrypted.then(|| Arc::clone(&keys)), write: encrypt.then_some(keys) })
+            }
+        }
+    }
+}
+
 fn write(
     args: &Args,
+    keys: &Keys,
     reader: &mut FileReader,
     file: &File,
     options: &WriteOptions,
     lineage: Lineage,
 ) -> Result<(), Failure> {
     let inner = BufWriter::with_capacity(BUFFER_BYTES, file);
-    let finished = graphstream::format::convert(reader, inner, options, Some(lineage))
-        .map_err(|error| failed(args, error))?;
+    let finished = match &keys.write {
+        None => convert(reader, inner, options, Some(lineage)),
+        Some(write) => {
+            // What it holds must be known before the first entry is written, and only reading tells that of an open segment.
+            let mut first = segments::open(&args.file, segments::options(keys.read.as_ref()))?;
+            let range = SegmentRange::of(&mut first).map_err(|error| failed(args, error))?;
+            let with = encrypt_with(write.current(), &SystemEntropy)?;
+            convert_encrypted(reader, inner, options, Some(lineage), range, with)
+        }
+    }
+    .map_err(|error| failed(args, error))?;
     finished.inner.into_inner().map_err(|error| writing(args, error.error()))?;
     file.sync_all().map_err(|error| writing(args, &error))
 }
@@ -185,7 +250,7 @@ fn exists(output: &Path) -> Failure {
         .hint("another name for --output")
 }
 
-fn lineage(args: &Args, header: &graphstream::format::Header) -> Result<Lineage, Failure> {
+fn lineage(args: &Args, header: &Header) -> Result<Lineage, Failure> {
     match args.lineage {
         None if header.is_legacy() => {
             let message =
@@ -212,13 +277,14 @@ fn lineage(args: &Args, header: &graphstream::format::Header) -> Result<Lineage,
 /// Reads what was written as anyone will, and compares it with the input. Returns its length in bytes.
 fn read_back(
     args: &Args,
+    keys: &Keys,
     temporary: &NamedTempFile,
     lineage: Lineage,
     end: &SegmentEnd,
 ) -> Result<u64, Failure> {
     let file = temporary.reopen().map_err(|error| writing(args, &error))?;
     let length = file.metadata().map_err(|error| writing(args, &error))?.len();
-    let options = ReadOptions::default().with_expected_lineage(lineage);
+    let options = segments::options(keys.write.as_ref()).with_expected_lineage(lineage);
     let found = SegmentReader::new(BufReader::with_capacity(BUFFER_BYTES, file), length, options)
         .and_then(|mut reader| reader.verify())
         .map_err(|error| {
@@ -271,6 +337,9 @@ fn report(args: &Args, report: &Report) -> Result<(), Failure> {
             bytes(report.output_bytes)
         ))?;
         out.line(format_args!("  chain hash  {}, unchanged", report.chain_hash))?;
+        if let Some(key) = &report.encryption_key {
+            out.line(format_args!("  encrypted   with key {key}"))?;
+        }
     }
     out.flush()
 }

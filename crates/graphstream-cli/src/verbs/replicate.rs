@@ -66,6 +66,10 @@ struct Report {
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let dir = JournalDir::open(&args.journal)?;
+    if let Some(id) = dir.identity()?.and_then(|identity| identity.encryption_key) {
+        // Before anything is sealed in passing.
+        return Err(graphstream::replication::Error::EncryptedJournal { path: args.journal, id }.into());
+    }
     let metrics = GraphstreamMetrics::shared();
     let remote = store::open_counted(&args.to, args.database.clone(), Access::Write, &metrics)?;
     let stop = Stop::new();

@@ -1,15 +1,18 @@
 //! `status`: how far a journal and a store are, and who works on them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use graphstream::format::Header;
-use graphstream::journal::{JournalDir, LockState};
+use graphstream::format::encryption::KeyRing;
+use graphstream::format::{self, ChainHash, Header, Lineage, Position};
+use graphstream::journal::{self, JournalDir, LockState};
 use graphstream::remote::{DatabaseName, HeadPoll, HeadReader};
 use graphstream::replication::UPLOADER_CURSOR;
 use serde::Serialize;
 
 use crate::exit::Code;
 use crate::failure::Failure;
+use crate::keys::KeyArgs;
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Palette, bytes, count, counted};
@@ -34,6 +37,8 @@ pub(crate) struct Args {
     /// The database in the object store
     #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
     database: Option<DatabaseName>,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// One JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -58,7 +63,13 @@ struct JournalStatus {
     legacy: bool,
     written_sequence: u64,
     sealed_sequence: u64,
-    chain_hash: String,
+    /// Absent if its segment takes a key that was not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plain_up_to: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_sequence: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,7 +148,8 @@ struct Rpo {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let journal = args.journal.as_deref().map(read_journal).transpose();
+    let keys = args.keys.ring()?;
+    let journal = args.journal.as_deref().map(|path| read_journal(path, keys)).transpose();
     let store = match (&args.from, &args.database) {
         (Some(url), Some(database)) => read_store(url, database.clone()).map(Some),
         _ => Ok(None),
@@ -161,11 +173,24 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     out.flush()
 }
 
-fn read_journal(path: &Path) -> Result<JournalStatus, Failure> {
-    let dir = JournalDir::open(path)?;
+fn read_journal(path: &Path, keys: Option<Arc<KeyRing>>) -> Result<JournalStatus, Failure> {
+    let mut dir = JournalDir::open(path)?;
+    if let Some(keys) = keys {
+        dir = dir.with_keys(keys);
+        dir.check_keys()?;
+    }
     let identity = dir.identity()?;
-    let position = dir.position()?;
     let segments = dir.segments()?;
+    // Without its key, an encrypted segment says all but its chain hash.
+    let (position, hidden) = match dir.position() {
+        Ok(position) => (position, false),
+        Err(error) if needs_key(&error) => {
+            let sequence = segments.iter().map(|segment| segment.header.last_seq).max().unwrap_or(0);
+            let lineage = identity.as_ref().map_or(Lineage::LEGACY, |identity| identity.lineage);
+            (Position { lineage, sequence, chain_hash: ChainHash::ZERO }, true)
+        }
+        Err(error) => return Err(error.into()),
+    };
     let sealed: Vec<_> = segments.iter().filter(|segment| segment.is_sealed()).collect();
     let now = times::now_ms();
     let cursors = dir.cursors()?.into_iter().map(|cursor| CursorStatus {
@@ -189,7 +214,12 @@ fn read_journal(path: &Path) -> Result<JournalStatus, Failure> {
         legacy: identity.is_none(),
         written_sequence: position.sequence,
         sealed_sequence: sealed.last().map_or(0, |segment| segment.header.last_seq),
-        chain_hash: position.chain_hash.to_string(),
+        chain_hash: (!hidden).then(|| position.chain_hash.to_string()),
+        encryption_key: identity
+            .as_ref()
+            .and_then(|identity| identity.encryption_key)
+            .map(|id| id.to_string()),
+        plain_up_to: identity.as_ref().and_then(|identity| identity.plain_up_to),
         first_sequence: segments.first().map(|segment| segment.first_sequence),
         last_commit_ms: sealed.iter().map(|segment| commit_ms(&segment.header)).max(),
         sealed_segments: sealed.len() as u64,
@@ -200,6 +230,11 @@ fn read_journal(path: &Path) -> Result<JournalStatus, Failure> {
         fenced_after,
         cursors: cursors.collect(),
     })
+}
+
+fn needs_key(error: &journal::Error) -> bool {
+    let journal::Error::Segment { source, .. } = error else { return false };
+    matches!(**source, format::Error::KeyRequired { .. })
 }
 
 /// When the last entry of a sealed segment was committed. The predecessor kept no such time: its reader takes the segment's.
@@ -273,7 +308,16 @@ fn print(out: &mut Out, status: &Status) -> Result<(), Failure> {
             count(journal.written_sequence),
             count(journal.sealed_sequence)
         ))?;
-        out.line(format_args!("  chain hash   {}", journal.chain_hash))?;
+        match &journal.chain_hash {
+            Some(chain_hash) => out.line(format_args!("  chain hash   {chain_hash}"))?,
+            None => out.line("  chain hash   takes the key (--encryption-key-file FILE)")?,
+        }
+        if let Some(key) = &journal.encryption_key {
+            let plain = journal
+                .plain_up_to
+                .map_or(String::new(), |last| format!(", segments up to sequence {} are plain", count(last)));
+            out.line(format_args!("  encrypted    with key {key}{plain}"))?;
+        }
         if let Some(after) = journal.fenced_after {
             out.line(format_args!(
                 "  {}       after sequence {after}: another leader has taken over",

@@ -3,12 +3,15 @@
 mod walk;
 
 use std::path::Path;
+use std::sync::Arc;
 
+use graphstream::format::encryption::KeyRing;
 use graphstream::remote::DatabaseName;
 use serde::Serialize;
 
 use self::walk::{Row, Walk};
 use crate::failure::{Failure, Kind, Place, warn};
+use crate::keys::KeyArgs;
 use crate::out::Out;
 use crate::segments::{History, Piece};
 use crate::source::{Source, SourceArgs};
@@ -24,10 +27,13 @@ use crate::terminal::{Palette, Progress, bytes, counted};
 
 Files of one journal are put in order and checked against each other. Reads every byte: header, length, body checksum, the
 checksum of each entry, the hash chain within and between segments, missing entries, and for a store the published chain hash.
-Repairs nothing. A torn tail, as an unclean stop leaves it, is reported and is no error; damage, gaps and forks exit with 5.")]
+Of an encrypted segment whose key is not given, only what takes no key is verified: header, length, footer and the checksum of
+the body as stored. If nothing is damaged, exit code 2 says so then. Repairs nothing. A torn tail, as an unclean stop leaves it, is reported and is no error; damage, gaps and forks exit with 5.")]
 pub(crate) struct Args {
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// One JSON object per segment or gap, then a summary
     #[arg(long)]
     pub(crate) json: bool,
@@ -42,6 +48,8 @@ struct Summary {
     damaged: u64,
     gaps: u64,
     torn: u64,
+    /// Segments of which only what takes no key was verified.
+    encrypted: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_sequence: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,10 +83,11 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
         summary: Summary::default(),
     };
     let source = args.source.source();
+    let keys = args.keys.ring()?;
     let done = match source {
-        Source::Journal(dir) => walk::journal(dir, &mut |row| report.row(row)),
-        Source::Store(url, database) => published(url, database.clone(), &mut report),
-        Source::Files(paths) => walk::files(paths, &mut |row| report.row(row)),
+        Source::Journal(dir) => walk::journal(dir, keys, &mut |row| report.row(row)),
+        Source::Store(url, database) => published(url, database.clone(), keys, &mut report),
+        Source::Files(paths) => walk::files(paths, keys, &mut |row| report.row(row)),
     };
     report.progress.finish();
     report.out.flush()?;
@@ -93,11 +102,16 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
     })
 }
 
-fn published(url: &StoreUrl, database: DatabaseName, report: &mut Report) -> Result<(), Failure> {
+fn published(
+    url: &StoreUrl,
+    database: DatabaseName,
+    keys: Option<Arc<KeyRing>>,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let remote = store::open(url, database, Access::Read)?;
     store::runtime()?.block_on(async {
         let (mut history, stored) = History::open(remote, 0).await?;
-        let mut walk = Walk::of_store(stored.head.lineage());
+        let mut walk = Walk::of_store(stored.head.lineage(), keys);
         while let Some(piece) = history.next().await? {
             match piece {
                 Piece::Segment(fetched) => {
@@ -125,7 +139,7 @@ impl Report {
             let status = format!("{:<8}", row.status);
             let status = match row.status {
                 "ok" => self.palette.good(status).to_string(),
-                "torn" => self.palette.warning(status).to_string(),
+                "torn" | "encrypted" => self.palette.warning(status).to_string(),
                 _ => self.palette.error(status).to_string(),
             };
             let range = match (row.first_sequence, row.last_sequence) {
@@ -161,6 +175,7 @@ impl Report {
                 summary.segments += u64::from(row.file.is_some());
                 summary.damaged += u64::from(status == "damaged");
                 summary.torn += u64::from(status == "torn");
+                summary.encrypted += u64::from(status == "encrypted");
                 if let Some(first) = row.first_sequence {
                     summary.first_sequence =
                         Some(summary.first_sequence.map_or(first, |least| least.min(first)));
@@ -200,7 +215,19 @@ impl Report {
             ))?;
         }
         self.out.flush()?;
-        let Some(first) = self.summary.first_problem.take() else { return Ok(()) };
+        let Some(first) = self.summary.first_problem.take() else {
+            return match self.summary.encrypted {
+                0 => Ok(()),
+                encrypted => Err(Failure::new(
+                    Kind::Usage,
+                    format!(
+                        "the entries of {} were not verified: that takes the key",
+                        counted(encrypted, "encrypted segment", "encrypted segments")
+                    ),
+                )
+                .hint("--encryption-key-file FILE, once for each key that is named above")),
+            };
+        };
         let (damaged, gaps) = (self.summary.damaged, self.summary.gaps);
         if damaged + gaps == 1 {
             return Err(first);
@@ -225,6 +252,15 @@ pub(crate) struct Problem {
 impl Problem {
     fn of(failure: &Failure) -> Self {
         Self { kind: failure.kind().word(), message: failure.sentence(), place: failure.where_().clone() }
+    }
+
+    /// What was not verified without a key, and what was.
+    fn without_key(failure: &Failure) -> Self {
+        let message = format!(
+            "{}; its length and the checksum of what is stored are right, its entries and chain were not verified",
+            failure.sentence()
+        );
+        Self { kind: "key_required", message, ..Self::of(failure) }
     }
 
     /// A torn tail, which is no damage.

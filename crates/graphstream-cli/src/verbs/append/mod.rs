@@ -20,6 +20,7 @@ use graphstream::journal::{Journal, JournalOptions, RecoveryReport, SyncPolicy};
 use self::input::{Input, Item};
 use self::pending::Pending;
 use crate::failure::{Failure, Kind, warn};
+use crate::keys::KeyArgs;
 use crate::out::Out;
 use crate::terminal::{Progress, count, counted};
 use crate::{sizes, stop, times};
@@ -31,6 +32,7 @@ use crate::{sizes, stop, times};
   echo '{\"query\": \"CREATE (:Person {name: $name})\", \"params\": {\"name\": \"Ada\"}}' |
     graphstream append --journal ./journal --acks --json
   producer | graphstream append --journal ./journal --ack stored --acks | consumer
+  graphstream append --journal ./journal --encryption-key-file 2026.key --input mutations.jsonl
 
 A line is {\"query\": \"...\", \"params\": {...}, \"timestamp_ms\": 0, \"uuid\": \"...\"}; all but the query may be absent. Lines
 of cat --json can be appended too. Values JSON can't say are one-key objects: {\"$date\": \"2026-01-31\"}, {\"$bytes\":
@@ -63,6 +65,12 @@ pub(crate) struct Args {
     /// How long an entry may stay in the open segment; then it is sealed, for the shipper, also when nothing follows
     #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "10s")]
     segment_age_max: Duration,
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// With a key, for a journal whose segments are plain: what is sealed from here on is encrypted, and from then on the journal
+    /// opens with its key alone. What was sealed before stays plain
+    #[arg(long)]
+    encrypt_existing: bool,
 }
 
 /// What an acknowledgement means.
@@ -107,6 +115,11 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     let Args { journal, input, ack, .. } = &args;
     // Everything that can be wrong with the call comes before the first write.
+    let keys = if args.encrypt_existing {
+        Some(args.keys.required("--encrypt-existing")?)
+    } else {
+        args.keys.ring()?
+    };
     let source = input::open(input)?;
     if *ack == AckLevel::Stored {
         pending::require_shipper(journal)?;
@@ -116,8 +129,13 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     let options = JournalOptions::default()
         .with_segment_bytes_max(args.segment_bytes_max)
         .with_segment_age_max(args.segment_age_max)
-        .with_sync_policy(policy);
-    let (journal, recovery) = Journal::builder(journal).options(options).open()?;
+        .with_sync_policy(policy)
+        .with_encrypt_existing(args.encrypt_existing);
+    let mut builder = Journal::builder(journal).options(options);
+    if let Some(keys) = keys {
+        builder = builder.keys(keys);
+    }
+    let (journal, recovery) = builder.open()?;
     tell_recovery(&recovery);
     let stopping = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stopping);

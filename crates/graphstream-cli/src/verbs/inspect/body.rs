@@ -1,15 +1,14 @@
 //! What is behind the header: entries and their payloads, read and verified.
 
 use graphstream::format::header::HEADER_LEN;
-use graphstream::format::{Entry, Header, ReadOptions, SegmentEnd, SegmentKind};
+use graphstream::format::{Entry, Header, SegmentEnd, SegmentKind};
 use graphstream::proto::{Schema, schema_of};
 use serde::Serialize;
 
-use super::Args;
 use super::frames::{Frames, Records};
+use super::{Args, open};
 use crate::exit::Code;
 use crate::failure::Failure;
-use crate::segments;
 
 /// What reading the body gave; with damage, what was whole before it.
 #[derive(Debug, Default, Serialize)]
@@ -61,11 +60,12 @@ pub(super) fn read_body(
     let mut body = Body { stored_bytes: file_bytes.saturating_sub(HEADER_LEN as u64), ..Body::default() };
     body.commit_times_exact = matches!(header.kind(), SegmentKind::Open | SegmentKind::SealedV2);
     let (mut rows, mut entry) = (Vec::new(), Entry::default());
-    let mut reader = match segments::open(&args.file, ReadOptions::default()) {
+    let mut reader = match open(args, header) {
         Ok(reader) => reader,
         // What is wrong is in the bytes behind the header, or how many there are; or the key is missing.
         Err(failure) if failure.code() == Code::Integrity || header.is_encrypted() => {
             body.status = status(header, &failure);
+            body.body_checksum_verified = body.status == "encrypted";
             body.problem = Some(failure.sentence());
             return Ok((body, rows, Some(failure)));
         }

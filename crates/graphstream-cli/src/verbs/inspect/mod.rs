@@ -10,7 +10,7 @@ mod print;
 use std::path::PathBuf;
 
 use graphstream::format::header::HEADER_LEN;
-use graphstream::format::{Header, ReadOptions, SegmentKind};
+use graphstream::format::{Header, SegmentKind};
 use serde::Serialize;
 
 use self::body::{Body, EntryRow, read_body};
@@ -18,9 +18,11 @@ use self::bytes::FileBytes;
 use self::fields::Field;
 use self::frames::{FrameRow, Walk};
 use self::print::print;
+use crate::exit::Code;
 use crate::failure::Failure;
+use crate::keys::KeyArgs;
 use crate::out::Out;
-use crate::segments;
+use crate::segments::{self, FileReader};
 
 /// Flags of `inspect`.
 #[derive(Debug, clap::Args)]
@@ -32,7 +34,8 @@ use crate::segments;
   graphstream inspect --hex segment.hadbj | less
 
 Reads sealed segments, open ones and those of the predecessor. The header is shown even when the body is damaged; --hex shows
-any file as far as its parts are recognised. Damage ends with exit code 5.")]
+any file as far as its parts are recognised. Damage ends with exit code 5. An encrypted segment's entries take its key; without it,
+what takes none is shown and verified, and the exit code is 2.")]
 pub(crate) struct Args {
     /// The segment
     #[arg(value_name = "FILE")]
@@ -46,6 +49,8 @@ pub(crate) struct Args {
     /// Every part and field with its offset, its bytes in hex, and what they say, in place of the rest
     #[arg(long, conflicts_with_all = ["entries", "frames", "json"])]
     hex: bool,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// One JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -125,11 +130,17 @@ fn dump(args: &Args, file: &FileBytes<'_>) -> Result<(), Failure> {
     let mut out = Out::new();
     hex::dump(&mut out, file, header.as_ref().ok())?;
     out.flush()?;
-    header?;
-    segments::open(&args.file, ReadOptions::default())?
-        .verify()
-        .map_err(|error| Failure::in_segment(&args.file, &error))?;
+    open(args, &header?)?.verify().map_err(|error| Failure::in_segment(&args.file, &error))?;
     Ok(())
+}
+
+/// With the keys, if it takes one; damage that shows without a key comes before its absence.
+fn open(args: &Args, header: &Header) -> Result<FileReader, Failure> {
+    let keys = args.keys.ring()?.filter(|_| header.is_encrypted());
+    segments::open(&args.file, segments::options(keys.as_ref())).map_err(|failure| {
+        let missing = header.is_encrypted() && failure.code() != Code::Integrity;
+        missing.then(|| segments::check_stored(&args.file, &args.file).err()).flatten().unwrap_or(failure)
+    })
 }
 
 /// The kind of a segment in one word, as all verbs say it.

@@ -1,7 +1,9 @@
 //! From segments to rows: each is read to its end and compared with the one before.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use graphstream::format::encryption::KeyRing;
 use graphstream::format::{ChainHash, Entry, Header, Lineage, ReadOptions, SegmentKind};
 use graphstream::journal::{self, JournalDir, SegmentInfo};
 use serde::Serialize;
@@ -71,6 +73,8 @@ pub(super) struct Walk {
     any_bad: bool,
     /// Merged segments of a store may overlap those before.
     overlaps: bool,
+    /// The keys of encrypted segments; with them, nothing plain is accepted but what a journal says.
+    keys: Option<Arc<KeyRing>>,
 }
 
 /// What a segment is expected to be.
@@ -81,15 +85,21 @@ struct Subject<'a> {
     followed_by: Option<PathBuf>,
     /// Somebody writes to it.
     live: bool,
+    /// How it is read.
+    options: ReadOptions,
 }
 
 /// Verifies the segments of a directory.
-pub(super) fn journal(dir: &Path, sink: &mut Sink<'_>) -> Result<(), Failure> {
-    let dir = JournalDir::open(dir)?;
+pub(super) fn journal(dir: &Path, keys: Option<Arc<KeyRing>>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    let mut dir = JournalDir::open(dir)?;
+    if let Some(keys) = &keys {
+        dir = dir.with_keys(Arc::clone(keys));
+        dir.check_keys()?;
+    }
     let live = dir.writer()?.held;
     let lineage = dir.identity()?.map(|identity| identity.lineage);
     let sequences = dir.segment_sequences()?;
-    let mut walk = Walk { joint: None, place: dir.path().to_path_buf(), any_bad: false, overlaps: false };
+    let mut walk = Walk::new(dir.path().to_path_buf(), keys);
     for (index, first) in sequences.iter().enumerate() {
         let path = dir.segment_path(*first);
         match dir.segment(*first) {
@@ -103,7 +113,8 @@ pub(super) fn journal(dir: &Path, sink: &mut Sink<'_>) -> Result<(), Failure> {
                     continue;
                 }
                 let followed_by = sequences.get(index + 1).map(|next| dir.segment_path(*next));
-                let subject = Subject { path: &path, name: &path, followed_by, live };
+                let options = dir.read_options(&header)?;
+                let subject = Subject { path: &path, name: &path, followed_by, live, options };
                 for row in walk.segment(&subject, &header) {
                     sink(row)?;
                 }
@@ -120,7 +131,11 @@ pub(super) fn journal(dir: &Path, sink: &mut Sink<'_>) -> Result<(), Failure> {
 }
 
 /// Verifies files; those of one history in their order.
-pub(super) fn files(files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), Failure> {
+pub(super) fn files(
+    files: &[PathBuf],
+    keys: Option<Arc<KeyRing>>,
+    sink: &mut Sink<'_>,
+) -> Result<(), Failure> {
     let mut readable = Vec::new();
     for path in files {
         match segments::header(path) {
@@ -130,12 +145,13 @@ pub(super) fn files(files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), Failur
         }
     }
     readable.sort_by_key(|(_, header)| (header.lineage, header.first_seq));
-    let mut walk = Walk { joint: None, place: PathBuf::from("the files"), any_bad: false, overlaps: false };
+    let mut walk = Walk::new(PathBuf::from("the files"), keys);
     for (path, header) in readable {
         if walk.joint.is_some_and(|joint| joint.lineage != header.lineage) {
             walk.joint = None;
         }
-        let subject = Subject { path, name: path, followed_by: None, live: false };
+        let options = segments::options(walk.keys.as_ref());
+        let subject = Subject { path, name: path, followed_by: None, live: false, options };
         for row in walk.segment(&subject, &header) {
             sink(row)?;
         }
@@ -144,15 +160,21 @@ pub(super) fn files(files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), Failur
 }
 
 impl Walk {
+    fn new(place: PathBuf, keys: Option<Arc<KeyRing>>) -> Self {
+        Self { joint: None, place, any_bad: false, overlaps: false, keys }
+    }
+
     /// Of a published history, which begins at the beginning.
-    pub(super) fn of_store(lineage: Lineage) -> Self {
+    pub(super) fn of_store(lineage: Lineage, keys: Option<Arc<KeyRing>>) -> Self {
         let joint = Joint { lineage, last_sequence: 0, chain_hash: Some(ChainHash::ZERO) };
-        Self { joint: Some(joint), place: PathBuf::new(), any_bad: false, overlaps: true }
+        Self { joint: Some(joint), overlaps: true, ..Self::new(PathBuf::new(), keys) }
     }
 
     /// Verifies a fetched object.
     pub(super) fn object(&mut self, fetched: &Fetched) -> Vec<Row> {
-        let subject = Subject { path: &fetched.path, name: &fetched.name, followed_by: None, live: false };
+        let options = segments::options(self.keys.as_ref());
+        let subject =
+            Subject { path: &fetched.path, name: &fetched.name, followed_by: None, live: false, options };
         self.segment(&subject, &fetched.segment.header)
     }
 
@@ -211,7 +233,7 @@ impl Walk {
             return rows;
         }
         let continues = next == Some(header.first_seq);
-        let mut options = ReadOptions::default();
+        let mut options = subject.options.clone();
         if header.first_seq == 1 {
             options = options.with_expected_chain(ChainHash::ZERO);
         } else if let Some(chain) = joint.and_then(|joint| joint.chain_hash).filter(|_| continues) {
@@ -248,6 +270,10 @@ impl Walk {
         let torn = match read {
             Ok(torn) => torn,
             Err(failure) => {
+                let failure = match self.without_key(subject, header, failure, &mut row) {
+                    Some(damage) => damage,
+                    None => return row,
+                };
                 self.any_bad = true;
                 row.problem = Some(Problem::of(&failure));
                 row.failure = Some(failure);
@@ -295,6 +321,29 @@ impl Walk {
             }
         }
         row
+    }
+
+    /// Verifies what takes no key, if that is what was missing; gives back what is damaged.
+    fn without_key(
+        &mut self,
+        subject: &Subject<'_>,
+        header: &Header,
+        failure: Failure,
+        row: &mut Row,
+    ) -> Option<Failure> {
+        if !header.is_encrypted() || failure.kind() != Kind::Usage {
+            return Some(failure);
+        }
+        if let Err(damage) = segments::check_stored(subject.path, subject.name) {
+            return Some(damage);
+        }
+        let Header { lineage, last_seq, .. } = *header;
+        self.joint = Some(Joint { lineage, last_sequence: last_seq, chain_hash: None });
+        row.status = "encrypted";
+        row.last_sequence = Some(last_seq);
+        row.bytes = std::fs::metadata(subject.path).map_or(0, |meta| meta.len());
+        row.problem = Some(Problem::without_key(&failure));
+        None
     }
 
     /// Reads to the end; the torn tail, if there is one.
