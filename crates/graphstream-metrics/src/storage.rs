@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::histogram::{DurationHistogram, HistogramSnapshot};
-use crate::instruments::Counter;
+use crate::instruments::{Counter, Gauge};
 use crate::prometheus::{Description, Encoder, MetricKind};
 
 /// Declares an enum of labels: its variants, their texts and their number.
@@ -86,6 +86,14 @@ const RETRIES: &str = "graphstream_storage_retries";
 const RETRIES_HELP: &str = "Calls made again after a failure, and bodies read on, by `operation`.";
 const RESOLVED_PUTS: &str = "graphstream_storage_resolved_puts";
 const RESOLVED_PUTS_HELP: &str = "Conditional puts whose answer was lost and that reading back found done.";
+const CIRCUIT_STATE: &str = "graphstream_storage_circuit_state";
+const CIRCUIT_STATE_HELP: &str =
+    "Whether the store is asked: 0 yes (closed), 1 one call at a time (half-open), 2 no (open).";
+const CIRCUIT_OPENINGS: &str = "graphstream_storage_circuit_openings";
+const CIRCUIT_OPENINGS_HELP: &str =
+    "How often the store failed so many times in a row that it was left alone.";
+const CIRCUIT_REFUSALS: &str = "graphstream_storage_circuit_refusals";
+const CIRCUIT_REFUSALS_HELP: &str = "Calls that failed at once because the store was left alone.";
 
 /// What the object store's requests count.
 #[derive(Debug, Default)]
@@ -106,6 +114,18 @@ pub struct StorageMetrics {
     ///
     /// Exported as `graphstream_storage_resolved_puts`.
     pub resolved_puts: Counter,
+    /// Whether the store is asked: 0 yes (closed), 1 one call at a time (half-open), 2 no (open).
+    ///
+    /// Exported as `graphstream_storage_circuit_state`.
+    pub circuit_state: Gauge,
+    /// How often the store failed so many times in a row that it was left alone.
+    ///
+    /// Exported as `graphstream_storage_circuit_openings`.
+    pub circuit_openings: Counter,
+    /// Calls that failed at once because the store was left alone.
+    ///
+    /// Exported as `graphstream_storage_circuit_refusals`.
+    pub circuit_refusals: Counter,
 }
 
 impl StorageMetrics {
@@ -150,6 +170,9 @@ impl StorageMetrics {
                 .zip(self.retries.iter().map(Counter::get))
                 .collect(),
             resolved_puts: self.resolved_puts.get(),
+            circuit_state: self.circuit_state.get(),
+            circuit_openings: self.circuit_openings.get(),
+            circuit_refusals: self.circuit_refusals.get(),
         }
     }
 }
@@ -168,6 +191,12 @@ pub struct StorageSnapshot {
     pub retries: Vec<(StorageOperation, u64)>,
     /// Conditional puts whose answer was lost and that reading back found done.
     pub resolved_puts: u64,
+    /// Whether the store is asked: 0 yes (closed), 1 one call at a time (half-open), 2 no (open).
+    pub circuit_state: u64,
+    /// How often the store failed so many times in a row that it was left alone.
+    pub circuit_openings: u64,
+    /// Calls that failed at once because the store was left alone.
+    pub circuit_refusals: u64,
 }
 
 /// The requests of one operation.
@@ -217,7 +246,10 @@ impl StorageSnapshot {
         let retries =
             self.retries.iter().map(|(operation, count)| ([("operation", operation.as_str())], *count));
         encoder.family::<Counter, _>(RETRIES, RETRIES_HELP, retries)?;
-        encoder.single::<Counter>(RESOLVED_PUTS, RESOLVED_PUTS_HELP, &self.resolved_puts)
+        encoder.single::<Counter>(RESOLVED_PUTS, RESOLVED_PUTS_HELP, &self.resolved_puts)?;
+        encoder.single::<Gauge>(CIRCUIT_STATE, CIRCUIT_STATE_HELP, &self.circuit_state)?;
+        encoder.single::<Counter>(CIRCUIT_OPENINGS, CIRCUIT_OPENINGS_HELP, &self.circuit_openings)?;
+        encoder.single::<Counter>(CIRCUIT_REFUSALS, CIRCUIT_REFUSALS_HELP, &self.circuit_refusals)
     }
 
     pub(crate) fn describe(descriptions: &mut Vec<Description>) {
@@ -228,6 +260,9 @@ impl StorageSnapshot {
             Description::new(WRITTEN_BYTES, MetricKind::Counter, WRITTEN_BYTES_HELP),
             Description::new(RETRIES, MetricKind::Counter, RETRIES_HELP),
             Description::new(RESOLVED_PUTS, MetricKind::Counter, RESOLVED_PUTS_HELP),
+            Description::new(CIRCUIT_STATE, MetricKind::Gauge, CIRCUIT_STATE_HELP),
+            Description::new(CIRCUIT_OPENINGS, MetricKind::Counter, CIRCUIT_OPENINGS_HELP),
+            Description::new(CIRCUIT_REFUSALS, MetricKind::Counter, CIRCUIT_REFUSALS_HELP),
         ]);
     }
 }

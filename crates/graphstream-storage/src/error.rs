@@ -242,6 +242,26 @@ pub enum Error {
         /// The error in place of the answer.
         source: Box<Error>,
     },
+    /// Nothing came from the store for so long. Unknown for puts and deletes.
+    #[error("{operation} {subject} in {backend}: silent for {silent:?}")]
+    Timeout {
+        /// What was asked.
+        operation: Operation,
+        /// The key (of a bulk delete: the first) or prefix.
+        subject: String,
+        /// The backend as it describes itself, without secrets.
+        backend: Box<str>,
+        /// How long was waited.
+        silent: Duration,
+    },
+    /// The store was not asked: it has failed repeatedly.
+    #[error("{backend}: not asked, because it kept failing; it may be asked again in {retry_after:?}")]
+    CircuitOpen {
+        /// The backend as it describes itself, without secrets.
+        backend: Box<str>,
+        /// How long to stay away.
+        retry_after: Duration,
+    },
     /// The backend can't do this at all.
     #[error("{backend}: {operation} is not supported in this form")]
     Unsupported {
@@ -316,6 +336,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Backend { retry_after, .. } => *retry_after,
+            Self::CircuitOpen { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }
@@ -332,6 +353,11 @@ impl Error {
             | Self::WrongRange { .. }
             | Self::BrokenListing { .. } => ErrorClass::Corrupt,
             Self::Unresolved { .. } => ErrorClass::TimeoutUnknown,
+            Self::CircuitOpen { .. } => ErrorClass::Unavailable,
+            Self::Timeout { operation, .. } => match operation {
+                Operation::Put | Operation::Delete | Operation::DeleteMany => ErrorClass::TimeoutUnknown,
+                Operation::Get | Operation::Head | Operation::List => ErrorClass::Unavailable,
+            },
             Self::InvalidKey { .. }
             | Self::KeyConflict { .. }
             | Self::InvalidRange { .. }

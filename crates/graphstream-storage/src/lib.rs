@@ -14,16 +14,22 @@
 //! on tokio's clock, so within a tokio runtime with time enabled.
 
 mod backend;
+mod breaker;
+mod clock;
 mod error;
 mod key;
 mod lister;
 mod memory;
 mod metered;
 mod object;
+mod prefix;
 mod random;
+mod rate_limit;
 mod request;
 mod retry;
+mod stack;
 mod stream;
+mod timeout;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -31,16 +37,22 @@ pub mod conformance;
 pub mod faults;
 
 pub use backend::{Operation, StorageBackend};
+pub use breaker::{CircuitBreaker, CircuitBreakerBackend, CircuitBreakerConfig, CircuitPass, CircuitState};
 pub use bytes::Bytes;
+pub use clock::MonotonicClock;
 pub use error::{Error, ErrorClass, KeyProblem, ListingProblem, Result};
 pub use key::{KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
 pub use lister::Lister;
 pub use memory::MemoryBackend;
 pub use metered::MeteredBackend;
 pub use object::{GetOutcome, ListPage, Object, ObjectMeta, Version};
+pub use prefix::PrefixBackend;
+pub use rate_limit::{RateLimitBackend, RateLimitConfig};
 pub use request::{GetOptions, ListRequest, PutBody, PutMode, Token};
 pub use retry::{Attempts, Backoff, RetryBackend, RetryConfig, RetryPolicy};
+pub use stack::StackConfig;
 pub use stream::ByteStream;
+pub use timeout::{TimeoutBackend, TimeoutConfig};
 
 #[cfg(feature = "faults")]
 pub use faults::FaultBackend;

@@ -107,11 +107,7 @@ impl<B: StorageBackend> StorageBackend for MeteredBackend<B> {
 
     async fn put(&self, key: &Key, body: PutBody, mode: PutMode) -> Result<Version> {
         let call = self.start(Operation::Put);
-        let bytes = match &body {
-            PutBody::Bytes(bytes) => bytes.len() as u64,
-            // One call of the system on a local file; should it fail, so will the put.
-            PutBody::File(path) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
-        };
+        let bytes = body.bytes();
         let result = self.inner.put(key, body, mode).await;
         if result.is_ok() {
             self.metrics.storage.bytes_written.add(bytes);

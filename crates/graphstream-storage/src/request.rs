@@ -43,6 +43,16 @@ pub enum PutBody {
     File(PathBuf),
 }
 
+impl PutBody {
+    /// Its length, by a look at the file if it is one (one call of the system); 0 when that fails, as the put will.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(path) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
+        }
+    }
+}
+
 impl From<Bytes> for PutBody {
     fn from(bytes: Bytes) -> Self {
         Self::Bytes(bytes)

@@ -94,7 +94,7 @@ async fn s01_a_servers_retry_after_is_waited_for_unless_it_is_too_long() {
     assert_eq!(read(&retry, "k").await.unwrap(), "x");
     assert_eq!(start.elapsed(), Duration::from_secs(34));
 
-    faults.set_retry_after(Duration::from_secs(61));
+    faults.set_retry_after(Duration::from_secs(121));
     faults.inject(Rule::new(Operation::Get, Fault::Before(ErrorClass::Throttled)));
     let start = Instant::now();
     assert_eq!(read(&retry, "k").await.unwrap_err().class(), ErrorClass::Throttled);

@@ -18,7 +18,7 @@ pub struct RetryConfig {
     /// The longest pause, unless the store asks for a longer one. Default 10 s.
     pub pause_max: Duration,
     /// No attempt begins later than this after the first one; a pause that would end later is not begun. It does not cut an
-    /// attempt short. Default 60 s.
+    /// attempt short. Default 120 s.
     pub elapsed_max: Duration,
 }
 
@@ -28,7 +28,7 @@ impl Default for RetryConfig {
             attempts_max: 6,
             pause_first: Duration::from_millis(100),
             pause_max: Duration::from_secs(10),
-            elapsed_max: Duration::from_secs(60),
+            elapsed_max: Duration::from_secs(120),
         }
     }
 }
