@@ -17,6 +17,10 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) const PLAIN: Self = Self { block_bytes: 4096, mount: "data=ordered" };
 
+    /// Small blocks that get their place when they are written to the page cache.
+    pub(crate) const WITHOUT_DELAYED_ALLOCATION: Self =
+        Self { block_bytes: 1024, mount: "data=ordered,nodelalloc" };
+
     pub(crate) fn random(numbers: &mut Numbers) -> Self {
         let mount = numbers.of([
             "data=ordered",

@@ -16,6 +16,7 @@ mod ext4;
 mod fuse;
 mod lives;
 mod numbers;
+mod reserved;
 mod shutdown;
 mod tally;
 mod tools;
@@ -89,6 +90,9 @@ fn parse(arguments: &[String]) -> Result<(PathBuf, Order)> {
 fn run(mut rig: Rig, order: &Order) -> Result<()> {
     let started = Instant::now();
     let mut tally = Tally::default();
+    if let Some(served) = &rig.served {
+        reserved::check(served, rig.dir.path()).context("space that was reserved, and space of zeros")?;
+    }
     match order {
         Order::Seed(seed) => rig.run(*seed, &mut tally)?,
         Order::For(budget) => {
