@@ -10,8 +10,9 @@
 //! because a lineage is never zero.
 
 use crate::bytes::{array, i64_at, put, u32_at, u64_at};
+use crate::damage::Damage;
 use crate::encryption::{CHUNK_PREFIX_LEN, EXTENSION_LEN, TAG_LEN};
-use crate::error::{Damage, Error, Result};
+use crate::error::{Error, Result};
 use crate::lineage::Lineage;
 
 /// Length of the header in bytes.

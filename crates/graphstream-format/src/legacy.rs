@@ -7,8 +7,9 @@
 
 use crate::bytes::u64_at;
 use crate::chain::ChainHash;
+use crate::damage::{Damage, RecordDefect};
 use crate::entry::Entry;
-use crate::error::{Damage, Error, RecordDefect, Result};
+use crate::error::{Error, Result};
 use crate::header::{HEADER_LEN, Header};
 use crate::limits;
 use crate::open::Outcome;

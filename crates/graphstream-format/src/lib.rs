@@ -14,10 +14,12 @@
 //! allocates more than [`limits`] allow, and what it gives out was verified. `docs/format.md` in the repository is the normative
 //! description of the bytes.
 
+mod admission;
 mod bytes;
 mod chain;
 mod compression;
 mod convert;
+mod damage;
 pub mod encryption;
 mod entry;
 mod error;
@@ -44,8 +46,9 @@ mod writer;
 pub use chain::ChainHash;
 pub use compression::Compression;
 pub use convert::{convert, convert_encrypted};
+pub use damage::{ChunkDefect, Damage, Offset, RecordDefect};
 pub use entry::{Entry, Position, SegmentStart};
-pub use error::{ChunkDefect, Damage, Error, KeyLineDefect, Offset, RecordDefect, Result, Unwritable};
+pub use error::{Error, KeyLineDefect, Result, Unwritable};
 pub use header::{Header, SegmentKind};
 pub use lineage::Lineage;
 pub use read_at::ReadAt;

@@ -4,9 +4,10 @@ use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 
 use crate::chain::ChainHash;
+use crate::damage::{Damage, RecordDefect};
 use crate::encryption::KeyRing;
 use crate::entry::Entry;
-use crate::error::{Damage, Error, RecordDefect, Result};
+use crate::error::{Error, Result};
 use crate::header::{HEADER_LEN, Header, SegmentKind};
 use crate::legacy::LegacyScan;
 use crate::limits;

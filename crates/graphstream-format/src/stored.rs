@@ -4,8 +4,9 @@ use std::io::Read;
 
 use sha2::{Digest, Sha256};
 
+use crate::damage::Damage;
 use crate::encryption::{EXTENSION_LEN, Extension};
-use crate::error::{Damage, Error, Result};
+use crate::error::{Error, Result};
 use crate::header::{HEADER_LEN, Header, SegmentKind, field};
 use crate::reader::read_exact;
 use crate::v2::{FOOTER_LEN, Footer};

@@ -22,7 +22,8 @@ use super::derive::{Purpose, derive};
 use super::extension::{EXTENSION_LEN, Extension, SEGMENT_RANDOM_LEN};
 use super::key::{DataKey, KeyId};
 use crate::bytes::put;
-use crate::error::{ChunkDefect, Damage, Error, Result, Unwritable};
+use crate::damage::{ChunkDefect, Damage};
+use crate::error::{Error, Result, Unwritable};
 use crate::header::{HEADER_LEN, Header, field};
 
 /// Length in bytes of the length in front of a chunk.

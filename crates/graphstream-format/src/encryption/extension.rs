@@ -2,7 +2,8 @@
 
 use super::key::{KEY_ID_LEN, KeyId};
 use crate::bytes::{array, put};
-use crate::error::{Damage, Error, Result};
+use crate::damage::Damage;
+use crate::error::{Error, Result};
 use crate::header::HEADER_LEN;
 
 /// Length of the extension in bytes.

@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 use super::{EXTENSION_LEN, RECORDS_START, extension_field as at};
 use crate::bytes::{array, put};
 use crate::chain::ChainHash;
+use crate::damage::Damage;
 use crate::entry::SegmentStart;
-use crate::error::{Damage, Error, Result};
+use crate::error::{Error, Result};
 use crate::header::{HEADER_LEN, Header, SegmentKind, VERSION_OPEN};
 
 /// 16 random bytes, fresh for every open segment: the magic of its records. The caller draws them from the operating

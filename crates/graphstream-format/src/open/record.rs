@@ -2,7 +2,8 @@
 
 use super::{ALIGNMENT, Nonce, RECORD_HEADER_LEN, RECORDS_START, record_field as at};
 use crate::bytes::{array, i64_at, put, u32_at, u64_at};
-use crate::error::{Error, RecordDefect, Result, Unwritable};
+use crate::damage::RecordDefect;
+use crate::error::{Error, Result, Unwritable};
 use crate::limits;
 use crate::varint;
 

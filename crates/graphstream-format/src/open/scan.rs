@@ -8,8 +8,9 @@
 use super::record::{EntrySpan, RecordHeader, check_entries};
 use super::{OpenHeader, RECORD_HEADER_LEN, RECORDS_START};
 use crate::chain::ChainHash;
+use crate::damage::{Damage, RecordDefect};
 use crate::entry::Entry;
-use crate::error::{Damage, Error, RecordDefect, Result};
+use crate::error::{Error, Result};
 use crate::window::{Source, Window};
 
 /// A known good place between two records of an open segment; scanning can begin there again.

@@ -4,7 +4,8 @@
 use super::scan::{Outcome, read_body, read_header};
 use super::{ALIGNMENT, Nonce, ScanPoint};
 use crate::bytes::array;
-use crate::error::{Damage, Error, RecordDefect, Result};
+use crate::damage::{Damage, RecordDefect};
+use crate::error::{Error, Result};
 use crate::sabotage;
 use crate::window::{CHUNK, Source, Window};
 

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use zstd::stream::write::Encoder;
 
 use super::{ENTRY_HEADER_LEN, EntryFrame};
+use crate::admission::Admission;
 use crate::chain::ChainHash;
 use crate::compression::{self, Compression};
 use crate::entry::SegmentStart;
@@ -15,7 +16,6 @@ use crate::header::{
     COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_CHAIN_TRAILER, FLAG_COMPRESSED, FLAG_SEALED, HEADER_LEN, Header,
     VERSION_1,
 };
-use crate::limits;
 use crate::open::EntryRef;
 
 /// Bytes collected before the writer underneath is called.
@@ -50,14 +50,7 @@ const FRAMES_LEN: usize = 128 << 10;
 #[derive(Debug)]
 pub struct Writer<W: Write + Seek> {
     body: Option<Body<W>>,
-    start: SegmentStart,
-    chain: ChainHash,
-    /// The sequence of the next entry; `None` once `u64::MAX` was written.
-    next_seq: Option<u64>,
-    entries: u64,
-    raw_bytes: u64,
-    first_commit_ms: i64,
-    last_commit_ms: i64,
+    admission: Admission,
     /// Framed entries that the body has not been given yet.
     frames: Vec<u8>,
 }
@@ -91,17 +84,7 @@ impl<W: Write + Seek> Writer<W> {
             Compression::None => Body::Plain(hashed),
             Compression::Zstd { level } => Body::Zstd(compression::encoder(hashed, level).map_err(failed)?),
         };
-        Ok(Self {
-            body: Some(body),
-            chain: start.chain_before,
-            next_seq: Some(start.first_seq),
-            start,
-            entries: 0,
-            raw_bytes: 0,
-            first_commit_ms: 0,
-            last_commit_ms: 0,
-            frames: Vec::new(),
-        })
+        Ok(Self { body: Some(body), admission: Admission::new(start), frames: Vec::new() })
     }
 
     /// Appends the next entry and returns its sequence. `commit_ms` must not decrease.
@@ -123,41 +106,17 @@ impl<W: Write + Seek> Writer<W> {
     }
 
     fn push_chained(&mut self, payload: &[u8], commit_ms: i64, chain: Option<ChainHash>) -> Result<u64> {
-        let sequence = self.next_seq.ok_or(Error::Unwritable(Unwritable::SequenceRange))?;
-        if payload.len() > limits::PAYLOAD_BYTES_MAX {
-            return Err(Error::PayloadTooLarge {
-                bytes: payload.len() as u64,
-                max: limits::PAYLOAD_BYTES_MAX as u64,
-            });
-        }
-        if self.entries > 0 && commit_ms < self.last_commit_ms {
-            return Err(Error::CommitTimeDecreases {
-                sequence,
-                previous: self.last_commit_ms,
-                found: commit_ms,
-            });
-        }
-        let raw_bytes = self.raw_bytes + (ENTRY_HEADER_LEN + payload.len()) as u64;
-        if raw_bytes > limits::BODY_BYTES_MAX {
-            return Err(Error::BodyTooLarge { sequence, max: limits::BODY_BYTES_MAX });
-        }
+        let admitted = self.admission.check(payload, commit_ms, ENTRY_HEADER_LEN + payload.len())?;
         if self.body.is_none() {
             return Err(Error::Unwritable(Unwritable::Poisoned));
         }
-        self.frames.extend_from_slice(&EntryFrame::encode(sequence, &self.chain, payload));
+        self.frames.extend_from_slice(&EntryFrame::encode(admitted.sequence, &self.admission.chain, payload));
         self.frames.extend_from_slice(payload);
         if self.frames.len() >= FRAMES_LEN {
             self.write_frames()?;
         }
-        self.chain = chain.unwrap_or_else(|| self.chain.after(payload));
-        self.raw_bytes = raw_bytes;
-        if self.entries == 0 {
-            self.first_commit_ms = commit_ms;
-        }
-        self.last_commit_ms = commit_ms;
-        self.entries += 1;
-        self.next_seq = sequence.checked_add(1);
-        Ok(sequence)
+        self.admission.add(admitted, payload, chain);
+        Ok(admitted.sequence)
     }
 
     fn write_frames(&mut self) -> Result<()> {
@@ -174,19 +133,19 @@ impl<W: Write + Seek> Writer<W> {
     /// Number of entries so far.
     #[must_use]
     pub const fn entries(&self) -> u64 {
-        self.entries
+        self.admission.entries
     }
 
     /// Bytes of the body before compression so far.
     #[must_use]
     pub const fn body_bytes(&self) -> u64 {
-        self.raw_bytes
+        self.admission.raw_bytes
     }
 
     /// The chain hash after the last entry so far.
     #[must_use]
     pub const fn chain_hash(&self) -> ChainHash {
-        self.chain
+        self.admission.chain
     }
 
     /// Ends the body, appends the trailer and writes the header. Nothing is synced.
@@ -196,9 +155,7 @@ impl<W: Write + Seek> Writer<W> {
     pub fn finish(mut self) -> Result<Finished<W>> {
         self.write_frames()?;
         let body = self.body.take().ok_or(Error::Unwritable(Unwritable::Poisoned))?;
-        if self.entries == 0 {
-            return Err(Error::Unwritable(Unwritable::Empty));
-        }
+        let last_seq = self.admission.last_seq()?;
         let offset = body.offset();
         let failed = |source| Error::write(source, offset);
         let (flags, compression, mut hashed) = match body {
@@ -210,24 +167,24 @@ impl<W: Write + Seek> Writer<W> {
             flags: flags | FLAG_SEALED | FLAG_CHAIN_TRAILER,
             compression,
             ext_len: 0,
-            first_seq: self.start.first_seq,
-            last_seq: self.start.first_seq + (self.entries - 1),
-            entry_count: self.entries,
+            first_seq: self.admission.start.first_seq,
+            last_seq,
+            entry_count: self.admission.entries,
             body_len: hashed.written,
             body_checksum: hashed.hasher.finalize().into(),
-            prev_segment_checksum: self.start.chain_before.prefix_u64(),
-            created_ms: self.start.created_ms,
-            lineage: self.start.lineage,
-            first_commit_ms: self.first_commit_ms,
-            last_commit_ms: self.last_commit_ms,
+            prev_segment_checksum: self.admission.start.chain_before.prefix_u64(),
+            created_ms: self.admission.start.created_ms,
+            lineage: self.admission.start.lineage,
+            first_commit_ms: self.admission.first_commit_ms,
+            last_commit_ms: self.admission.last_commit_ms,
         };
-        hashed.inner.write_all(self.chain.as_bytes()).map_err(failed)?;
+        hashed.inner.write_all(self.admission.chain.as_bytes()).map_err(failed)?;
         let mut inner = hashed.inner.into_inner().map_err(|error| failed(error.into_error()))?;
         let failed = |source| Error::write(source, 0);
         inner.seek(SeekFrom::Start(0)).map_err(failed)?;
         inner.write_all(&header.encode()).map_err(failed)?;
         inner.flush().map_err(failed)?;
-        Ok(Finished { inner, header, chain_hash: self.chain })
+        Ok(Finished { inner, header, chain_hash: self.admission.chain })
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::{FINAL_HASH_LEN, FOOTER_LEN, INDEX_ROW_LEN, footer_field as at};
 use crate::bytes::{array, put, u32_at, u64_at};
+use crate::damage::Damage;
 use crate::encryption::{CHUNK_PREFIX_LEN, TAG_LEN};
-use crate::error::{Damage, Error, Result};
+use crate::error::{Error, Result};
 use crate::header::{FLAG_ENCRYPTED, HEADER_LEN, Header, VERSION_2};
 use crate::limits;
 

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::bytes::array;
 use crate::chain::ChainHash;
+use crate::damage::Damage;
 use crate::encryption::{CHUNK_PREFIX_LEN, ChunkOpener, EXTENSION_LEN, Extension, KeyRing, TAG_LEN};
-use crate::error::{Damage, Error, Result};
+use crate::error::{Error, Result};
 use crate::header::{FLAG_COMPRESSED, FLAG_ENCRYPTED, FLAG_SEALED, HEADER_LEN, Header, VERSION_2, field};
 use crate::open::EntryRef;
 use crate::read_at::ReadAt;

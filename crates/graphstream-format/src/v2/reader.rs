@@ -21,8 +21,9 @@ use super::{
 use crate::bytes::array;
 use crate::chain::ChainHash;
 use crate::compression;
+use crate::damage::Damage;
 use crate::encryption::{CHUNK_PREFIX_LEN, ChunkOpener, EXTENSION_LEN, Extension, KeyRing};
-use crate::error::{Damage, Error, Result};
+use crate::error::{Error, Result};
 use crate::header::{COMPRESSION_ZSTD, HEADER_LEN, Header, field};
 use crate::limits;
 use crate::open::EntryRef;

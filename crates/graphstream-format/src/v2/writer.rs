@@ -11,6 +11,7 @@ use super::frame::Codec;
 use super::range::SegmentRange;
 use super::raw_frame::RawFrame;
 use super::workers::{UnderWay, Workers};
+use crate::admission::Admission;
 use crate::chain::ChainHash;
 use crate::compression::Compression;
 use crate::encryption::{
@@ -22,7 +23,6 @@ use crate::header::{
     COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_COMPRESSED, FLAG_ENCRYPTED, FLAG_SEALED, HEADER_LEN, Header,
     VERSION_2,
 };
-use crate::limits;
 use crate::open::EntryRef;
 use crate::v1::Finished;
 
@@ -54,18 +54,11 @@ use crate::v1::Finished;
 pub struct Writer<W: Write + Seek> {
     /// `None` after a failure.
     body: Option<Body<W>>,
-    start: SegmentStart,
+    admission: Admission,
     compression: Compression,
     encryption: Option<Encryption>,
     /// The entries that were not encoded yet.
     frame: RawFrame,
-    chain: ChainHash,
-    /// The sequence of the next entry; `None` once `u64::MAX` was written.
-    next_seq: Option<u64>,
-    entries: u64,
-    raw_bytes: u64,
-    first_commit_ms: i64,
-    last_commit_ms: i64,
     codec: Codec,
     workers: Option<Workers>,
     /// Frames that are being encoded, in order.
@@ -127,13 +120,7 @@ impl<W: Write + Seek> Writer<W> {
             encryption,
             compression,
             frame: RawFrame::new(Vec::new(), start.first_seq, start.chain_before),
-            chain: start.chain_before,
-            next_seq: Some(start.first_seq),
-            start,
-            entries: 0,
-            raw_bytes: 0,
-            first_commit_ms: 0,
-            last_commit_ms: 0,
+            admission: Admission::new(start),
             codec: Codec::default(),
             workers: None,
             under_way: VecDeque::new(),
@@ -167,65 +154,42 @@ impl<W: Write + Seek> Writer<W> {
     }
 
     fn push_chained(&mut self, payload: &[u8], commit_ms: i64, chain: Option<ChainHash>) -> Result<u64> {
-        let sequence = self.next_seq.ok_or(Error::Unwritable(Unwritable::SequenceRange))?;
-        if payload.len() > limits::PAYLOAD_BYTES_MAX {
-            return Err(Error::PayloadTooLarge {
-                bytes: payload.len() as u64,
-                max: limits::PAYLOAD_BYTES_MAX as u64,
-            });
-        }
-        if self.entries > 0 && commit_ms < self.last_commit_ms {
-            return Err(Error::CommitTimeDecreases {
-                sequence,
-                previous: self.last_commit_ms,
-                found: commit_ms,
-            });
-        }
         let room = self.frame.room_for(payload, commit_ms);
-        let raw_bytes = self.raw_bytes + room.unwrap_or_else(|| RawFrame::first_len(payload)) as u64;
-        if raw_bytes > limits::BODY_BYTES_MAX {
-            return Err(Error::BodyTooLarge { sequence, max: limits::BODY_BYTES_MAX });
-        }
+        let raw_len = room.unwrap_or_else(|| RawFrame::first_len(payload));
+        let admitted = self.admission.check(payload, commit_ms, raw_len)?;
         if self.body.is_none() {
             return Err(Error::Unwritable(Unwritable::Poisoned));
         }
         if room.is_none() {
-            self.cut(sequence)?;
+            self.cut(admitted.sequence)?;
         }
         self.frame.push(payload, commit_ms);
-        self.chain = chain.unwrap_or_else(|| self.chain.after(payload));
-        self.raw_bytes = raw_bytes;
-        if self.entries == 0 {
-            self.first_commit_ms = commit_ms;
-        }
-        self.last_commit_ms = commit_ms;
-        self.entries += 1;
-        self.next_seq = sequence.checked_add(1);
-        Ok(sequence)
+        self.admission.add(admitted, payload, chain);
+        Ok(admitted.sequence)
     }
 
     /// Number of entries so far.
     #[must_use]
     pub const fn entries(&self) -> u64 {
-        self.entries
+        self.admission.entries
     }
 
     /// Bytes of the entries before compression so far.
     #[must_use]
     pub const fn body_bytes(&self) -> u64 {
-        self.raw_bytes
+        self.admission.raw_bytes
     }
 
     /// The chain hash after the last entry so far.
     #[must_use]
     pub const fn chain_hash(&self) -> ChainHash {
-        self.chain
+        self.admission.chain
     }
 
     /// Ends the frame under construction; the next one starts at `sequence`.
     fn cut(&mut self, sequence: u64) -> Result<()> {
         let (raw, out) = self.spare.pop().unwrap_or_default();
-        let frame = std::mem::replace(&mut self.frame, RawFrame::new(raw, sequence, self.chain));
+        let frame = std::mem::replace(&mut self.frame, RawFrame::new(raw, sequence, self.admission.chain));
         let compression = self.compression;
         // Numbered in the order of the frames, whoever seals them.
         let slot = match &mut self.encryption {
@@ -281,18 +245,16 @@ impl<W: Write + Seek> Writer<W> {
         if self.body.is_none() {
             return Err(Error::Unwritable(Unwritable::Poisoned));
         }
-        if self.entries == 0 {
-            return Err(Error::Unwritable(Unwritable::Empty));
-        }
+        let last_seq = self.admission.last_seq()?;
         self.cut(0)?;
         self.write_encoded(0)?;
         let mut body = self.body.take().ok_or(Error::Unwritable(Unwritable::Poisoned))?;
         let range = SegmentRange {
-            last_seq: self.start.first_seq + (self.entries - 1),
-            first_commit_ms: self.first_commit_ms,
-            last_commit_ms: self.last_commit_ms,
+            last_seq,
+            first_commit_ms: self.admission.first_commit_ms,
+            last_commit_ms: self.admission.last_commit_ms,
         };
-        let mut header = header(&self.start, range, self.compression, self.encryption.is_some());
+        let mut header = header(&self.admission.start, range, self.compression, self.encryption.is_some());
         let footer = Footer {
             index_offset: body.offset,
             frame_count: body.frames,
@@ -301,7 +263,7 @@ impl<W: Write + Seek> Writer<W> {
             flags: header.flags,
         };
         let mut index = std::mem::take(&mut body.index);
-        index.extend_from_slice(self.chain.as_bytes());
+        index.extend_from_slice(self.admission.chain.as_bytes());
         if let Some(encryption) = self.encryption {
             if range != encryption.range {
                 return Err(Error::Unwritable(Unwritable::Range));
@@ -318,7 +280,7 @@ impl<W: Write + Seek> Writer<W> {
         inner.seek(SeekFrom::Start(0)).map_err(failed)?;
         inner.write_all(&header.encode()).map_err(failed)?;
         inner.flush().map_err(failed)?;
-        Ok(Finished { inner, header, chain_hash: self.chain })
+        Ok(Finished { inner, header, chain_hash: self.admission.chain })
     }
 }
 
