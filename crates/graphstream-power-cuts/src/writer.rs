@@ -163,9 +163,10 @@ impl Writer {
     /// Lets it go on until it ends by itself, or until it has acknowledged all lines; then its input ends.
     pub(crate) fn finish(mut self) -> Result<Ended> {
         while (self.acked.len() as u64) < self.lines {
-            match self.acks.recv_timeout(DEADLINE) {
-                Ok(sequence) => self.acked.push(sequence),
-                Err(_) => break,
+            let before = self.acked.len();
+            self.wait_for_acks(1)?;
+            if self.acked.len() == before {
+                break;
             }
         }
         self.end()
