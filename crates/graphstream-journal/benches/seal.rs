@@ -13,22 +13,36 @@
 mod entries;
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use entries::{payloads, scratch};
+use graphstream_format::encryption::KeyRing;
 use graphstream_format::header::HEADER_LEN;
-use graphstream_journal::{Ack, ChainHash, Compression, Journal, JournalOptions, SegmentVersion};
+use graphstream_journal::{
+    Ack, ChainHash, Compression, Journal, JournalOptions, SegmentVersion, SystemEntropy, generate_key,
+};
 
 const TRAILER: usize = 32;
 
-fn journal(dir: &std::path::Path, version: SegmentVersion, compression: Compression) -> Journal {
+fn journal(
+    dir: &std::path::Path,
+    version: SegmentVersion,
+    compression: Compression,
+    keys: Option<Arc<KeyRing>>,
+) -> Journal {
     // Twice the size: it is left because it is asked for, not because it is full.
     let options = JournalOptions::default()
         .with_segment_bytes_max(8 << 20)
         .with_segment_version(version)
         .with_compression(compression);
-    Journal::builder(dir).options(options).open().unwrap().0
+    let builder = Journal::builder(dir).options(options);
+    let builder = match keys {
+        Some(keys) => builder.keys(keys),
+        None => builder,
+    };
+    builder.open().unwrap().0
 }
 
 fn fill(journal: &Journal, payloads: &[Vec<u8>]) {
@@ -54,14 +68,16 @@ fn sealing(criterion: &mut Criterion) {
         bench
             .iter(|| payloads.iter().fold(ChainHash::ZERO, |chain, payload| chain.after(black_box(payload))));
     });
-    for (name, version, compression) in [
-        ("plain", SegmentVersion::V1, Compression::None),
-        ("zstd1", SegmentVersion::V1, Compression::VERSION_1),
-        ("v2-zstd1", SegmentVersion::V2, Compression::Zstd { level: 1 }),
-        ("v2-zstd3", SegmentVersion::V2, Compression::default()),
+    let keys = Arc::new(KeyRing::new(generate_key(&SystemEntropy).unwrap()));
+    for (name, version, compression, keys) in [
+        ("plain", SegmentVersion::V1, Compression::None, None),
+        ("zstd1", SegmentVersion::V1, Compression::VERSION_1, None),
+        ("v2-zstd1", SegmentVersion::V2, Compression::Zstd { level: 1 }, None),
+        ("v2-zstd3", SegmentVersion::V2, Compression::default(), None),
+        ("v2-zstd3-encrypted", SegmentVersion::V2, Compression::default(), Some(keys)),
     ] {
         let dir = scratch();
-        let journal = journal(dir.path(), version, compression);
+        let journal = journal(dir.path(), version, compression, keys);
         fill(&journal, &payloads);
         let sealed = std::fs::read(&journal.seal().unwrap().unwrap().path).unwrap();
         println!("seal/{name}: {:.2} bytes an entry at rest", sealed.len() as f64 / payloads.len() as f64);

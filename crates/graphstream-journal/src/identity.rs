@@ -2,10 +2,9 @@
 //! it are damage.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use graphstream_format::encryption::{KeyId, KeyRing};
-use graphstream_format::{Header, Lineage, ReadOptions};
+use graphstream_format::Lineage;
+use graphstream_format::encryption::KeyId;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -108,32 +107,6 @@ impl Identity {
             plain_up_to: self.plain_up_to,
         };
         small_file::replace_json(fs, dir, names::JOURNAL_JSON, &file)
-    }
-
-    /// Refuses keys that are not those of the journal in this directory: none where encryption is required, without the one it names,
-    /// or any where nothing is encrypted.
-    pub(crate) fn check_keys(&self, dir: &Path, keys: Option<&KeyRing>) -> Result<()> {
-        let path = || dir.join(names::JOURNAL_JSON);
-        match (self.encryption_key, keys) {
-            (None, None) => Ok(()),
-            (None, Some(_)) => Err(Error::NotEncrypted { path: path() }),
-            (Some(id), None) => Err(Error::EncryptionRequired { path: path(), id }),
-            (Some(id), Some(keys)) if keys.key(id).is_some() => Ok(()),
-            (Some(id), Some(keys)) => {
-                Err(Error::EncryptionKeyMissing { path: path(), id, given: keys.ids().collect() })
-            }
-        }
-    }
-
-    /// How the segment with this header is read: without keys only where that was written before encryption was turned on.
-    pub(crate) fn read_options(&self, keys: Option<&Arc<KeyRing>>, header: &Header) -> ReadOptions {
-        let plain = !header.is_encrypted()
-            && (self.encryption_key.is_none()
-                || self.plain_up_to.is_some_and(|last| header.last_seq <= last));
-        match keys {
-            Some(keys) if !plain => ReadOptions::default().with_keys(Arc::clone(keys)),
-            _ => ReadOptions::default(),
-        }
     }
 }
 

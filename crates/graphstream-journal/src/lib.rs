@@ -4,14 +4,14 @@
 //! ```text
 //!            append                rotate              seal
 //! producers --------> queue --+--> open segment --+--> sealed segments ----> readers, shipper
-//!                             |    (version 3)    |    (version 2, compressed)
+//!                             |    (version 3)    |    (version 2, compressed, encrypted with a key)
 //!                       group commit          beside the writer
 //! ```
 //!
 //! - [`Journal`] appends: [`Ticket`]s say when entries are *written* and *synced* ([`Ack`]), never earlier than it is true.
 //! - [`JournalReader`] reads from any sequence and follows a live writer, also from another process.
 //! - [`JournalDir`] shows what is in a directory: segments, cursors, locks, identity.
-//! - [`generate_key`], [`create_key_file`] and [`read_key_files`] make and read the key files of encrypted segments.
+//! - [`JournalBuilder::keys`] encrypts what is sealed; [`generate_key`], [`create_key_file`] and [`read_key_files`] make and read key files.
 //!
 //! After a crash the journal is exactly a prefix of what was appended, with at least all that was acknowledged as synced. A
 //! failed write or sync poisons the journal: it must be opened again, which recovers it and says what it found
@@ -31,6 +31,7 @@ mod committer;
 mod core;
 mod cursor;
 mod directory;
+mod encryption;
 mod error;
 mod failure;
 mod forked;

@@ -30,7 +30,7 @@ use crate::lock::WriterLock;
 use crate::seal::{SealOrder, SealedSegment, seal};
 use crate::segment_file::{FileAt, FileStream, OpenedSegment};
 use crate::starting_point::StartingPoint;
-use crate::{names, sabotage};
+use crate::{encryption, names, sabotage};
 
 /// What opening a journal found and did.
 #[derive(Clone, Debug)]
@@ -143,7 +143,7 @@ impl Opening<'_> {
 
         let newest = Newest::find(dir, &identity, &sequences)?;
         let (scanned, torn_tail) = self.scan(&newest)?;
-        let identity = self.require_encryption(identity, &newest)?;
+        let identity = encryption::require(&self, identity, newest.plain.then_some(newest.tail.sequence))?;
 
         // Everything is sound. From here on the directory is changed.
         let removed_temporary = self.sweep()?;
@@ -236,7 +236,7 @@ impl Opening<'_> {
     fn identity(&self, sequences: &[u64]) -> Result<(Identity, bool, Option<Adoption>)> {
         let dir = self.dir;
         let found = dir.identity()?;
-        self.check_keys(found.as_ref(), sequences)?;
+        encryption::check_opening(self, found.as_ref(), sequences)?;
         match found {
             Some(identity) if identity.adopting => {
                 let (identity, adoption) = legacy::adopt(self, identity)?;
@@ -271,39 +271,6 @@ impl Opening<'_> {
             None => Lineage::from_bytes(draw()?),
         };
         Ok(Identity::new(database_id, lineage, self.clock.now_ms()))
-    }
-
-    /// Before anything is read or changed. Whether there is anything plain is known later, but a predecessor's segments always are.
-    fn check_keys(&self, found: Option<&Identity>, sequences: &[u64]) -> Result<()> {
-        let dir = self.dir;
-        let turned_on = dir.keys.is_some() && found.is_none_or(|found| found.encryption_key.is_none());
-        let legacy = found.map_or(!sequences.is_empty(), |found| found.adopting);
-        match found {
-            _ if turned_on && legacy && !self.encrypt_existing => {
-                Err(Error::NotEncrypted { path: dir.path.join(names::JOURNAL_JSON) })
-            }
-            Some(found) if !turned_on => found.check_keys(&dir.path, dir.keys.as_deref()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Notes the current key in `journal.json`, before anything is sealed with it.
-    fn require_encryption(&self, mut identity: Identity, newest: &Newest) -> Result<Identity> {
-        let Some(keys) = &self.dir.keys else { return Ok(identity) };
-        let current = keys.current().id();
-        if identity.encryption_key == Some(current) {
-            return Ok(identity);
-        }
-        if identity.encryption_key.is_none() && newest.plain {
-            if !self.encrypt_existing {
-                return Err(Error::NotEncrypted { path: self.dir.path.join(names::JOURNAL_JSON) });
-            }
-            identity.plain_up_to = Some(newest.tail.sequence);
-        }
-        identity.encryption_key = Some(current);
-        identity.write(&*self.dir.fs, &self.dir.path)?;
-        tracing::info!(key = %current, plain_up_to = identity.plain_up_to, "segments are encrypted from here on");
-        Ok(identity)
     }
 
     /// Checks every open segment against the one before it.
