@@ -5,6 +5,7 @@ mod hooked_fs;
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use graphstream_journal::{Ack, Error, Journal, JournalOptions, Level, SyncPolicy, Ticket};
 use hooked_fs::HookedFs;
@@ -66,4 +67,32 @@ fn what_is_written_during_an_early_sync_is_not_covered_by_it() {
     assert_eq!(tickets[3].wait(Ack::Synced).unwrap(), 4..=4);
     assert_eq!(journal.positions().synced.sequence, 4);
     assert_eq!(later.wait(Ack::Synced).unwrap(), 5..=5);
+}
+
+/// The pool's job for syncs waits for the disk here: a burst is written by another.
+#[test]
+fn a_burst_is_written_beside_a_slow_sync() {
+    let fs = HookedFs::default();
+    let (journal, _) = Journal::builder("/journal").fs(Arc::new(fs.clone())).open().unwrap();
+    let (reached, in_sync) = channel();
+    let (go_on, told) = channel::<()>();
+    fs.in_next_sync_data(move || {
+        reached.send(()).unwrap();
+        told.recv().unwrap();
+    });
+    let _ = journal.append(b"nobody waits for it").unwrap();
+    in_sync.recv().unwrap();
+    for n in 0..12 {
+        let _ = journal.append(vec![n; 100 << 10]).unwrap();
+    }
+    let (tell, written) = channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            journal.wait(11, Level::Written).unwrap();
+            tell.send(()).unwrap();
+        });
+        let written = written.recv_timeout(Duration::from_secs(20));
+        go_on.send(()).unwrap();
+        written.expect("nobody writes");
+    });
 }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use graphstream_format::limits;
 
-use super::{Shared, wait_on};
+use super::{Shared, State, wait_on};
 use crate::error::{Error, Result};
 use crate::options::QueuePolicy;
 use crate::queue::{Group, Item};
+use crate::service::{COMMITS, job};
 
 /// What an entry costs in the queue beside its payload.
 const ITEM_BYTES: usize = std::mem::size_of::<Item>();
+/// This much is handed to the service pool at once: it writes while the producer goes on, so that a burst takes two processors.
+const HAND_OVER_BYTES: usize = 1 << 20;
 
 impl Shared {
     /// Queues entries that belong together (one, or a batch). Returns their group and the place of the first in it.
@@ -49,7 +52,37 @@ impl Shared {
             let together = if place == 0 { entries.len() - 1 } else { 0 };
             queue.items.push(Item { bytes: payload.len(), together, commit_ms: *commit_ms });
         }
+        if state.is_much_to_write() && self.pooled() {
+            self.hand_over_queue(&mut state);
+        }
         Ok((group, index))
+    }
+
+    /// Lets the pool write what is queued. Its job for syncs is another one, which may be waiting for the disk.
+    fn hand_over_queue(&self, state: &mut State) {
+        if state.asked.write_queue {
+            return;
+        }
+        match COMMITS.submit(job(&self.this, Self::write_queue)) {
+            Ok(()) => state.asked.write_queue = true,
+            // The timer, a waiter or a full queue sees to it.
+            Err(error) => tracing::error!(%error, "journal service unavailable"),
+        }
+    }
+
+    fn write_queue(&self) {
+        let mut state = self.state();
+        while state.over.is_none() && state.is_much_to_write() {
+            state = self.lead_write(state);
+        }
+        state.asked.write_queue = false;
+    }
+}
+
+impl State {
+    /// Whether a thread of its own is worth while for what is queued, and nobody writes.
+    fn is_much_to_write(&self) -> bool {
+        self.queued_bytes >= HAND_OVER_BYTES && self.can_write()
     }
 }
 

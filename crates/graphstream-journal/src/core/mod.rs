@@ -126,6 +126,7 @@ pub(crate) struct Asked {
     pub(crate) sync_group: u64,
     /// A job that will look at the two above is queued or running.
     pub(crate) scheduled: bool,
+    write_queue: bool,
     pub(crate) flush_timer: bool,
     pub(crate) sync_timer: bool,
     pub(crate) early_sync: bool,
