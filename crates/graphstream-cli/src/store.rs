@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use graphstream::metrics::GraphstreamMetrics;
 use graphstream::remote::{DatabaseName, Remote};
-use graphstream::storage::{MemoryBackend, MeteredBackend, StorageBackend};
+use graphstream::storage::{MemoryBackend, RetryConfig, StackConfig, StorageBackend};
 use graphstream::storage_fs::{FsBackend, FsOptions};
 
 use crate::failure::{Failure, Kind};
@@ -66,9 +67,12 @@ pub(crate) fn parse_database(text: &str) -> Result<DatabaseName, String> {
     })
 }
 
+/// How long a verb asks a failing store again before it says so. Daemons go on by themselves then; a signal waits no longer.
+const RETRY_ELAPSED_MAX: Duration = Duration::from_secs(15);
+
 /// Opens the database's part of a store.
 pub(crate) fn open(url: &StoreUrl, database: DatabaseName, access: Access) -> Result<Remote, Failure> {
-    Ok(Remote::new(backend(url, access)?, "", database)?)
+    open_counted(url, database, access, &GraphstreamMetrics::shared())
 }
 
 /// As [`open`], with its requests counted.
@@ -78,8 +82,9 @@ pub(crate) fn open_counted(
     access: Access,
     metrics: &Arc<GraphstreamMetrics>,
 ) -> Result<Remote, Failure> {
-    let counted = MeteredBackend::new(backend(url, access)?, Arc::clone(metrics));
-    Ok(Remote::new(Arc::new(counted), "", database)?)
+    let retry = RetryConfig::default().with_elapsed_max(RETRY_ELAPSED_MAX);
+    let decorated = StackConfig::default().with_retry(retry).wrap(backend(url, access)?, metrics);
+    Ok(Remote::new(decorated, "", database)?)
 }
 
 fn backend(url: &StoreUrl, access: Access) -> Result<Arc<dyn StorageBackend>, Failure> {

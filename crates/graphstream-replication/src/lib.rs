@@ -7,7 +7,6 @@
 //!
 //! All three run on tokio; file work and targets run on blocking threads.
 
-mod backoff;
 mod error;
 mod follower;
 mod leader;

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The longest first pause after a failure; what `retry_interval_max` bounds starts from it.
+pub(crate) const RETRY_INTERVAL_FIRST: Duration = Duration::from_millis(100);
+
 /// How a follower tails and applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,7 +30,7 @@ pub struct FollowerOptions {
     /// How often in a row an unreachable store is asked again before [`Follower::catch_up`](crate::Follower::catch_up)
     /// gives up; [`Follower::run`](crate::Follower::run) never does. Default 5.
     pub store_retries_max: u32,
-    /// The longest pause between retries; they start at 100 ms and double. Default 30 s.
+    /// The longest pause between retries. Each is drawn from 0 to a bound that starts at 100 ms and doubles. Default 30 s.
     pub retry_interval_max: Duration,
 }
 
@@ -93,7 +96,8 @@ pub struct UploaderOptions {
     pub upload_interval: Duration,
     /// Segments uploaded at the same time, 1 to 64. Default 4.
     pub uploads_max: usize,
-    /// The longest pause between retries while the store fails; they start at 100 ms and double. Default 30 s.
+    /// The longest pause between retries while the store fails. Each is drawn from 0 to a bound that starts at 100 ms and doubles.
+    /// Default 30 s.
     pub retry_interval_max: Duration,
 }
 

@@ -5,11 +5,12 @@ mod temporary;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use graphstream_remote::{Head, PlannedSegment, Remote, SegmentSink};
+use graphstream_storage::{RetryConfig, RetryPolicy};
 
 use self::temporary::Temporary;
-use crate::backoff::Backoff;
 use crate::threads::blocking;
 use crate::{Error, FollowerOptions, Result};
 
@@ -98,7 +99,11 @@ pub(crate) async fn fetch(
     let file =
         format!("{:016x}-{:016x}-{:08x}-{}.hadbj", name.last(), name.first(), name.epoch(), name.level());
     let cached = CachedSegment { path: dir.join(file) };
-    let mut backoff = Backoff::new(options.retry_interval_max);
+    let config = RetryConfig::default()
+        .with_attempts_max(options.store_retries_max.saturating_add(1))
+        .with_pause_max(options.retry_interval_max)
+        .with_elapsed_max(Duration::MAX);
+    let mut attempts = RetryPolicy::new(config).attempts();
     let mut damaged = false;
     loop {
         let file = File::create(&cached.path).map_err(|source| Error::Cache {
@@ -109,10 +114,11 @@ pub(crate) async fn fetch(
         match remote.fetch_segment(head, planned, &mut Sink(file)).await.map_err(Error::from) {
             Ok(Some(_)) => return Ok(Some(cached)),
             Ok(None) => return Ok(None),
-            Err(error) if error.is_transient() && backoff.attempts() < options.store_retries_max => {
-                let pause = backoff.next_pause();
-                tracing::warn!(segment = %name, %error, ?pause, "fetching a segment failed, trying again");
-                tokio::time::sleep(pause).await;
+            Err(error) if error.is_transient() => {
+                tracing::warn!(segment = %name, %error, failures = attempts.failures(), "fetching a segment failed");
+                if !attempts.pause(None).await {
+                    return Err(error);
+                }
             }
             Err(Error::Remote(error @ graphstream_remote::Error::SegmentDamaged { .. })) if !damaged => {
                 damaged = true;

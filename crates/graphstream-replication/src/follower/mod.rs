@@ -26,6 +26,7 @@ use graphstream_format::Position;
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_remote::{Floor, HeadPoll, HeadReader, PlannedSegment, Remote, StoredHead};
 use graphstream_replay::{ErrorClass, ReplayTarget};
+use graphstream_storage::Backoff;
 use tokio::sync::{mpsc, watch};
 
 pub use status::FollowerStatus;
@@ -35,7 +36,7 @@ use self::batch::Batch;
 pub(crate) use self::batch::Batcher;
 use self::cache::{Cache, CachedSegment, fetch};
 use self::path::{Step, verify, walk};
-use crate::backoff::{Backoff, jitter};
+use crate::options::RETRY_INTERVAL_FIRST;
 use crate::threads::blocking;
 use crate::{Error, FollowerOptions, Result, Stop};
 
@@ -149,7 +150,7 @@ impl Follower {
     }
 
     async fn poll_until(&mut self, until: Option<u64>, once: bool) -> Result<()> {
-        let mut backoff = Backoff::new(self.options.retry_interval_max);
+        let mut backoff = Backoff::new(RETRY_INTERVAL_FIRST, self.options.retry_interval_max);
         let mut goal = until;
         loop {
             let pause = match self.poll(goal).await {
@@ -159,7 +160,7 @@ impl Follower {
                     if once && goal.is_none() {
                         goal = Some(self.status().committed_sequence);
                     }
-                    self.options.poll_interval + jitter(self.options.poll_interval / 10)
+                    self.options.poll_interval + backoff.jitter(self.options.poll_interval / 10)
                 }
                 Err(error @ Error::NoDatabase { .. }) if !once => {
                     tracing::debug!(%error, "waiting for the database to appear");
@@ -168,7 +169,7 @@ impl Follower {
                 Err(error)
                     if error.is_transient()
                         && !matches!(error, Error::NoDatabase { .. })
-                        && (!once || backoff.attempts() < self.options.store_retries_max) =>
+                        && (!once || backoff.failures() < self.options.store_retries_max) =>
                 {
                     self.metrics.follower.fetch_failures.inc();
                     let pause = backoff.next_pause();
@@ -182,7 +183,7 @@ impl Follower {
                 Err(error) => return Err(error),
             };
             let applied = self.applied.map_or(0, |position| position.sequence);
-            if goal.is_some_and(|goal| applied >= goal) || (once && backoff.attempts() == 0) {
+            if goal.is_some_and(|goal| applied >= goal) || (once && backoff.failures() == 0) {
                 return Ok(());
             }
             tokio::time::sleep(pause).await;
@@ -396,7 +397,7 @@ impl Follower {
 
     /// The target is gone: it is opened again and asked which of the two worlds came true.
     async fn reopen_target(&mut self, mut why: graphstream_replay::Error) -> Result<()> {
-        let mut backoff = Backoff::new(self.options.retry_interval_max);
+        let mut backoff = Backoff::new(RETRY_INTERVAL_FIRST, self.options.retry_interval_max);
         loop {
             if self.restarts >= self.options.target_restarts_max {
                 return Err(why.into());

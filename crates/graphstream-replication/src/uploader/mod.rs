@@ -29,13 +29,14 @@ use graphstream_remote::{
     Committed, DatabaseId, Floor, Identity, LeaderSession, LocalChain, OwnerNonce, Remote, SegmentUploader,
     SessionOptions, UploadedSegment,
 };
+use graphstream_storage::Backoff;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use self::chain::SealedChain;
 use self::prepare::{Joint, Prepared, prepare};
 pub(crate) use self::writer::Writer;
-use crate::backoff::{Backoff, jitter};
+use crate::options::RETRY_INTERVAL_FIRST;
 use crate::threads::blocking;
 use crate::{Error, Result, Stop, UploaderOptions};
 
@@ -299,7 +300,7 @@ impl Uploader {
     /// As [`ship`](Self::ship), but only what no retry mends; in the last look also what a retry might. The journal's own end
     /// when this process appends to it: everything sealed by then is stored.
     pub async fn run(&mut self, stop: &Stop) -> Result<()> {
-        let mut backoff = Backoff::new(self.options.retry_interval_max);
+        let mut backoff = Backoff::new(RETRY_INTERVAL_FIRST, self.options.retry_interval_max);
         loop {
             let last = stop.is_cancelled();
             // Taken before the look: what is sealed during it may be missed, and is for the next one.
@@ -317,7 +318,7 @@ impl Uploader {
                         );
                     }
                     backoff.reset();
-                    self.options.upload_interval + jitter(self.options.upload_interval / 10)
+                    self.options.upload_interval + backoff.jitter(self.options.upload_interval / 10)
                 }
                 Err(error) if error.is_transient() && !last => {
                     let pause = backoff.next_pause();
@@ -335,7 +336,7 @@ impl Uploader {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                more = self.writer.sealed_beyond(seen), if backoff.attempts() == 0 => more?,
+                more = self.writer.sealed_beyond(seen), if backoff.failures() == 0 => more?,
                 () = stop.cancelled() => {}
             }
         }
