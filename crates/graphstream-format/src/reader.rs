@@ -114,8 +114,8 @@ pub struct SegmentEnd {
 ///
 /// It checks the header, the exact length of the file, each entry's CRC, sequences, the chain, and at the end the SHA-256 of the
 /// body and the trailer. Entries before damage are given out; the damage is the last item (one error, then `None`).
-/// A torn tail of an open segment is no error: it is reported by [`SegmentReader::end`]. Memory is bounded by one entry (one
-/// record in open segments) and the zstd window, whatever the file says.
+/// A torn tail of an open segment is no error: it is reported by [`SegmentReader::end`]. Memory is bounded by one entry (in version 1
+/// and one of up to 64 KiB behind it; in open segments one record) and the zstd window, whatever the file says.
 ///
 /// Only after the end was reached is the segment known to be whole.
 pub struct SegmentReader<R: Read> {
