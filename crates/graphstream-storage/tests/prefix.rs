@@ -152,6 +152,8 @@ async fn s09_a_listing_that_names_neighbours_is_broken() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_part_of_a_store_lists_what_a_store_of_its_own_would(
         keys in proptest::collection::btree_set("[ab]{1,2}(/[ab]{1,2}){0,2}", 0..12),
