@@ -150,7 +150,7 @@ fn fuzz(bin: &Path, target: &str, seconds: u64) -> Result<()> {
 fn seeds(target: &str) -> Result<Vec<PathBuf>> {
     let root = root()?;
     let mut directories = vec![root.join(PACKAGE).join("corpus").join(target)];
-    if ["header", "open_scan", "sealed_v1", "sealed_v2"].contains(&target) {
+    if ["header", "layout", "open_scan", "sealed_v1", "sealed_v2"].contains(&target) {
         for golden in fs::read_dir(root.join(GOLDEN)).context("listing the golden files")? {
             directories.push(golden?.path());
         }

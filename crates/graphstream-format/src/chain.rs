@@ -195,6 +195,13 @@ mod tests {
     }
 
     #[test]
+    fn it_is_shown_in_full() {
+        let hash = ChainHash::from_bytes([0xab; 32]);
+        assert_eq!(hash.to_string(), "ab".repeat(32));
+        assert_eq!(format!("{hash:?}"), format!("ChainHash({hash})"));
+    }
+
+    #[test]
     fn the_chain_hash_is_that_of_a_hasher_for_every_length() {
         proptest!(ProptestConfig::with_cases(8), |(before: [u8; 32], payload in prop::collection::vec(any::<u8>(), 1000))| {
             for len in 0..=payload.len() {

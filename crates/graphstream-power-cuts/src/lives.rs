@@ -239,7 +239,8 @@ impl<'a> Lives<'a> {
                 self.tally.failed_writes += failed;
                 let entries_failed = failed > 0 && failing == Failing::With(entry::MARK);
                 // A file that was being sealed is made again from the segment, which is still there.
-                let sealing_failed = ended.stderr.contains("sealing failed");
+                let sealing_failed =
+                    ["sealing failed", "sealing ahead failed"].iter().any(|said| ended.stderr.contains(said));
                 ensure!(
                     !entries_failed || sealing_failed || ended.code == Some(JOURNAL_FAILED),
                     "{failed} writes of entries have failed, and it went on: {ended}"

@@ -20,8 +20,14 @@ fn copy(from: &Path, to: &Path) {
         let target = to.join(file.file_name());
         if file.file_type().unwrap().is_dir() {
             copy(&file.path(), &target);
-        } else {
-            std::fs::copy(file.path(), target).unwrap();
+        } else if let Err(error) = std::fs::copy(file.path(), target) {
+            // Its owner is alive, and has just renamed it into what it was written for.
+            let renamed = file.path().extension().is_some_and(|extension| extension == "tmp");
+            assert!(
+                renamed && error.kind() == std::io::ErrorKind::NotFound,
+                "{}: {error}",
+                file.path().display()
+            );
         }
     }
 }
