@@ -198,34 +198,56 @@ impl Lane {
 
 /// What a journal asks of the pool.
 impl Shared {
-    /// Asks for groups to be written or synced, unless that is on its way.
-    pub(crate) fn ask(&self, state: &mut State, write_group: u64, sync_group: u64) {
-        state.asked.write_group = state.asked.write_group.max(write_group);
-        state.asked.sync_group = state.asked.sync_group.max(sync_group);
-        if state.asked.scheduled {
-            return;
-        }
-        match COMMITS.submit(job(&self.this, Self::serve)) {
-            Ok(()) => state.asked.scheduled = true,
-            // Whoever waits next does the work instead.
-            Err(error) => tracing::error!(%error, "journal service unavailable"),
+    /// Has the pool write the groups up to this one. Its job is another one than that for syncs, which may be waiting for the disk.
+    pub(crate) fn ask_to_write(&self, state: &mut State, group: u64) {
+        state.asked.write_group = state.asked.write_group.max(group);
+        if !state.asked.write_scheduled {
+            state.asked.write_scheduled = self.submit(Self::write_asked);
         }
     }
 
-    /// Does what was asked for. Others may do it meanwhile: that counts, so that it ends under any load.
-    fn serve(&self) {
+    /// Has the pool write the groups up to this one, and sync them.
+    pub(crate) fn ask_to_sync(&self, state: &mut State, group: u64) {
+        state.asked.sync_group = state.asked.sync_group.max(group);
+        if !state.asked.sync_scheduled {
+            state.asked.sync_scheduled = self.submit(Self::sync_asked);
+        }
+    }
+
+    fn submit(&self, work: fn(&Self)) -> bool {
+        // Whoever waits next does the work instead.
+        COMMITS
+            .submit(job(&self.this, work))
+            .inspect_err(|error| tracing::error!(%error, "journal service unavailable"))
+            .is_ok()
+    }
+
+    /// Writes what was asked for. Others may do it meanwhile: that counts, so that it ends under any load.
+    fn write_asked(&self) {
         let mut state = self.state();
-        while state.over.is_none() {
-            let to_write = state.asked.write_group.max(state.asked.sync_group);
-            state = if state.written_group < to_write {
-                if state.can_write() { self.lead_write(state) } else { wait_on(self.progress(), state) }
-            } else if state.synced_group < state.asked.sync_group {
-                if state.syncing { wait_on(self.progress(), state) } else { self.lead_sync(state) }
+        while state.over.is_none() && state.written_group < state.asked.write_group {
+            state = self.write_or_wait(state);
+        }
+        state.asked.write_scheduled = false;
+    }
+
+    /// As [`Shared::write_asked`], for syncs.
+    fn sync_asked(&self) {
+        let mut state = self.state();
+        while state.over.is_none() && state.synced_group < state.asked.sync_group {
+            state = if state.written_group < state.asked.sync_group {
+                self.write_or_wait(state)
+            } else if state.syncing {
+                wait_on(self.progress(), state)
             } else {
-                break;
+                self.lead_sync(state)
             };
         }
-        state.asked.scheduled = false;
+        state.asked.sync_scheduled = false;
+    }
+
+    fn write_or_wait<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
+        if state.can_write() { self.lead_write(state) } else { wait_on(self.progress(), state) }
     }
 
     /// Sees to it that entries nobody waits for are written soon.
@@ -242,10 +264,10 @@ impl Shared {
             return;
         }
         state.asked.write_group = state.queued_group;
-        if !state.asked.scheduled {
-            state.asked.scheduled = true;
+        if !state.asked.write_scheduled {
+            state.asked.write_scheduled = true;
             drop(state);
-            self.serve();
+            self.write_asked();
         }
     }
 

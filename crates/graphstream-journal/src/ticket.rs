@@ -116,8 +116,11 @@ impl Future for Acked {
         let timed = matches!(shared.options.sync_policy, SyncPolicy::Interval(_));
         // Its group is in the queue, or on its way, or written.
         let number = state.newest_group();
-        let sync = this.ack == Ack::Synced && !timed;
-        shared.ask(&mut state, number, if sync { number } else { 0 });
+        if this.ack == Ack::Synced && !timed {
+            shared.ask_to_sync(&mut state, number);
+        } else {
+            shared.ask_to_write(&mut state, number);
+        }
         Poll::Pending
     }
 }

@@ -69,9 +69,8 @@ fn what_is_written_during_an_early_sync_is_not_covered_by_it() {
     assert_eq!(later.wait(Ack::Synced).unwrap(), 5..=5);
 }
 
-/// The pool's job for syncs waits for the disk here: a burst is written by another.
-#[test]
-fn a_burst_is_written_beside_a_slow_sync() {
+/// The pool's job for syncs waits for the disk, and something else is appended: that much is written by then, or the test fails.
+fn is_written_beside_a_slow_sync(appended: impl Fn(&Journal), sequence: u64) {
     let fs = HookedFs::default();
     let (journal, _) = Journal::builder("/journal").fs(Arc::new(fs.clone())).open().unwrap();
     let (reached, in_sync) = channel();
@@ -82,17 +81,26 @@ fn a_burst_is_written_beside_a_slow_sync() {
     });
     let _ = journal.append(b"nobody waits for it").unwrap();
     in_sync.recv().unwrap();
-    for n in 0..12 {
-        let _ = journal.append(vec![n; 100 << 10]).unwrap();
-    }
+    appended(&journal);
     let (tell, written) = channel();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            journal.wait(11, Level::Written).unwrap();
+            journal.wait(sequence, Level::Written).unwrap();
             tell.send(()).unwrap();
         });
         let written = written.recv_timeout(Duration::from_secs(20));
         go_on.send(()).unwrap();
         written.expect("nobody writes");
     });
+}
+
+#[test]
+fn a_burst_is_written_beside_a_slow_sync() {
+    let burst = |journal: &Journal| (0..12).for_each(|n| drop(journal.append(vec![n; 100 << 10]).unwrap()));
+    is_written_beside_a_slow_sync(burst, 11);
+}
+
+#[test]
+fn an_entry_that_nobody_waits_for_is_written_beside_a_slow_sync() {
+    is_written_beside_a_slow_sync(|journal| drop(journal.append(b"nor for this").unwrap()), 2);
 }

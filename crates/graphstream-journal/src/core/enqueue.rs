@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use graphstream_format::limits;
 
-use super::{Shared, State, wait_on};
+use super::{Shared, wait_on};
 use crate::error::{Error, Result};
 use crate::options::QueuePolicy;
 use crate::queue::{Group, Item};
-use crate::service::{COMMITS, job};
 
 /// What an entry costs in the queue beside its payload.
 const ITEM_BYTES: usize = std::mem::size_of::<Item>();
@@ -52,37 +51,11 @@ impl Shared {
             let together = if place == 0 { entries.len() - 1 } else { 0 };
             queue.items.push(Item { bytes: payload.len(), together, commit_ms: *commit_ms });
         }
-        if state.is_much_to_write() && self.pooled() {
-            self.hand_over_queue(&mut state);
+        if self.pooled() && state.queued_bytes >= HAND_OVER_BYTES {
+            let group = state.queued_group;
+            self.ask_to_write(&mut state, group);
         }
         Ok((group, index))
-    }
-
-    /// Lets the pool write what is queued. Its job for syncs is another one, which may be waiting for the disk.
-    fn hand_over_queue(&self, state: &mut State) {
-        if state.asked.write_queue {
-            return;
-        }
-        match COMMITS.submit(job(&self.this, Self::write_queue)) {
-            Ok(()) => state.asked.write_queue = true,
-            // The timer, a waiter or a full queue sees to it.
-            Err(error) => tracing::error!(%error, "journal service unavailable"),
-        }
-    }
-
-    fn write_queue(&self) {
-        let mut state = self.state();
-        while state.over.is_none() && state.is_much_to_write() {
-            state = self.lead_write(state);
-        }
-        state.asked.write_queue = false;
-    }
-}
-
-impl State {
-    /// Whether a thread of its own is worth while for what is queued, and nobody writes.
-    fn is_much_to_write(&self) -> bool {
-        self.queued_bytes >= HAND_OVER_BYTES && self.can_write()
     }
 }
 

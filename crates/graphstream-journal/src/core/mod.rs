@@ -124,9 +124,10 @@ pub(crate) struct Asked {
     pub(crate) write_group: u64,
     /// Groups up to this number are to be synced.
     pub(crate) sync_group: u64,
-    /// A job that will look at the two above is queued or running.
-    pub(crate) scheduled: bool,
-    write_queue: bool,
+    /// A job that will look at `write_group` is queued or running.
+    pub(crate) write_scheduled: bool,
+    /// The same for `sync_group`.
+    pub(crate) sync_scheduled: bool,
     pub(crate) flush_timer: bool,
     pub(crate) sync_timer: bool,
     pub(crate) early_sync: bool,

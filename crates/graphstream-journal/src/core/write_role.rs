@@ -26,7 +26,7 @@ impl Shared {
             match self.options.sync_policy {
                 SyncPolicy::Always if self.pooled() => {
                     let group = state.written_group;
-                    self.ask(&mut state, 0, group);
+                    self.ask_to_sync(&mut state, group);
                 }
                 SyncPolicy::Always if !state.syncing => state = self.lead_sync(state),
                 _ => {}
