@@ -77,6 +77,10 @@ pub struct JournalOptions {
     /// Whether keys may be given for a journal that has sealed plain segments (default: no, that is refused). Then what is sealed from
     /// that opening on is encrypted, and the plain segments stay readable as they are: `journal.json` notes up to which sequence.
     pub encrypt_existing: bool,
+    /// Whether the journal takes nothing more ([`Error::Closed`]) once entries could not be written, though it could go on: on a full device, or
+    /// while sealing fails (default: no). For who appends without waiting for each answer, and whose entries make sense in their order
+    /// alone: without it, entries that are appended before the failure is looked at may be written, behind those that were not.
+    pub stop_at_failure: bool,
 }
 
 impl Default for JournalOptions {
@@ -92,6 +96,7 @@ impl Default for JournalOptions {
             waiting_segments_max: 8,
             service: Service::Pool,
             encrypt_existing: false,
+            stop_at_failure: false,
         }
     }
 }
@@ -164,6 +169,13 @@ impl JournalOptions {
     #[must_use]
     pub fn with_encrypt_existing(mut self, encrypt_existing: bool) -> Self {
         self.encrypt_existing = encrypt_existing;
+        self
+    }
+
+    /// Sets [`JournalOptions::stop_at_failure`].
+    #[must_use]
+    pub fn with_stop_at_failure(mut self, stop_at_failure: bool) -> Self {
+        self.stop_at_failure = stop_at_failure;
         self
     }
 

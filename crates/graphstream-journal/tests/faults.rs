@@ -13,13 +13,23 @@ use graphstream_testkit::{CountingEntropy, CrashFs, Crashes, Fault, SteppingCloc
 
 const DIR: &str = "/journal";
 
-fn open(fs: &CrashFs) -> graphstream_journal::Result<(Journal, RecoveryReport)> {
-    let options = JournalOptions::default()
+fn options() -> JournalOptions {
+    JournalOptions::default()
         .with_service(Service::Inline)
         .with_segment_bytes_max(1024)
         .with_sync_policy(SyncPolicy::Never)
         .with_waiting_segments_max(2)
-        .with_compression(Compression::Zstd { level: 1 });
+        .with_compression(Compression::Zstd { level: 1 })
+}
+
+fn open(fs: &CrashFs) -> graphstream_journal::Result<(Journal, RecoveryReport)> {
+    open_with(fs, options())
+}
+
+fn open_with(
+    fs: &CrashFs,
+    options: JournalOptions,
+) -> graphstream_journal::Result<(Journal, RecoveryReport)> {
     Journal::builder(DIR)
         .options(options)
         .fs(Arc::new(fs.clone()))
@@ -325,6 +335,29 @@ fn l06_a_full_disk_recovers_without_a_restart() {
         assert_eq!(read_all(&fs), expected, "full from call {call}");
     }
     assert!(full > 100, "the disk was full {full} times");
+}
+
+/// L06, for who doesn't look at each answer: what is appended behind a failure is not written, if that was asked for, and what was
+/// written before is synced and sealed as ever.
+#[test]
+fn l06_nothing_gets_ahead_of_what_failed() {
+    for (stop, expected) in [(false, vec![payload(0), payload(2)]), (true, vec![payload(0)])] {
+        let fs = CrashFs::new();
+        let (journal, _) = open_with(&fs, options().with_stop_at_failure(stop)).unwrap();
+        let _ = journal.append(payload(0)).unwrap().wait(Ack::Written).unwrap();
+        fs.take_space_at(fs.calls());
+        let failed = journal.append(payload(1)).unwrap();
+        journal.sync().unwrap_err();
+        fs.give_space();
+        match journal.append(payload(2)) {
+            Ok(ticket) => assert!(!stop && ticket.wait(Ack::Synced).is_ok()),
+            Err(error) => assert!(stop && matches!(error, Error::Closed), "{error:?}"),
+        }
+        let error = failed.wait(Ack::Synced).unwrap_err();
+        assert!(matches!(error, Error::Full { .. }), "{error:?}");
+        journal.close().unwrap();
+        assert_eq!(read_all(&fs), expected);
+    }
 }
 
 /// L04, promise 3: after one failed fdatasync nothing is acknowledged any more, whatever later syncs say; what is found at the next

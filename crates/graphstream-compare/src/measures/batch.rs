@@ -32,10 +32,32 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
             })
         })
     };
-    let mut file = Loop::new(setting.scratch()?, Space::Reserved)?;
+    let reserved = bare(batch, Loop::new(setting.scratch()?, Space::Reserved)?);
+    let growing = bare(batch, Loop::new(setting.scratch()?, Space::Growing)?);
+    let contestants = [journal(&one_segment), journal(&rotating), reserved, growing];
+    let [one_segment, rotating, reserved, growing] = take(setting, contestants)?;
+    let against = "bare encode + chain + write + fdatasync";
+    let against_growing = "the same loop, growing file";
+    let sealing = "the same, sealing each 4 MiB beside it";
+    Ok(vec![
+        Row::new(
+            "append_batch of 1,000, synced",
+            "entries/s",
+            &one_segment,
+            (against, &reserved),
+            Goal::AtLeast(0.8),
+        ),
+        Row::new("the same", "entries/s", &one_segment, (against_growing, &growing), Goal::None),
+        Row::new(sealing, "entries/s", &rotating, (against, &reserved), Goal::None),
+        Row::new(sealing, "entries/s", &rotating, (against_growing, &growing), Goal::None),
+    ])
+}
+
+/// Encodes, chains, writes and syncs the same batch again and again.
+fn bare<'a>(batch: &'a [Vec<u8>], mut file: Loop) -> Contestant<'a> {
     let mut encoder = encoder();
     let mut chain = ChainHash::ZERO;
-    let bare: Contestant<'_> = Box::new(move || {
+    Box::new(move || {
         rate_for(TURN, || {
             encoder.begin(1);
             for payload in batch {
@@ -47,23 +69,5 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
             file.write_synced(encoder.finish(place)?)?;
             Ok(BATCH as u64)
         })
-    });
-    let [one_segment, rotating, bare] = take(setting, [journal(&one_segment), journal(&rotating), bare])?;
-    let against = "bare encode + chain + write + fdatasync";
-    Ok(vec![
-        Row::new(
-            "append_batch of 1,000, synced",
-            "entries/s",
-            &one_segment,
-            (against, &bare),
-            Goal::AtLeast(0.8),
-        ),
-        Row::new(
-            "the same, sealing each 4 MiB beside it",
-            "entries/s",
-            &rotating,
-            (against, &bare),
-            Goal::None,
-        ),
-    ])
+    })
 }

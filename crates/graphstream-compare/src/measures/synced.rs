@@ -61,13 +61,7 @@ pub(crate) fn one_producer(setting: &Setting) -> Result<Vec<Row>> {
     let best = growing.better(&reserved).better(&ahead);
     let name = "append, synced each, 1 producer";
     Ok(vec![
-        Row::new(
-            name,
-            "/s",
-            &ours,
-            ("the best bare loop of the next three", &best),
-            Goal::AtLeast(0.95),
-        ),
+        Row::new(name, "/s", &ours, ("the best bare loop of the next three", &best), Goal::AtLeast(0.95)),
         Row::new(name, "/s", &ours, ("bare loop, growing file", &growing), Goal::None),
         Row::new(name, "/s", &ours, ("bare loop, reserved file", &reserved), Goal::None),
         Row::new(name, "/s", &ours, ("bare loop, zeros ahead", &ahead), Goal::None),

@@ -268,6 +268,7 @@ impl Shared {
         state.queue.fail(&failure);
         state.queue = Queue::new();
         state.queued_bytes = 0;
+        state.closing |= self.options.stop_at_failure;
         self.space.notify_all();
         if failure.is_final() {
             self.finish(state, failure);

@@ -130,6 +130,8 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
         .with_segment_bytes_max(args.segment_bytes_max)
         .with_segment_age_max(args.segment_age_max)
         .with_sync_policy(policy)
+        // Lines are appended ahead of their answers: none may get ahead of one that failed.
+        .with_stop_at_failure(true)
         .with_encrypt_existing(args.encrypt_existing);
     let mut builder = Journal::builder(journal).options(options);
     if let Some(keys) = keys {
