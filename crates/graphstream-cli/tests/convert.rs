@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cli::{Graphstream, Place, Signal, entries, moments};
+use cli::{Graphstream, Place, Signal, moments};
 use serde_json::{Value, json};
 
 fn convert(file: &Path, output: &Path, version: &str) -> Graphstream {
@@ -43,17 +43,6 @@ fn sealed_v1(place: &Place, count: u64) -> PathBuf {
     let (file, old) = (sealed(place, count), place.path("old"));
     convert(&file, &old, "1").ok();
     old
-}
-
-/// The open segment of a killed writer, with entries 1 to 3.
-fn open_segment(place: &Place) -> PathBuf {
-    let mut writer = place.append_left_open().args(["--segment-bytes-max", "4KiB"]).spawn_with_stdin();
-    for n in 1..=3 {
-        writer.write(&entries(n, 1));
-        writer.wait_for_stdout("an acknowledgement", |lines| (lines.len() as u64 == n).then_some(()));
-    }
-    writer.kill(Signal::Kill);
-    place.segments().remove(0)
 }
 
 #[test]
@@ -127,7 +116,7 @@ fn damage_leaves_no_output() {
 #[test]
 fn an_open_segment_is_converted_up_to_its_torn_tail() {
     let place = Place::new();
-    let file = open_segment(&place);
+    let file = place.open_segment();
     let whole = convert(&file, &place.path("whole"), "2").arg("--json").ok();
     assert!(whole.stderr.is_empty() && whole.json()["torn_offset"].is_null(), "{}", whole.stderr);
     assert_eq!(entries_of(&place.path("whole")), entries_of(&file));

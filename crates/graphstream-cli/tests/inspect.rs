@@ -6,7 +6,7 @@ mod cli;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cli::{Graphstream, Place, Signal, entries};
+use cli::{Graphstream, Place};
 use serde_json::{Value, json};
 
 fn inspect(path: &Path) -> Graphstream {
@@ -37,17 +37,6 @@ fn expect_fields(fields: &Value, bytes: &[u8], range: std::ops::Range<usize>) {
         }
     }
     assert_eq!(next, range.end);
-}
-
-/// The open segment of a killed writer, with entries 1 to 3 in a record each.
-fn open_segment(place: &Place) -> PathBuf {
-    let mut writer = place.append_left_open().args(["--segment-bytes-max", "4KiB"]).spawn_with_stdin();
-    for n in 1..=3 {
-        writer.write(&entries(n, 1));
-        writer.wait_for_stdout("an acknowledgement", |lines| (lines.len() as u64 == n).then_some(()));
-    }
-    writer.kill(Signal::Kill);
-    place.segments().remove(0)
 }
 
 #[test]
@@ -83,7 +72,7 @@ fn a_sealed_segment_is_shown_field_by_field() {
 #[test]
 fn an_open_segment_is_shown_with_its_records() {
     let place = Place::new();
-    let path = open_segment(&place);
+    let path = place.open_segment();
     let bytes = fs::read(&path).unwrap();
     let found = inspect(&path).ok().json();
     assert_eq!(found["kind"], "open");
@@ -106,7 +95,7 @@ fn an_open_segment_is_shown_with_its_records() {
 #[test]
 fn a_torn_tail_is_shown_and_no_error() {
     let place = Place::new();
-    let path = open_segment(&place);
+    let path = place.open_segment();
     let end = inspect(&path).ok().json()["body"]["records"]["end_offset"].as_u64().unwrap();
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..end as usize - 1]).unwrap();
@@ -290,7 +279,7 @@ fn a_hex_dump_has_every_byte_at_its_offset() {
 #[test]
 fn a_hex_dump_shows_an_open_segment_without_its_reserved_space() {
     let place = Place::new();
-    let path = open_segment(&place);
+    let path = place.open_segment();
     let dump = Graphstream::new("inspect").arg("--hex").arg(&path).ok();
     let (shown, bytes) = (undump(dump.text()), fs::read(&path).unwrap());
     assert_eq!(shown, bytes[..shown.len()]);

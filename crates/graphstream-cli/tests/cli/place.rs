@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Finished, Graphstream};
+use super::{Finished, Graphstream, Signal};
 
 /// Where a test works; gone with it.
 pub struct Place {
@@ -58,6 +58,17 @@ impl Place {
     /// An `append` whose entries stay in the open segment, however slow the test is.
     pub fn append_left_open(&self) -> Graphstream {
         self.on_journal("append").args(["--acks", "--segment-age-max", "1h"])
+    }
+
+    /// The open segment of a killed writer, with entries 1 to 3 in a record each.
+    pub fn open_segment(&self) -> PathBuf {
+        let mut writer = self.append_left_open().args(["--segment-bytes-max", "4KiB"]).spawn_with_stdin();
+        for n in 1..=3 {
+            writer.write(&entries(n, 1));
+            writer.wait_for_stdout("an acknowledgement", |lines| (lines.len() as u64 == n).then_some(()));
+        }
+        writer.kill(Signal::Kill);
+        self.segments().remove(0)
     }
 
     /// Appends each of `parts` with a call of its own, which makes a sealed segment of each.
