@@ -5,9 +5,9 @@
 //!                                 written                        synced                     sealed
 //! ```
 //!
-//! The write role and the sync role are held by one thread at a time each: a caller that waits takes it when it is free and does the work for everybody
-//! (group commit), so a single producer never pays for waking another thread. `state` is locked only for moments; files are
-//! touched without it. A role that ends by a panic poisons the journal, and so does a step of sealing (see `seal_queue`).
+//! The write role and the sync role are held by one thread at a time each: a caller that waits takes one when it is free and does the
+//! work for everybody (group commit), so a single producer never pays for waking another thread. `state` is locked only for moments;
+//! files are touched without it. A role that ends by a panic poisons the journal, and so does a step of sealing (see `seal_queue`).
 
 mod age;
 mod enqueue;
