@@ -1,13 +1,17 @@
-//! An encrypted segment that somebody with access to the bucket has changed: what is given out is what was written, up to the error.
+//! An encrypted segment that somebody with access to the bucket has changed: what is given out is what was written, up to the error;
+//! and what verifies can be encrypted anew with another key.
 #![no_main]
 
 use std::io::Cursor;
 use std::sync::Arc;
 
-use graphstream_format::encryption::{DataKey, KeyRing};
+use graphstream_format::encryption::{DataKey, EncryptWith, KeyRing};
 use graphstream_format::header::HEADER_LEN;
 use graphstream_format::v2::{FOOTER_LEN, RandomReader, SegmentRange, Writer};
-use graphstream_format::{ChainHash, Compression, Lineage, ReadOptions, SegmentStart};
+use graphstream_format::{
+    ChainHash, Compression, Entry, Lineage, ReadOptions, SegmentEnd, SegmentReader, SegmentStart,
+    WriteOptions, convert_encrypted,
+};
 use graphstream_fuzz::{BODY_BYTES_MAX, fix_body, fix_footer, fix_header, read_with};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
@@ -61,8 +65,11 @@ fuzz_target!(|attack: Attack| {
     let (entries, end) = read_with(&bytes, options);
     assert!(entries.len() <= payloads.len());
     assert!(entries.iter().zip(&payloads).all(|(entry, payload)| entry.payload == *payload));
-    if end.is_ok() {
+    if let Ok(end) = end {
         assert_eq!(entries.len(), payloads.len());
+        let (again, rekeyed_end) = read_rekeyed(&bytes, &keys);
+        assert_eq!(again, entries);
+        assert_eq!(rekeyed_end.chain_hash, end.chain_hash);
     } else {
         assert_ne!(bytes, honest);
     }
@@ -74,6 +81,27 @@ fuzz_target!(|attack: Attack| {
         }
     }
 });
+
+/// The entries of the segment that it becomes under another key.
+fn read_rekeyed(bytes: &[u8], keys: &Arc<KeyRing>) -> (Vec<Entry>, SegmentEnd) {
+    let reader = || {
+        let options = ReadOptions::default().with_keys(Arc::clone(keys));
+        SegmentReader::new(bytes, bytes.len() as u64, options).expect("read before")
+    };
+    let other = DataKey::taking(&mut [8; 32]);
+    let rekeyed = convert_encrypted(
+        &mut reader(),
+        Cursor::new(Vec::new()),
+        &WriteOptions::default(),
+        None,
+        SegmentRange::of(&mut reader()).expect("read before"),
+        EncryptWith::new(&other, [9; 39]),
+    )
+    .expect("read before");
+    let options = ReadOptions::default().with_keys(Arc::new(KeyRing::new(other)));
+    let (entries, end) = read_with(&rekeyed.inner.into_inner(), options);
+    (entries, end.expect("what was written"))
+}
 
 fn key() -> DataKey {
     DataKey::taking(&mut [7; 32])

@@ -11,7 +11,7 @@ use graphstream_format::header::{HEADER_LEN, field};
 use graphstream_format::open::{RECORD_HEADER_LEN, RECORDS_START, extension_field, record_field};
 use graphstream_format::v1::{ENTRY_HEADER_LEN, entry_field};
 use graphstream_format::v2::{FOOTER_LEN, FRAME_HEADER_LEN, footer_field, frame_field};
-use graphstream_format::{Entry, ReadOptions, Result, SegmentEnd, SegmentReader};
+use graphstream_format::{Entry, ReadOptions, Result, SegmentEnd, SegmentKind, SegmentReader, verify_stored};
 use sha2::{Digest as _, Sha256};
 
 /// Most bytes a body may decompress to here: bombs are met soon.
@@ -22,8 +22,9 @@ pub fn read(bytes: &[u8]) -> (Vec<Entry>, Result<SegmentEnd>) {
     read_with(bytes, ReadOptions::default().with_body_bytes_max(BODY_BYTES_MAX))
 }
 
-/// As [`read`], in another way.
+/// As [`read`], in another way. What a reader takes for a whole sealed segment is one for those who look without keys, too.
 pub fn read_with(bytes: &[u8], options: ReadOptions) -> (Vec<Entry>, Result<SegmentEnd>) {
+    let stored = verify_stored(bytes, bytes.len() as u64);
     let mut reader = match SegmentReader::new(bytes, bytes.len() as u64, options) {
         Ok(reader) => reader,
         Err(error) => return (Vec::new(), Err(error)),
@@ -34,6 +35,9 @@ pub fn read_with(bytes: &[u8], options: ReadOptions) -> (Vec<Entry>, Result<Segm
             Ok(entry) => entries.push(entry),
             Err(error) => return (entries, Err(error)),
         }
+    }
+    if reader.kind() != SegmentKind::Open {
+        assert_eq!(&stored.expect("as stored"), reader.header());
     }
     let end = reader.end().copied();
     (entries, end.ok_or_else(|| unreachable!("an end without an error says what it is")))

@@ -3,13 +3,19 @@
 
 mod world;
 
-use graphstream_format::{ChainHash, Lineage, Position};
+use std::io::Cursor;
+
+use graphstream_format::encryption::{DataKey, EncryptWith};
+use graphstream_format::v2::SegmentRange;
+use graphstream_format::{
+    ChainHash, Lineage, Position, ReadOptions, SegmentReader, WriteOptions, convert_encrypted,
+};
 use graphstream_journal::{Ack, Journal};
 use graphstream_proto::JournalEntry;
 use graphstream_remote::Error as RemoteError;
 use graphstream_replication::{Error, ErrorKind};
 use graphstream_storage::faults::{BodyFault, Fault, Rule};
-use graphstream_storage::{ErrorClass, Operation};
+use graphstream_storage::{ErrorClass, Key, Operation};
 use sha2::{Digest, Sha256};
 use world::{Recorder, World, append_to, causes, small_segments};
 
@@ -187,18 +193,8 @@ async fn h08_segments_that_do_not_lead_to_the_heads_chain_are_not_applied() {
     forged.uploader("journal").await.unwrap().ship().await.unwrap();
 
     let (ours, theirs) = (world.segments().await, forged.segments().await);
-    let (last, replacement) = (ours.last().unwrap(), forged.object(theirs.last().unwrap()).await);
-    let original = world.object(last).await;
-    let mut head_text = String::from_utf8(world.object(&world.head_key()).await).unwrap();
-    let digest = |bytes: &[u8]| hex(&Sha256::digest(bytes));
-    assert!(head_text.contains(&digest(&original)));
-    head_text = head_text.replace(&digest(&original), &digest(&replacement));
-    let size = |bytes: &[u8]| format!("\"size\":{}", bytes.len());
-    // The newest segment is the last one that the head names.
-    let at = head_text.rfind(&size(&original)).unwrap();
-    head_text.replace_range(at..at + size(&original).len(), &size(&replacement));
-    world.put(last, replacement).await;
-    world.put(&world.head_key(), head_text.into_bytes()).await;
+    let replacement = forged.object(theirs.last().unwrap()).await;
+    replace_and_name(&world, ours.last().unwrap(), replacement).await;
 
     let target = Recorder::default();
     let error = world.catch_up(&target).await.unwrap_err();
@@ -206,8 +202,50 @@ async fn h08_segments_that_do_not_lead_to_the_heads_chain_are_not_applied() {
     target.assert_holds(0);
 }
 
+/// What a bucket writer can do who has no key: another object in place of the newest segment, and a head that names it.
+async fn replace_and_name(world: &World, newest: &Key, replacement: Vec<u8>) {
+    let original = world.object(newest).await;
+    let mut head = String::from_utf8(world.object(&world.head_key()).await).unwrap();
+    let digest = |bytes: &[u8]| hex(&Sha256::digest(bytes));
+    assert!(head.contains(&digest(&original)));
+    head = head.replace(&digest(&original), &digest(&replacement));
+    let size = |bytes: &[u8]| format!("\"size\":{}", bytes.len());
+    // The newest segment is the last one that the head names.
+    let at = head.rfind(&size(&original)).unwrap();
+    head.replace_range(at..at + size(&original).len(), &size(&replacement));
+    world.put(newest, replacement).await;
+    world.put(&world.head_key(), head.into_bytes()).await;
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Followers have no keys yet: they say which one it takes, and apply nothing that comes before.
+#[tokio::test]
+async fn h04_an_encrypted_segment_is_refused_with_the_id_of_its_key() {
+    let world = World::new();
+    world.published(30).await;
+    let newest = world.segments().await.pop().unwrap();
+    let plain = world.object(&newest).await;
+    let reader = || SegmentReader::new(plain.as_slice(), plain.len() as u64, ReadOptions::default()).unwrap();
+    let key = DataKey::taking(&mut [7; 32]);
+    let encrypted = convert_encrypted(
+        &mut reader(),
+        Cursor::new(Vec::new()),
+        &WriteOptions::default(),
+        None,
+        SegmentRange::of(&mut reader()).unwrap(),
+        EncryptWith::new(&key, [9; 39]),
+    )
+    .unwrap();
+    replace_and_name(&world, &newest, encrypted.inner.into_inner()).await;
+
+    let target = Recorder::default();
+    let error = world.catch_up(&target).await.unwrap_err();
+    let Error::EncryptedSegment { id, .. } = &error else { panic!("{}", causes(&error)) };
+    assert_eq!(*id, key.id());
+    target.assert_holds(0);
 }
 
 #[tokio::test]
