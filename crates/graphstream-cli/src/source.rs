@@ -17,7 +17,7 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
     /// An object store: file:///path
-    #[arg(long, value_name = "URL", requires = "database", value_parser = StoreUrl::parse)]
+    #[arg(long, value_name = "URL", requires = "database", value_parser = store::parse_url)]
     from: Option<StoreUrl>,
     /// The database in the object store
     #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]

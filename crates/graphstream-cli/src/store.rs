@@ -1,62 +1,25 @@
 //! The object store that a URL on the command line names.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use graphstream::metrics::GraphstreamMetrics;
 use graphstream::remote::{DatabaseName, Remote};
-use graphstream::storage::{MemoryBackend, RetryConfig, StackConfig, StorageBackend};
-use graphstream::storage_fs::{FsBackend, FsOptions};
+pub(crate) use graphstream::storage::{Access, StoreUrl};
+use graphstream::storage::{OpenError, RetryConfig, StackConfig, StoreRegistry};
 
 use crate::failure::{Failure, Kind};
 
-/// A parsed store URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum StoreUrl {
-    /// `file:///path`: a directory.
-    File(PathBuf),
-    /// `memory:`: gone with the process.
-    Memory,
-}
+/// The stores of this build.
+static STORES: LazyLock<StoreRegistry> = LazyLock::new(graphstream::store_registry);
 
-impl StoreUrl {
-    /// Parses `--to` and `--from`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text == "memory:" {
-            return Ok(Self::Memory);
-        }
-        if let Some(path) = text.strip_prefix("file://") {
-            if !path.starts_with('/') {
-                return Err("a file store takes an absolute path: file:///srv/store".to_owned());
-            }
-            return Ok(Self::File(PathBuf::from(path)));
-        }
-        Err(match text.split_once(':') {
-            Some((scheme @ ("s3" | "gs" | "az"), _)) => {
-                format!("this build has no {scheme} stores; expected file:///path or memory:")
-            }
-            _ => "expected a store's URL: file:///path or memory:".to_owned(),
-        })
-    }
-}
-
-impl std::fmt::Display for StoreUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "file://{}", path.display()),
-            Self::Memory => f.write_str("memory:"),
-        }
-    }
-}
-
-/// What the verb does with the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// Nothing is made or changed.
-    Read,
-    /// A missing store is made.
-    Write,
+/// Parses `--to` and `--from`.
+pub(crate) fn parse_url(text: &str) -> Result<StoreUrl, String> {
+    let checked = StoreUrl::new(text).and_then(|url| STORES.check(&url).map(|()| url));
+    checked.map_err(|error| match error {
+        OpenError::NotAUrl => format!("{error}; expected {}", STORES.forms()),
+        error => error.to_string(),
+    })
 }
 
 /// Parses `--database`.
@@ -71,36 +34,20 @@ pub(crate) fn parse_database(text: &str) -> Result<DatabaseName, String> {
 const RETRY_ELAPSED_MAX: Duration = Duration::from_secs(15);
 
 /// Opens the database's part of a store.
-pub(crate) fn open(url: &StoreUrl, database: DatabaseName, access: Access) -> Result<Remote, Failure> {
-    open_counted(url, database, access, &GraphstreamMetrics::shared())
+pub(crate) async fn open(url: &StoreUrl, database: DatabaseName, access: Access) -> Result<Remote, Failure> {
+    open_counted(url, database, access, &GraphstreamMetrics::shared()).await
 }
 
 /// As [`open`], with its requests counted.
-pub(crate) fn open_counted(
+pub(crate) async fn open_counted(
     url: &StoreUrl,
     database: DatabaseName,
     access: Access,
     metrics: &Arc<GraphstreamMetrics>,
 ) -> Result<Remote, Failure> {
     let retry = RetryConfig::default().with_elapsed_max(RETRY_ELAPSED_MAX);
-    let decorated = StackConfig::default().with_retry(retry).wrap(backend(url, access)?, metrics);
-    Ok(Remote::new(decorated, "", database)?)
-}
-
-fn backend(url: &StoreUrl, access: Access) -> Result<Arc<dyn StorageBackend>, Failure> {
-    Ok(match url {
-        StoreUrl::Memory => Arc::new(MemoryBackend::default()),
-        StoreUrl::File(path) => {
-            let read_only = access == Access::Read;
-            let options = FsOptions::default().with_read_only(read_only).with_create_root(!read_only);
-            let opened = FsBackend::open(path, options);
-            Arc::new(
-                opened.map_err(|error| {
-                    Failure::from(error).while_doing(format_args!("{url} can't be opened"))
-                })?,
-            )
-        }
-    })
+    let store = STORES.open(url, access).await?;
+    Ok(Remote::new(StackConfig::default().with_retry(retry).wrap(store, metrics), "", database)?)
 }
 
 /// A runtime for a verb that talks to a store: one thread, and others for what blocks.
@@ -117,12 +64,13 @@ mod tests {
 
     #[test]
     fn urls_name_stores() {
-        assert_eq!(StoreUrl::parse("file:///srv/a b"), Ok(StoreUrl::File(PathBuf::from("/srv/a b"))));
-        assert_eq!(StoreUrl::parse("memory:"), Ok(StoreUrl::Memory));
-        for bad in ["", "/srv/store", "file:", "file://srv/store", "s3://bucket/prefix", "http://host/"] {
-            assert!(StoreUrl::parse(bad).is_err(), "{bad}");
+        for good in ["file:///srv/a b", "memory:"] {
+            assert_eq!(parse_url(good).map(|url| url.to_string()).as_deref(), Ok(good));
         }
-        assert!(StoreUrl::parse("s3://bucket").unwrap_err().contains("no s3 stores"));
+        for bad in ["", "/srv/store", "file:", "file://srv/store", "s3://bucket/prefix", "http://host/"] {
+            assert!(parse_url(bad).is_err(), "{bad}");
+        }
+        assert!(parse_url("/srv/store").unwrap_err().ends_with("expected file:///path or memory:"));
     }
 
     #[test]

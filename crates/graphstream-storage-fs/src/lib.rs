@@ -42,6 +42,7 @@ mod options;
 mod put;
 mod read;
 mod store;
+mod url;
 
 #[cfg(test)]
 mod crash_tests;
@@ -49,3 +50,4 @@ mod crash_tests;
 pub use backend::FsBackend;
 pub use error::{Error, FileKind, Result, Step};
 pub use options::FsOptions;
+pub use url::open_url;

@@ -11,8 +11,8 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::{
-    ByteStream, GetOptions, GetOutcome, Key, ListPage, ListRequest, Object, ObjectMeta, Operation, PutBody,
-    PutMode, StorageBackend, Token, Version,
+    Access, ByteStream, GetOptions, GetOutcome, Key, ListPage, ListRequest, Object, ObjectMeta, OpenError,
+    OpenFuture, Operation, PutBody, PutMode, StorageBackend, StoreUrl, Token, Version,
 };
 
 /// An object store in memory. Clones share their content.
@@ -41,6 +41,18 @@ impl MemoryBackend {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The opener of `memory:` for a [`StoreRegistry`](crate::StoreRegistry): each time an empty store, gone with its last user.
+    ///
+    /// # Errors
+    /// [`OpenError::Location`], [`OpenError::UnknownParameter`]: the URL is `memory:` and nothing else.
+    pub fn open_url(url: &StoreUrl, _access: Access) -> Result<OpenFuture, OpenError> {
+        if url.authority().is_some() || !url.path_bytes().is_empty() {
+            return Err(url.location("no name: memory:"));
+        }
+        url.parameters()?.end()?;
+        Ok(Box::pin(async { Ok(Arc::new(Self::new()) as Arc<dyn StorageBackend>) }))
     }
 
     /// Places an object with metadata from elsewhere.

@@ -78,6 +78,9 @@
 //! # }
 //! ```
 
+#[cfg(feature = "replication")]
+mod stores;
+
 pub use graphstream_format as format;
 #[cfg(feature = "replication")]
 pub use graphstream_journal as journal;
@@ -110,3 +113,5 @@ pub use graphstream_replay::ReplayTarget;
 pub use graphstream_replication::{Follower, Leader, Stop, Uploader};
 #[cfg(feature = "replication")]
 pub use graphstream_storage::StorageBackend;
+#[cfg(feature = "replication")]
+pub use stores::store_registry;

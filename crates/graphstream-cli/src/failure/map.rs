@@ -288,9 +288,10 @@ fn storage_kind(class: storage::ErrorClass) -> (Kind, Option<&'static str>) {
     }
 }
 
-impl From<graphstream::storage_fs::Error> for Failure {
-    fn from(error: graphstream::storage_fs::Error) -> Self {
-        let (kind, hint) = storage_kind(error.class());
+impl From<storage::OpenError> for Failure {
+    fn from(error: storage::OpenError) -> Self {
+        // Without a class the URL itself is at fault.
+        let (kind, hint) = error.class().map_or((Kind::Usage, None), storage_kind);
         let failure = Self::of(kind, &error);
         match hint {
             Some(hint) => failure.hint(hint),

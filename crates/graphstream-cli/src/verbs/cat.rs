@@ -169,8 +169,8 @@ fn published(
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let range = wanted.range;
-    let remote = store::open(url, database, Access::Read)?;
     store::runtime()?.block_on(async {
+        let remote = store::open(url, database, Access::Read).await?;
         let (mut history, head) = History::open(remote, range.from.saturating_sub(1)).await?;
         let committed = head.head.committed();
         if range.from > committed.sequence.saturating_add(1) {

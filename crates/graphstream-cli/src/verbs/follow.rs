@@ -34,7 +34,7 @@ Nothing is applied before the whole path to the published position is verified. 
 hand and exit with 0; after kill -9 the next start goes on where the target is.")]
 pub(crate) struct Args {
     /// The object store: file:///path
-    #[arg(long, value_name = "URL", env = "GRAPHSTREAM_FROM", value_parser = StoreUrl::parse)]
+    #[arg(long, value_name = "URL", env = "GRAPHSTREAM_FROM", value_parser = store::parse_url)]
     from: StoreUrl,
     /// The database in the object store
     #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
@@ -198,7 +198,9 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
         .hint("--target jsonl:PATH, or without --json"));
     }
     let metrics = GraphstreamMetrics::shared();
-    let remote = store::open_counted(&args.from, args.database.clone(), Access::Read, &metrics)?;
+    let runtime = store::runtime()?;
+    let opening = store::open_counted(&args.from, args.database.clone(), Access::Read, &metrics);
+    let remote = runtime.block_on(opening)?;
     let stop = Stop::new();
     let asked = stop.clone();
     stop::listen(move || asked.cancel())?;
@@ -219,7 +221,6 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     if let Some(cache) = &args.cache {
         options = options.with_cache_dir(cache);
     }
-    let runtime = store::runtime()?;
     if args.target.is_new() {
         runtime.block_on(database_stands(&args, &remote, &stop))?;
         if stop.is_cancelled() {

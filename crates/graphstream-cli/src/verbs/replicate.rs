@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
     database: DatabaseName,
     /// The object store: file:///path
-    #[arg(long, value_name = "URL", env = "GRAPHSTREAM_TO", value_parser = StoreUrl::parse)]
+    #[arg(long, value_name = "URL", env = "GRAPHSTREAM_TO", value_parser = store::parse_url)]
     to: StoreUrl,
     /// Ship what there is and end; seals the open segment if nobody appends
     #[arg(long)]
@@ -71,7 +71,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         return Err(graphstream::replication::Error::EncryptedJournal { path: args.journal, id }.into());
     }
     let metrics = GraphstreamMetrics::shared();
-    let remote = store::open_counted(&args.to, args.database.clone(), Access::Write, &metrics)?;
+    let runtime = store::runtime()?;
+    let opening = store::open_counted(&args.to, args.database.clone(), Access::Write, &metrics);
+    let remote = runtime.block_on(opening)?;
     let stop = Stop::new();
     let asked = stop.clone();
     stop::listen(move || asked.cancel())?;
@@ -81,7 +83,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let options = UploaderOptions::default()
         .with_upload_interval(args.upload_interval)
         .with_uploads_max(args.uploads_max.into());
-    store::runtime()?.block_on(async {
+    runtime.block_on(async {
         if !args.once {
             let mut uploader = Uploader::open(&args.journal, remote, options, metrics).await?;
             let (journal, to) = (args.journal.display(), &args.to);

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", required_unless_present = "from")]
     journal: Option<PathBuf>,
     /// An object store: file:///path
-    #[arg(long, value_name = "URL", requires = "database", value_parser = StoreUrl::parse)]
+    #[arg(long, value_name = "URL", requires = "database", value_parser = store::parse_url)]
     from: Option<StoreUrl>,
     /// The database in the object store
     #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
@@ -243,10 +243,11 @@ fn commit_ms(header: &Header) -> i64 {
 }
 
 fn read_store(url: &StoreUrl, database: DatabaseName) -> Result<StoreStatus, Failure> {
-    let remote = store::open(url, database.clone(), Access::Read)?;
+    let runtime = store::runtime()?;
+    let remote = runtime.block_on(store::open(url, database.clone(), Access::Read))?;
     let describe = remote.backend().describe();
     let mut reader = HeadReader::new(remote)?;
-    let HeadPoll::Changed(stored) = store::runtime()?.block_on(reader.poll())? else {
+    let HeadPoll::Changed(stored) = runtime.block_on(reader.poll())? else {
         let database = database.to_string();
         return Err(graphstream::replication::Error::NoDatabase { database, store: describe }.into());
     };

@@ -108,8 +108,8 @@ fn published(
     keys: Option<Arc<KeyRing>>,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let remote = store::open(url, database, Access::Read)?;
     store::runtime()?.block_on(async {
+        let remote = store::open(url, database, Access::Read).await?;
         let (mut history, stored) = History::open(remote, 0).await?;
         let mut walk = Walk::of_store(stored.head.lineage(), keys);
         while let Some(piece) = history.next().await? {

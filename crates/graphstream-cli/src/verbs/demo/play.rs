@@ -222,7 +222,8 @@ async fn play(
     std::fs::create_dir(stage.journal())
         .map_err(|error| Failure::new(Kind::Io, "the journal's directory can't be made").because(&error))?;
     let database = store::parse_database("demo").map_err(|text| Failure::new(Kind::Internal, text))?;
-    let remote = store::open_counted(&StoreUrl::File(stage.store()), database, Access::Write, metrics)?;
+    let remote =
+        store::open_counted(&StoreUrl::file(&stage.store()), database, Access::Write, metrics).await?;
     let (leader, _) = Leader::builder(stage.journal(), remote)
         .journal_options(
             JournalOptions::default()
