@@ -1,9 +1,12 @@
 //! What the tests of several crates need: a file system that crashes and fails on demand, the log of what was acknowledged, and small
-//! deterministic components.
+//! deterministic components; behind features what takes longer to compile.
 
 mod ack_log;
 mod crash_fs;
 mod fixed;
+
+#[cfg(feature = "fault-proxy")]
+pub mod fault_proxy;
 
 pub use ack_log::{AckLog, Broken};
 pub use crash_fs::{CrashFs, Crashes, Fault, Image, Lies, Persisted};
