@@ -4,6 +4,8 @@
 mod ack_log;
 mod crash_fs;
 mod fixed;
+#[cfg(feature = "s3")]
+pub mod s3;
 
 #[cfg(feature = "fault-proxy")]
 pub mod fault_proxy;

@@ -1,0 +1,232 @@
+//! S3 servers on the loopback interface, for tests: the protocol (XML, signatures, chunked uploads) is that of the crate `s3s`.
+//!
+//! ```text
+//!   client ──HTTP, SigV4──▶ s3s ──▶ access: counts, refuses on demand
+//!                                     │
+//!              honest, ignoring ──▶ one table of objects in memory, under one lock
+//!              racing ────────────▶ s3s-fs as it is: files in a directory
+//! ```
+//! - **honest** keeps S3's promises by construction: a condition is checked and the object replaced under the same lock.
+//! - **ignoring** answers 200 to `If-None-Match` and `If-Match` on writes and overwrites, as Garage does.
+//! - **racing** is plain `s3s-fs`: it looks whether there is an object, receives the body, and then renames.
+//!
+//! `s3s-fs` is not what the honest server is made of, since it would have to be wrapped in every call: it races, ignores conditional
+//! reads, refuses `a` beside `a/b` and long names, keeps what it rejected, makes buckets by putting, and lists in another order.
+
+mod access;
+mod conditions;
+mod listing;
+mod object;
+mod process;
+mod service;
+mod table;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+
+use access::Access;
+pub use process::{S3Process, serve, serve_if_asked};
+use service::Service;
+use table::Table;
+use tokio::sync::oneshot;
+
+/// The key id that every server knows.
+pub const ACCESS_KEY_ID: &str = "GSTESTKEYID000000001";
+/// Its secret; for canary tests too: it must never be seen anywhere.
+pub const SECRET_ACCESS_KEY: &str = "canary-secret-7f3a9c1e5b2d4860";
+/// The region that the servers' URLs name.
+pub const REGION: &str = "us-east-1";
+/// The bucket that exists from the start.
+pub const BUCKET: &str = "graphstream-test";
+
+/// What a server makes of conditions on writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conduct {
+    /// Keeps them, atomically.
+    Honest,
+    /// Checks them, and writes later.
+    Racing,
+    /// Says 200 and overwrites.
+    Ignoring,
+}
+
+/// A running server. Dropping it closes all connections.
+#[derive(Debug)]
+pub struct S3Server {
+    address: SocketAddr,
+    conduct: Conduct,
+    access: Access,
+    table: Arc<Table>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    /// The racing server's files.
+    _files: Option<tempfile::TempDir>,
+}
+
+impl S3Server {
+    /// Starts a server on a free port of 127.0.0.1, in threads of its own.
+    ///
+    /// # Errors
+    /// No port, no threads, no temporary directory.
+    pub fn start(conduct: Conduct) -> io::Result<Self> {
+        let access = Access::default();
+        let table = Arc::new(Table::new(BUCKET, conduct == Conduct::Ignoring));
+        let (service, files) = match conduct {
+            Conduct::Racing => {
+                let files = tempfile::tempdir()?;
+                std::fs::create_dir(files.path().join(BUCKET))?;
+                let store = s3s_fs::FileSystem::new(files.path())
+                    .map_err(|error| io::Error::other(format!("{error:?}")))?;
+                (protocol(store, access.clone()), Some(files))
+            }
+            Conduct::Honest | Conduct::Ignoring => {
+                (protocol(Service::new(Arc::clone(&table)), access.clone()), None)
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("s3-server")
+            .enable_all()
+            .build()?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        // A runtime must not be dropped within another one, where tests are: this thread outlives no server.
+        let thread = std::thread::Builder::new().name("s3-server".into()).spawn(move || {
+            runtime.block_on(async {
+                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+                tokio::select! {
+                    () = accept(listener, service) => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Self { address, conduct, access, table, stop: Some(stop), thread: Some(thread), _files: files })
+    }
+
+    /// A server that keeps conditions.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn honest() -> io::Result<Self> {
+        Self::start(Conduct::Honest)
+    }
+
+    /// What it makes of conditions.
+    #[must_use]
+    pub fn conduct(&self) -> Conduct {
+        self.conduct
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:port`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The URL of a store in the bucket: `s3://bucket/prefix?endpoint=..`; the credentials come from elsewhere ([`environment`]).
+    #[must_use]
+    pub fn url(&self, prefix: &str) -> String {
+        url(&self.endpoint(), BUCKET, prefix)
+    }
+
+    /// How often an operation was asked for, by its name in S3's reference: `PutObject`. Refused and unsigned requests count too.
+    #[must_use]
+    pub fn count(&self, operation: &str) -> u64 {
+        self.access.count(operation)
+    }
+
+    /// From now on this operation (`DeleteObject`) is answered with 403.
+    pub fn refuse(&self, operation: &str) {
+        self.access.refuse(operation);
+    }
+
+    /// From now on this operation is answered with 501: a store that lacks it.
+    pub fn lack(&self, operation: &str) {
+        self.access.lack(operation);
+    }
+
+    /// From now on deletes of this key fail, those of others in the same request don't. Not in a racing server.
+    pub fn protect(&self, key: &str) {
+        self.table.protect(key);
+    }
+
+    /// Multipart uploads that are neither complete nor aborted. Not in a racing server.
+    #[must_use]
+    pub fn unfinished_uploads(&self) -> usize {
+        self.table.unfinished_uploads(BUCKET)
+    }
+
+    /// Makes all unfinished uploads this much older than they are. Not in a racing server.
+    pub fn age_uploads(&self, by: std::time::Duration) {
+        self.table.age_uploads(BUCKET, by);
+    }
+
+    /// A header that the object was put with, in lower case (`x-amz-storage-class`); `None` without the object or header. Not in a
+    /// racing server.
+    #[must_use]
+    pub fn header_of(&self, key: &str, header: &str) -> Option<String> {
+        self.table.header_of(BUCKET, key, header)
+    }
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The environment in which clients find the servers' credentials; nothing else of `AWS_*` then has a say.
+#[must_use]
+pub fn environment() -> [(&'static str, &'static str); 5] {
+    [
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+    ]
+}
+
+/// The URL of a store behind `endpoint`.
+fn url(endpoint: &str, bucket: &str, prefix: &str) -> String {
+    let path = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+    format!("s3://{bucket}{path}?endpoint={endpoint}&region={REGION}&path_style=true")
+}
+
+fn protocol(store: impl s3s::S3, access: Access) -> S3Service {
+    let mut builder = S3ServiceBuilder::new(store);
+    builder.set_auth(SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
+    builder.set_access(access);
+    builder.build()
+}
+
+async fn accept(listener: tokio::net::TcpListener, service: S3Service) {
+    loop {
+        let Ok((socket, _)) = listener.accept().await else { continue };
+        // Without it small answers wait for the client's delayed acknowledgement.
+        let _ = socket.set_nodelay(true);
+        let service = service.clone();
+        tokio::spawn(async move {
+            let connection = auto::Builder::new(TokioExecutor::new());
+            let _ = connection.serve_connection(TokioIo::new(socket), service).await;
+        });
+    }
+}
