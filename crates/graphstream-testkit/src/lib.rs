@@ -4,12 +4,14 @@
 mod ack_log;
 mod crash_fs;
 mod fixed;
-#[cfg(feature = "s3")]
-pub mod s3;
+mod moto;
 
 #[cfg(feature = "fault-proxy")]
 pub mod fault_proxy;
+#[cfg(feature = "s3")]
+pub mod s3;
 
 pub use ack_log::{AckLog, Broken};
 pub use crash_fs::{CrashFs, Crashes, Fault, Image, Lies, Persisted};
 pub use fixed::{CountingEntropy, SteppingClock};
+pub use moto::Moto;
