@@ -42,6 +42,7 @@ pub use breaker::{CircuitBreaker, CircuitBreakerBackend, CircuitBreakerConfig, C
 pub use bytes::Bytes;
 pub use clock::MonotonicClock;
 pub use error::{Error, ErrorClass, KeyProblem, ListingProblem, Result};
+pub use graphstream_metrics::GraphstreamMetrics;
 pub use key::{KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
 pub use lister::Lister;
 pub use memory::MemoryBackend;

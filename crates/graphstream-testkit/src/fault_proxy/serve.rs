@@ -119,7 +119,8 @@ async fn answer(
         None | Some(Fault::Early { .. }) => forwarded(request).await,
         Some(Fault::Before(failure)) => return fail(failure, &orders, &asked_by).await,
         Some(Fault::After(failure)) => {
-            forwarded(request).await;
+            // In a task of its own: it reaches the server also when the client goes meanwhile.
+            let _ = tokio::spawn(forward(shared.server, request)).await;
             return fail(failure, &orders, &asked_by).await;
         }
         Some(Fault::Late(failure)) => {
