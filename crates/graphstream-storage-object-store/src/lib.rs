@@ -1,0 +1,32 @@
+//! A [`StorageBackend`](graphstream_storage::StorageBackend) over the Apache [`object_store`] crate: every store that it knows, and
+//! any [`ObjectStore`](object_store::ObjectStore) that somebody brings. Written against the public API of `graphstream-storage`
+//! alone, as a backend of yours would be.
+//!
+//! ```text
+//!   get, range, if changed ─► get_opts (If-None-Match)         put Overwrite ─► put_opts; a large file: put_multipart_opts
+//!   head ─► get_opts(head)    delete ─► delete                 put Create    ─► put_opts(Create)
+//!   list ─► list_with_offset, list_with_delimiter              put Match     ─► put_opts(Update)
+//! ```
+//!
+//! What the crate below does not offer, and what is done about it:
+//! - **Conditions on multipart uploads.** A file under `Create` or `Match` is put in one request, from memory, up to
+//!   [`conditional_file_bytes_max`](ObjectStoreOptions::conditional_file_bytes_max).
+//! - **Pages.** Its listings are streams. A page is the first `limit` keys of one, its token the last key. A store whose stream is not
+//!   in the order of keys is read to its end for every page (in bounded memory), unless it is
+//!   [said to be ordered](ObjectStoreOptions::listing_is_ordered).
+//! - **Outcome of a failed put.** Most failures have no class of their own there, so a put that failed without a reason is *unknown*.
+//!   A conflict (409) that it reports as "already exists" is believed only if there is an object.
+//! - **Versions** are etags. A store without etags can be neither read nor written to through this.
+//!
+//! Its own retries should be off: retrying is a decorator's business.
+
+mod backend;
+mod error;
+mod list;
+mod options;
+mod put;
+
+pub use backend::ObjectStoreBackend;
+pub use error::Error;
+pub use object_store;
+pub use options::ObjectStoreOptions;
