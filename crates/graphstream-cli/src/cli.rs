@@ -3,7 +3,9 @@
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::Targets;
 
-use crate::verbs::{append, bench, cat, convert, demo, follow, inspect, key, replicate, status, verify};
+use crate::verbs::{
+    append, bench, cat, convert, demo, follow, inspect, key, replicate, status, storage, verify,
+};
 
 /// Journal replication for embedded graph databases.
 ///
@@ -63,6 +65,8 @@ pub(crate) enum Verb {
     Verify(verify::Args),
     /// Show positions, lag, RPO, cursors and locks
     Status(status::Args),
+    /// Find out what an object store really does
+    Storage(storage::Args),
     /// Make the keys that segments are encrypted with
     Key(key::Args),
     /// Measure this machine: appending, reading and sealing against the raw cost of the same work

@@ -57,6 +57,7 @@ fn main() -> ExitCode {
         Verb::Verify(args) => (args.json, verbs::verify::run(&args, quiet)),
         Verb::Status(args) => (args.json, verbs::status::run(&args)),
         Verb::Key(args) => (args.json(), verbs::key::run(&args)),
+        Verb::Storage(args) => (args.json(), verbs::storage::run(&args)),
         Verb::Bench(args) => (args.json, verbs::bench::run(&args, quiet)),
     };
     ExitCode::from(end(json, done))

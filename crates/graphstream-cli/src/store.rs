@@ -6,7 +6,7 @@ use std::time::Duration;
 use graphstream::metrics::GraphstreamMetrics;
 use graphstream::remote::{DatabaseName, Remote};
 pub(crate) use graphstream::storage::{Access, StoreUrl};
-use graphstream::storage::{OpenError, RetryConfig, StackConfig, StoreRegistry};
+use graphstream::storage::{OpenError, RetryConfig, StackConfig, StorageBackend, StoreRegistry};
 
 use crate::failure::{Failure, Kind};
 
@@ -32,6 +32,11 @@ pub(crate) fn parse_database(text: &str) -> Result<DatabaseName, String> {
 
 /// How long a verb asks a failing store again before it says so. Daemons go on by themselves then; a signal waits no longer.
 const RETRY_ELAPSED_MAX: Duration = Duration::from_secs(15);
+
+/// Opens a store as it is.
+pub(crate) async fn open_bare(url: &StoreUrl) -> Result<Arc<dyn StorageBackend>, Failure> {
+    Ok(STORES.open(url, Access::Write).await?)
+}
 
 /// Opens the database's part of a store.
 pub(crate) async fn open(url: &StoreUrl, database: DatabaseName, access: Access) -> Result<Remote, Failure> {

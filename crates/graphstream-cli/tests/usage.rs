@@ -7,7 +7,7 @@ use std::fs;
 
 use cli::{Graphstream, Place};
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 12] = [
     "demo",
     "append",
     "replicate",
@@ -17,6 +17,7 @@ const VERBS: [&str; 11] = [
     "convert",
     "verify",
     "status",
+    "storage check",
     "key generate",
     "bench",
 ];

@@ -15,6 +15,7 @@
 
 mod backend;
 mod breaker;
+pub mod check;
 mod clock;
 mod error;
 mod key;
@@ -31,6 +32,7 @@ mod retry;
 mod stack;
 mod stream;
 mod timeout;
+mod turn;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

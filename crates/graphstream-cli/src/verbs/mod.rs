@@ -10,4 +10,5 @@ pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod replicate;
 pub(crate) mod status;
+pub(crate) mod storage;
 pub(crate) mod verify;

@@ -4,6 +4,7 @@ use futures_util::future::{join_all, try_join, try_join_all};
 
 use crate::conformance::scope::Scope;
 use crate::conformance::{Outcome, Violation, ensure};
+use crate::turn::yield_now;
 use crate::{Error, ErrorClass, PutMode, Result, StorageBackend, Version};
 
 /// Callers in a race for one key.
@@ -113,19 +114,6 @@ pub async fn race_counters_lose_no_increment(backend: &dyn StorageBackend) -> Ou
     let count = count(&scope.body("counter").await?)?;
     ensure!(count == 80, "O5", "80 successful increments left the counter at {count}");
     scope.clean().await
-}
-
-/// Lets the other callers go on, also where a backend answers without waiting.
-async fn yield_now() {
-    let mut yielded = false;
-    std::future::poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return std::task::Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        std::task::Poll::Pending
-    })
-    .await;
 }
 
 async fn increment(scope: &Scope<'_>, write_id: u64) -> Outcome {
