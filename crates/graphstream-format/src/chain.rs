@@ -41,7 +41,9 @@ impl ChainHash {
     /// The chain hash after an entry with this payload.
     #[must_use]
     pub fn after(&self, payload: &[u8]) -> Self {
-        Self(sha256(&self.0, payload))
+        let mut hash = Stepwise::new();
+        hash.begin(self, payload);
+        hash.finish(payload)
     }
 
     /// The chain hashes after two entries, each from the chain hash before it and its payload: faster than one after the other.
@@ -65,16 +67,6 @@ const INITIAL: [u32; 8] =
 /// Bytes of a block.
 const BLOCK: usize = 64;
 
-/// The blocks of a message that are not whole blocks of its payload.
-struct Ends {
-    first: [u8; BLOCK],
-    last: [[u8; BLOCK]; 2],
-}
-
-impl Ends {
-    const EMPTY: Self = Self { first: [0; BLOCK], last: [[0; BLOCK]; 2] };
-}
-
 /// The message of a chain hash and a payload, in blocks. A hasher that takes bytes in portions keeps a buffer and counts; here both parts
 /// are known at once, so only the first block and what follows the last whole one are copied:
 ///
@@ -82,48 +74,117 @@ impl Ends {
 /// | before, payload 0..32 |  payload, where it lies  | rest, 0x80, zeros, length in bits u64 |
 ///         1 block                 whole blocks                    1 block, or 2
 /// ```
-#[inline]
-fn blocks<'a>(before: &[u8; 32], payload: &'a [u8], ends: &'a mut Ends) -> [&'a [[u8; BLOCK]]; 3] {
-    let ending = ends.last.as_flattened_mut();
-    let (front, room) = ends.first.split_at_mut(before.len());
-    front.copy_from_slice(before);
-    let mut first: &[[u8; BLOCK]] = &[];
-    let mut whole: &[[u8; BLOCK]] = &[];
-    let used = if let Some((head, rest)) = payload.split_at_checked(room.len()) {
-        room.copy_from_slice(head);
-        first = std::slice::from_ref(&ends.first);
-        let rest = rest.as_chunks::<BLOCK>();
-        whole = rest.0;
-        put(ending, 0, rest.1);
-        rest.1.len()
-    } else {
-        put(ending, 0, before);
-        put(ending, before.len(), payload);
-        before.len() + payload.len()
-    };
-    put(ending, used, &[0x80]);
-    // Nine bytes end a message: if the block has no room for them, one more follows.
-    let last = if used + 9 <= BLOCK { 1 } else { 2 };
-    let bits = (before.len() as u64 + payload.len() as u64) * 8;
-    put(ending, last * BLOCK - 8, &bits.to_be_bytes());
-    [first, whole, ends.last.get(..last).unwrap_or(&ends.last)]
+struct Message {
+    first: [u8; BLOCK],
+    last: [[u8; BLOCK]; 2],
+    /// How many of `last` there are.
+    ending: usize,
 }
 
-fn sha256(before: &[u8; 32], payload: &[u8]) -> [u8; 32] {
-    let mut ends = Ends::EMPTY;
-    let mut state = INITIAL;
-    for blocks in blocks(before, payload, &mut ends) {
-        compress256(&mut state, blocks);
+impl Message {
+    const EMPTY: Self = Self { first: [0; BLOCK], last: [[0; BLOCK]; 2], ending: 0 };
+
+    /// Makes it the message of these.
+    #[inline]
+    fn put(&mut self, before: &[u8; 32], payload: &[u8]) {
+        self.last = Self::EMPTY.last;
+        let ending = self.last.as_flattened_mut();
+        let (front, room) = self.first.split_at_mut(before.len());
+        front.copy_from_slice(before);
+        let used = if let Some((head, rest)) = payload.split_at_checked(room.len()) {
+            room.copy_from_slice(head);
+            let (_, rest) = rest.as_chunks::<BLOCK>();
+            put(ending, 0, rest);
+            rest.len()
+        } else {
+            put(ending, 0, before);
+            put(ending, before.len(), payload);
+            before.len() + payload.len()
+        };
+        put(ending, used, &[0x80]);
+        // Nine bytes end a message: if the block has no room for them, one more follows.
+        self.ending = if used + 9 <= BLOCK { 1 } else { 2 };
+        let bits = (before.len() as u64 + payload.len() as u64) * 8;
+        put(ending, self.ending * BLOCK - 8, &bits.to_be_bytes());
     }
-    bytes(state)
+
+    /// Its blocks; `payload` is the one it was made of.
+    #[inline]
+    fn blocks<'a>(&'a self, payload: &'a [u8]) -> [&'a [[u8; BLOCK]]; 3] {
+        let last = self.last.get(..self.ending).unwrap_or(&self.last);
+        match payload.get(BLOCK - 32..) {
+            Some(rest) => [std::slice::from_ref(&self.first), rest.as_chunks().0, last],
+            None => [&[], &[], last],
+        }
+    }
+}
+
+/// A chain hash that may be computed one block after the other, with other work in between: each block waits for the one before it, and the
+/// processor does that work meanwhile.
+pub(crate) struct Stepwise {
+    message: Message,
+    state: [u32; 8],
+    blocks_done: usize,
+}
+
+impl Stepwise {
+    pub(crate) const fn new() -> Self {
+        Self { message: Message::EMPTY, state: INITIAL, blocks_done: 0 }
+    }
+
+    /// Begins the chain hash after `before` and this payload, which the other calls get again.
+    #[inline]
+    pub(crate) fn begin(&mut self, before: &ChainHash, payload: &[u8]) {
+        self.message.put(&before.0, payload);
+        self.state = INITIAL;
+        self.blocks_done = 0;
+    }
+
+    /// One more block; false if none is left.
+    #[inline]
+    pub(crate) fn step(&mut self, payload: &[u8]) -> bool {
+        let mut at = self.blocks_done;
+        for blocks in self.message.blocks(payload) {
+            if let Some(block) = blocks.get(at) {
+                compress256(&mut self.state, std::slice::from_ref(block));
+                self.blocks_done += 1;
+                return true;
+            }
+            at -= blocks.len();
+        }
+        false
+    }
+
+    /// The blocks that are left, and the hash.
+    #[inline]
+    pub(crate) fn finish(&mut self, payload: &[u8]) -> ChainHash {
+        let mut done = self.blocks_done;
+        for blocks in self.message.blocks(payload) {
+            // Taking a hash up and putting it down for no block takes time too.
+            if let Some(left @ [_, ..]) = blocks.get(done..) {
+                compress256(&mut self.state, left);
+            }
+            done = done.saturating_sub(blocks.len());
+        }
+        ChainHash(bytes(self.state))
+    }
+}
+
+/// What is hashed is nobody's business.
+impl fmt::Debug for Stepwise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stepwise").field("blocks_done", &self.blocks_done).finish_non_exhaustive()
+    }
 }
 
 /// Two at once. Each block waits for the one before it, which leaves the processor half idle: here it has two to choose from.
 fn sha256_of_two([one, other]: [(&[u8; 32], &[u8]); 2]) -> [[u8; 32]; 2] {
-    let (mut ends, mut other_ends) = (Ends::EMPTY, Ends::EMPTY);
+    let (mut message, mut other_message) = (Message::EMPTY, Message::EMPTY);
+    message.put(one.0, one.1);
+    other_message.put(other.0, other.1);
     let (mut state, mut other_state) = (INITIAL, INITIAL);
-    let mut of_one = blocks(one.0, one.1, &mut ends).into_iter().flatten();
-    let mut of_other = blocks(other.0, other.1, &mut other_ends).into_iter().flatten();
+    let mut of_one = message.blocks(one.1).into_iter().flatten();
+    let mut of_other = other_message.blocks(other.1).into_iter().flatten();
     loop {
         match (of_one.next(), of_other.next()) {
             (None, None) => return [bytes(state), bytes(other_state)],
@@ -210,6 +271,21 @@ mod tests {
                 prop_assert_eq!(ChainHash(before).after(payload).0, <[u8; 32]>::from(hasher.finalize()), "{} bytes", len);
             }
         });
+    }
+
+    #[test]
+    fn a_chain_hash_in_steps_is_that_without_wherever_it_is_finished() {
+        let payload: Vec<u8> = (0..300_u32).map(|byte| byte as u8).collect();
+        let mut stepwise = Stepwise::new();
+        for len in 0..=payload.len() {
+            let (before, payload) = (ChainHash([len as u8; 32]), &payload[..len]);
+            for steps in 0..8 {
+                stepwise.begin(&before, payload);
+                let taken = (0..steps).take_while(|_| stepwise.step(payload)).count();
+                assert_eq!(taken, steps.min((32 + len + 9).div_ceil(64)), "{len} bytes, {steps} steps");
+                assert_eq!(stepwise.finish(payload), before.after(payload), "{len} bytes, {steps} steps");
+            }
+        }
     }
 
     #[test]

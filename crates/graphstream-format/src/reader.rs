@@ -252,13 +252,26 @@ impl<R: Read> SegmentReader<R> {
         if self.failed || self.end.is_some() {
             return Ok(false);
         }
-        let result = self.step(entry);
-        match result {
-            Ok(true) => self.entries += 1,
-            Ok(false) => {}
-            Err(_) => self.failed = true,
+        match self.step(entry) {
+            Ok(true) => {
+                self.entries += 1;
+                Ok(true)
+            }
+            Ok(false) => Ok(false),
+            Err(error) => {
+                self.failed = true;
+                Err(error)
+            }
         }
-        result
+    }
+
+    /// As [`Scanner::hash_ahead`](crate::open::Scanner::hash_ahead), in open segments; in others there is nothing to do.
+    #[inline]
+    pub fn hash_ahead(&mut self) -> bool {
+        match &mut self.inner {
+            Inner::Open(scan) => scan.hash_ahead(),
+            Inner::Sealed(_) | Inner::SealedV2(_) | Inner::Legacy(_) => false,
+        }
     }
 
     /// Reads what is left, keeping nothing, and returns the end.
@@ -288,8 +301,7 @@ impl<R: Read> SegmentReader<R> {
                 self.end = Some(sealed.finish()?);
             }
             Inner::Open(scan) => {
-                if let Some(found) = scan.next_entry(None)? {
-                    found.copy_to(entry);
+                if scan.read_next(entry)? {
                     return Ok(true);
                 }
                 let torn = torn(scan.judge()?)?;

@@ -12,12 +12,12 @@ use graphstream_format::header::HEADER_LEN;
 use graphstream_format::open::{Nonce, OpenHeader, Outcome, Placement, RecordEncoder, Scanner};
 use graphstream_format::v2::{RandomReader, Workers};
 use graphstream_format::{
-    ChainHash, Compression, Error, Header, Lineage, Position, ReadOptions, SegmentReader, SegmentStart,
-    SegmentVersion, WriteOptions, convert, convert_encrypted, v1, v2,
+    ChainHash, Compression, Entry, Error, Header, Lineage, Position, ReadOptions, SegmentReader,
+    SegmentStart, SegmentVersion, WriteOptions, convert, convert_encrypted, v1, v2,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
-use segments::{Read, read, read_with};
+use segments::{OpenFile, Read, read, read_with};
 
 static WORKERS: LazyLock<Workers> = LazyLock::new(|| Workers::new(NonZeroUsize::new(3).unwrap()).unwrap());
 
@@ -284,6 +284,44 @@ proptest! {
         prop_assert!(scanner.next_entry().unwrap().is_none());
         prop_assert_eq!(scanner.point().offset, end_offset);
         prop_assert_eq!(scanner.judge().unwrap(), Outcome::Clean { end: end_offset });
+    }
+
+    /// Whatever is hashed ahead, and wherever: entries are the same, those whose chain hash is given included.
+    #[test]
+    fn hashing_ahead_shows_in_nothing(
+        payloads in vec(vec(any::<u8>(), 0..300), 1..20), groups in vec(1..8_usize, 20), steps in vec(0..9_usize, 21), how in vec(0..3_u8, 20),
+    ) {
+        let mut file = OpenFile::new();
+        let mut left = payloads.as_slice();
+        for group in groups {
+            let (now, later) = left.split_at(group.min(left.len()));
+            if !now.is_empty() {
+                file.push(now);
+            }
+            left = later;
+        }
+        let expected = read(&file.bytes).entries;
+        prop_assert_eq!(expected.len(), payloads.len() - left.len());
+        let mut scanner = Scanner::open(file.bytes.as_slice()).unwrap();
+        let mut reader =
+            SegmentReader::new(file.bytes.as_slice(), file.bytes.len() as u64, ReadOptions::default()).unwrap();
+        let (mut scanned, mut entry) = (Entry::default(), Entry::default());
+        for ((expected, how), steps) in expected.iter().zip(how).zip(&steps) {
+            for _ in 0..*steps {
+                prop_assert_eq!(scanner.hash_ahead(), reader.hash_ahead());
+            }
+            match how {
+                0 => prop_assert!(scanner.read_next(&mut scanned).unwrap()),
+                1 => scanner.next_entry().unwrap().unwrap().copy_to(&mut scanned),
+                _ => scanner.next_entry_known(expected.chain_hash).unwrap().unwrap().copy_to(&mut scanned),
+            }
+            prop_assert!(reader.read_next(&mut entry).unwrap());
+            prop_assert_eq!((&scanned, &entry), (expected, expected));
+        }
+        prop_assert!(!scanner.hash_ahead());
+        prop_assert!(!scanner.read_next(&mut scanned).unwrap());
+        prop_assert!(!reader.read_next(&mut entry).unwrap());
+        prop_assert_eq!(scanner.point().offset, file.bytes.len() as u64);
     }
 
     /// Any bytes at all: no panic, no endless loop, and nothing unverified comes out of them.

@@ -11,7 +11,7 @@ fuzz_target!(|payload: &[u8]| {
     // Over an entry whose texts stand there already, and over one whose do not.
     let mut over = decoded.as_ref().cloned().unwrap_or_default();
     for _ in 0..2 {
-        let again = over.decode_from(payload, 1);
+        let again = over.decode_beside(payload, 1, || true);
         assert_eq!(format!("{:?}", again.map(|()| &over)), format!("{:?}", decoded.as_ref()));
         over = JournalEntry::new("another", 7).with_param("p", "text").with_param("q", 1_i64);
     }

@@ -116,15 +116,20 @@ impl JournalReader {
     /// [`Error::Segment`], [`Error::Gap`], [`Error::Overlap`], [`Error::Fork`], [`Error::ForeignLineage`],
     /// [`Error::DamagedBelowNext`], [`Error::BeyondEnd`], [`Error::Io`]; once, the reader has ended then.
     pub fn read_next(&mut self, entry: &mut Entry) -> Result<bool> {
-        let result = self.search(entry);
-        match &result {
-            Ok(true) => self.looks = 0,
+        match self.search(entry) {
+            Ok(true) => {
+                self.looks = 0;
+                Ok(true)
+            }
             Ok(false) if self.options.follow && self.torn_tail.is_none() => {
                 self.looks = self.looks.wrapping_add(1);
+                Ok(false)
             }
-            Ok(false) | Err(_) => self.at = At::Ended,
+            ended => {
+                self.at = At::Ended;
+                ended
+            }
         }
-        result
     }
 
     /// As [`JournalReader::read_next`] with [`ReaderOptions::follow`], but waits up to `timeout` for an entry.
@@ -145,6 +150,19 @@ impl JournalReader {
         }
     }
 
+    /// Computes one more block (64 bytes) of the next entry's chain hash, if that entry stands in an open segment's record that was read
+    /// already; false if there is nothing to do. The next [`JournalReader::read_next`] gives what it would have given, in less time: the
+    /// blocks of a hash wait for each other, and what is done between calls of this is done while they wait. Call it while an entry is
+    /// decoded: `JournalEntry::decode_beside` of graphstream-proto is made for it.
+    #[inline]
+    pub fn hash_ahead(&mut self) -> bool {
+        match &mut self.at {
+            At::Open(scanner, _) => scanner.hash_ahead(),
+            At::Final(reader, _) => reader.hash_ahead(),
+            At::Start | At::Behind | At::Ended => false,
+        }
+    }
+
     /// The last entry that was read; `None` before the first.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
@@ -160,10 +178,16 @@ impl JournalReader {
 
     fn search(&mut self, entry: &mut Entry) -> Result<bool> {
         loop {
+            if self.take(entry)? {
+                if entry.sequence >= self.options.from_sequence {
+                    return Ok(true);
+                }
+                continue;
+            }
             let step = match &mut self.at {
                 At::Start => self.enter_first()?,
-                At::Final(..) => self.read_final(entry)?,
-                At::Open(..) => self.read_open(entry)?,
+                At::Final(..) => self.leave_final()?,
+                At::Open(..) => self.leave_open(entry)?,
                 At::Behind => self.enter_next()?,
                 At::Ended => Step::Nothing,
             };
@@ -273,43 +297,62 @@ impl JournalReader {
         Ok(())
     }
 
-    fn read_final(&mut self, entry: &mut Entry) -> Result<Step> {
-        let At::Final(reader, path) = &mut self.at else { return Ok(Step::Nothing) };
-        match reader.read_next(entry) {
+    /// The next entry of the segment that the reader is in.
+    #[inline]
+    fn take(&mut self, entry: &mut Entry) -> Result<bool> {
+        let read = match &mut self.at {
+            At::Open(scanner, _) => scanner.read_next(entry),
+            At::Final(reader, _) => match reader.read_next(entry) {
+                Ok(true) => {
+                    if reader.header().is_legacy() {
+                        entry.commit_ms = entry.commit_ms.max(self.legacy_commit_ms);
+                    }
+                    Ok(true)
+                }
+                nothing => nothing,
+            },
+            At::Start | At::Behind | At::Ended => return Ok(false),
+        };
+        match read {
             Ok(true) => {
-                if reader.header().is_legacy() {
-                    entry.commit_ms = entry.commit_ms.max(self.legacy_commit_ms);
-                }
                 self.last = Some(Last { sequence: entry.sequence, chain_hash: entry.chain_hash });
-                Ok(Step::Entry)
+                Ok(true)
             }
-            Ok(false) => {
-                let torn = reader.end().and_then(|end| end.torn.map(|torn| (torn, end.last_seq)));
-                let torn = torn.map(|(torn, last_sequence)| TornTail {
-                    path: path.clone(),
-                    offset: torn.offset,
-                    last_sequence,
-                    why: torn.why,
-                });
-                self.at = At::Behind;
-                // The predecessor went on in a new segment after a crash, without cutting the old one.
-                if let (Some(torn), Step::Nothing) = (torn, self.enter_next()?) {
-                    self.torn_tail = Some(torn);
-                    return Ok(Step::Nothing);
-                }
-                Ok(Step::Moved)
-            }
-            Err(source) => {
-                let path = path.clone();
-                Err(self.segment_error(source, &path))
-            }
+            Ok(false) => Ok(false),
+            Err(source) => Err(self.unreadable(source)),
         }
     }
 
-    fn read_open(&mut self, entry: &mut Entry) -> Result<Step> {
-        if self.take_from_open(entry)? {
-            return Ok(Step::Entry);
+    /// What is wrong with the segment that the reader is in.
+    #[cold]
+    fn unreadable(&self, source: graphstream_format::Error) -> Error {
+        match &self.at {
+            At::Final(_, path) | At::Open(_, path) => self.segment_error(source, path),
+            At::Start | At::Behind | At::Ended => self.segment_error(source, &self.dir.path),
         }
+    }
+
+    /// Where the segment's last entry was read.
+    fn leave_final(&mut self) -> Result<Step> {
+        let At::Final(reader, path) = &mut self.at else { return Ok(Step::Nothing) };
+        let torn = reader.end().and_then(|end| end.torn.map(|torn| (torn, end.last_seq)));
+        let torn = torn.map(|(torn, last_sequence)| TornTail {
+            path: path.clone(),
+            offset: torn.offset,
+            last_sequence,
+            why: torn.why,
+        });
+        self.at = At::Behind;
+        // The predecessor went on in a new segment after a crash, without cutting the old one.
+        if let (Some(torn), Step::Nothing) = (torn, self.enter_next()?) {
+            self.torn_tail = Some(torn);
+            return Ok(Step::Nothing);
+        }
+        Ok(Step::Moved)
+    }
+
+    /// Where no whole record was found: the end for now, a segment that is left, or damage.
+    fn leave_open(&mut self, entry: &mut Entry) -> Result<Step> {
         let At::Open(scanner, _) = &self.at else { return Ok(Step::Nothing) };
         let own = scanner.header().start.first_seq;
         let next = self.last.and_then(|last| last.sequence.checked_add(1));
@@ -328,7 +371,7 @@ impl JournalReader {
         let later = next.map(|next| self.later_segment(next)).transpose()?.flatten();
         // A writer may have left the segment since the first look; a later one proves nothing before the next name is looked at again.
         let left = left || is_left(self)?;
-        if self.take_from_open(entry)? {
+        if self.take(entry)? {
             return Ok(Step::Entry);
         }
         let At::Open(scanner, path) = &mut self.at else { return Ok(Step::Nothing) };
@@ -367,14 +410,6 @@ impl JournalReader {
                 Ok(Step::Nothing)
             }
         }
-    }
-
-    fn take_from_open(&mut self, entry: &mut Entry) -> Result<bool> {
-        let At::Open(scanner, path) = &mut self.at else { return Ok(false) };
-        let Some(found) = scanner.next_entry().map_err(Error::segment(&*path))? else { return Ok(false) };
-        found.copy_to(entry);
-        self.last = Some(Last { sequence: entry.sequence, chain_hash: entry.chain_hash });
-        Ok(true)
     }
 
     /// Whether this look goes beyond the next name: always at a final end, now and then while following.

@@ -52,6 +52,30 @@ fn reading_starts_at_any_sequence() {
     assert_eq!(dir.chain_at(0).unwrap(), graphstream_journal::ChainHash::ZERO);
 }
 
+#[test]
+fn hashing_ahead_shows_in_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path());
+    journal.append_batch(&[payload(34), vec![b'x'; 1000], payload(36)]).unwrap().wait(Ack::Synced).unwrap();
+    let all: Vec<Entry> = from(dir.path(), 0).map(|entry| entry.unwrap()).collect();
+    assert_eq!(all.len(), 36);
+    for steps in 0..20 {
+        let mut reader = from(dir.path(), 0);
+        let (mut entry, mut read) = (Entry::default(), Vec::new());
+        while reader.read_next(&mut entry).unwrap() {
+            read.push(entry.clone());
+            let done = (0..steps).take_while(|_| reader.hash_ahead()).count();
+            if entry.sequence == 34 {
+                // Of the batch's next entry, 1,000 bytes.
+                assert_eq!(done, steps.min(17));
+            }
+        }
+        assert_eq!(read, all, "{steps} steps");
+        assert!(!reader.hash_ahead());
+        assert_eq!(reader.position().unwrap().chain_hash, all[35].chain_hash);
+    }
+}
+
 /// P37: an incremental read does not decode what comes before its segment.
 #[test]
 fn p37_segments_before_the_start_are_not_read() {

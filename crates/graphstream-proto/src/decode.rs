@@ -49,21 +49,28 @@ pub fn schema_of(payload: &[u8]) -> Result<Schema> {
     Err(Error::UnknownSchema)
 }
 
-/// Reads a payload into `entry`, in place of what it held.
-pub(crate) fn entry(payload: &[u8], frame_sequence: u64, entry: &mut JournalEntry) -> Result<()> {
+/// Reads a payload into `entry`, in place of what it held; `beside` is called after each value, until it returns false.
+pub(crate) fn entry(
+    payload: &[u8],
+    frame_sequence: u64,
+    entry: &mut JournalEntry,
+    beside: Option<&mut dyn FnMut() -> bool>,
+) -> Result<()> {
     if payload.len() > PAYLOAD_BYTES_MAX {
         return Err(Error::PayloadTooLarge { max: PAYLOAD_BYTES_MAX });
     }
     let schema = schema_of(payload)?;
-    Decoder { schema, values_left: VALUES_MAX }.entry(payload, frame_sequence, entry)
+    Decoder { schema, values_left: VALUES_MAX, beside }.entry(payload, frame_sequence, entry)
 }
 
-struct Decoder {
+struct Decoder<'a> {
     schema: Schema,
     values_left: usize,
+    /// A piece of somebody else's work, done between the steps of this one until it says that nothing is left.
+    beside: Option<&'a mut dyn FnMut() -> bool>,
 }
 
-impl Decoder {
+impl Decoder<'_> {
     fn entry(&mut self, payload: &[u8], frame_sequence: u64, entry: &mut JournalEntry) -> Result<()> {
         const MESSAGE: &str = "JournalEntry";
         let (mut sequence, mut query, mut timestamp_ms, mut uuid_override) = (None, None, None, None);
@@ -86,6 +93,7 @@ impl Decoder {
                 (Schema::V1, 1, WireType::Bytes) | (Schema::Predecessor, 2, WireType::Bytes) => {
                     let found = reader.string_or(&entry.query)?;
                     once(&mut query, found, MESSAGE, field)?;
+                    self.step_aside();
                 }
                 (Schema::V1, 2, WireType::Bytes) | (Schema::Predecessor, 3, WireType::Bytes) => {
                     let message = reader.message()?;
@@ -144,10 +152,11 @@ impl Decoder {
     /// Reads a parameter, or one key of a map, in place of another.
     #[inline]
     fn param(&mut self, reader: Reader<'_>, key: &mut String, value: &mut ParamValue) -> Result<()> {
-        match self.plain_param(&reader, key, value) {
-            Some(()) => Ok(()),
-            None => self.any_param(reader, key, value),
+        if self.plain_param(&reader, key, value).is_none() {
+            self.any_param(reader, key, value)?;
         }
+        self.step_aside();
+        Ok(())
     }
 
     /// The short way; `None` where it does not lead, and then nothing is counted.
@@ -251,6 +260,7 @@ impl Decoder {
                     let mut value = ParamValue::Null;
                     self.value(reader.message()?, &mut value)?;
                     values.push(value);
+                    self.step_aside();
                 }
                 _ => return Err(unknown("ListValue", field)),
             }
@@ -272,6 +282,15 @@ impl Decoder {
         }
         self.refuse_duplicates(&pairs, "map entry")?;
         Ok(pairs)
+    }
+
+    #[inline]
+    fn step_aside(&mut self) {
+        if let Some(beside) = &mut self.beside
+            && !beside()
+        {
+            self.beside = None;
+        }
     }
 
     /// Counted before the value is made, so that memory is bounded by the limit and not by the payload.
@@ -410,7 +429,7 @@ mod tests {
         values_left: usize,
         held: (String, ParamValue),
     ) -> Option<(String, ParamValue)> {
-        let mut decoder = Decoder { schema: Schema::V1, values_left };
+        let mut decoder = Decoder { schema: Schema::V1, values_left, beside: None };
         let (mut key, mut value) = held;
         let found = decoder.plain_param(&Reader::new(message), &mut key, &mut value);
         assert_eq!(decoder.values_left, values_left - usize::from(found.is_some()));
@@ -418,7 +437,7 @@ mod tests {
     }
 
     fn long_way(message: &[u8], values_left: usize) -> Result<(String, ParamValue)> {
-        let mut decoder = Decoder { schema: Schema::V1, values_left };
+        let mut decoder = Decoder { schema: Schema::V1, values_left, beside: None };
         let (mut key, mut value) = (String::new(), ParamValue::Null);
         decoder.any_param(Reader::new(message), &mut key, &mut value)?;
         Ok((key, value))

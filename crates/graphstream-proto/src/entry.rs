@@ -94,6 +94,34 @@ impl JournalEntry {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn decode_from(&mut self, payload: &[u8], frame_sequence: u64) -> Result<()> {
-        decode::entry(payload, frame_sequence, self)
+        decode::entry(payload, frame_sequence, self, None)
+    }
+
+    /// As [`decode_from`](Self::decode_from), and calls `beside` after the query, each parameter, key of a map and value of a list, until it
+    /// returns false: a place for small pieces of other work that waits for itself, as the next entry's chain hash does
+    /// (`JournalReader::hash_ahead` of graphstream-journal). A processor that meets both in turns works on both at once.
+    ///
+    /// ```
+    /// use graphstream_proto::JournalEntry;
+    ///
+    /// let payload = JournalEntry::new("CREATE (:Person {id: $id})", 1).with_param("id", 1_i64).encode()?;
+    /// let (mut entry, mut pieces) = (JournalEntry::default(), 0);
+    /// entry.decode_beside(&payload, 1, || {
+    ///     pieces += 1;
+    ///     true
+    /// })?;
+    /// assert_eq!((entry.params.len(), pieces), (1, 2));
+    /// # Ok::<(), graphstream_proto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_beside(
+        &mut self,
+        payload: &[u8],
+        frame_sequence: u64,
+        mut beside: impl FnMut() -> bool,
+    ) -> Result<()> {
+        decode::entry(payload, frame_sequence, self, Some(&mut beside))
     }
 }

@@ -119,6 +119,28 @@ proptest! {
     }
 
     #[test]
+    fn what_is_done_beside_decoding_shows_in_nothing(entry in values::entry(), cut in any::<proptest::sample::Index>()) {
+        let mut payload = entry.encode().unwrap();
+        let mut beside = JournalEntry::default();
+        let mut most = |max| {
+            let mut calls = 0;
+            let decoded = beside.decode_beside(&payload, 1, || {
+                calls += 1;
+                calls < max
+            });
+            decoded.map(|()| (beside.clone(), calls))
+        };
+        let (decoded, calls) = most(usize::MAX).unwrap();
+        prop_assert_eq!(&decoded, &entry);
+        prop_assert!(calls > entry.params.len(), "{} calls", calls);
+        prop_assert_eq!(most(1).unwrap(), (entry, 1));
+        payload.truncate(cut.index(payload.len()));
+        let alone = JournalEntry::decode(&payload, 1).map_err(|error| format!("{error:?}"));
+        let found = beside.decode_beside(&payload, 1, || true).map(|()| beside.clone());
+        prop_assert_eq!(found.map_err(|error| format!("{error:?}")), alone);
+    }
+
+    #[test]
     fn h11_any_bytes_are_read_or_refused_alike_over_any_entry(
         any_other in values::entry(), other in values::entry(), nearly in any::<bool>(),
         at in any::<proptest::sample::Index>(), byte in any::<u8>(),

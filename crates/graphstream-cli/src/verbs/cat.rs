@@ -112,7 +112,7 @@ fn segment(path: &Path, name: &Path, wanted: Wanted<'_>, printer: &mut Printer) 
     loop {
         match reader.read_next(&mut entry) {
             Ok(true) if range.is_past(&entry) => return Ok(()),
-            Ok(true) if range.holds(&entry) => printer.entry(&entry)?,
+            Ok(true) if range.holds(&entry) => printer.entry(&entry, || reader.hash_ahead())?,
             Ok(true) => {}
             Ok(false) => break,
             Err(error) => return Err(Failure::in_segment(name, &error)),
@@ -141,7 +141,7 @@ fn journal(dir: &Path, wanted: Wanted<'_>, printer: &mut Printer) -> Result<(), 
     loop {
         match reader.read_next(&mut entry) {
             Ok(true) if range.is_past(&entry) => return Ok(()),
-            Ok(true) if range.holds(&entry) => printer.entry(&entry)?,
+            Ok(true) if range.holds(&entry) => printer.entry(&entry, || reader.hash_ahead())?,
             Ok(true) => {}
             Ok(false) => break,
             Err(graphstream::journal::Error::BeyondEnd { sequence, last, .. }) => {
@@ -206,8 +206,9 @@ struct ParamsOnly<'a> {
 }
 
 impl Printer {
-    fn entry(&mut self, entry: &Entry) -> Result<(), Failure> {
-        self.decoded.decode_from(&entry.payload, entry.sequence).map_err(|error| {
+    /// `beside` is what can be done for the next entry meanwhile.
+    fn entry(&mut self, entry: &Entry, beside: impl FnMut() -> bool) -> Result<(), Failure> {
+        self.decoded.decode_beside(&entry.payload, entry.sequence, beside).map_err(|error| {
             Failure::from(error)
                 .while_doing(format_args!("entry {} can't be decoded", entry.sequence))
                 .place(|place| place.sequence = Some(entry.sequence))

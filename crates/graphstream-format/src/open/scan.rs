@@ -7,7 +7,7 @@
 
 use super::record::{EntrySpan, RecordHeader, check_entries};
 use super::{OpenHeader, RECORD_HEADER_LEN, RECORDS_START};
-use crate::chain::ChainHash;
+use crate::chain::{ChainHash, Stepwise};
 use crate::damage::{Damage, RecordDefect};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
@@ -148,6 +148,9 @@ pub(crate) struct Scan<S> {
     chain: ChainHash,
     commit_ms: i64,
     current: Option<Current>,
+    hash: Stepwise,
+    /// Where the next entry stands, if its chain hash is begun.
+    ahead: Option<EntrySpan>,
 }
 
 impl<S: Source> Scan<S> {
@@ -160,6 +163,8 @@ impl<S: Source> Scan<S> {
             commit_ms: point.commit_ms,
             point,
             current: None,
+            ahead: None,
+            hash: Stepwise::new(),
         }
     }
 
@@ -174,45 +179,100 @@ impl<S: Source> Scan<S> {
     /// The next entry, or `None` where no whole record stands (yet). `known` is the chain hash after it, if that need not be
     /// computed.
     pub(crate) fn next_entry(&mut self, known: Option<ChainHash>) -> Result<Option<EntryRef<'_>>> {
-        let mut current = match self.current.take() {
-            Some(current) => current,
-            None => match self.examine_fresh()? {
-                Found::Whole(header) => Current { header, at: 0, left: header.count },
-                Found::Broken(_) | Found::Malformed(_) => return Ok(None),
-            },
-        };
-        let header = current.header;
-        let entries_at = self.point.offset + RECORD_HEADER_LEN as u64;
-        let previous = if current.left == header.count { header.first_commit_ms } else { self.commit_ms };
-        let span =
-            EntrySpan::read(self.window.held(entries_at, header.length as usize), current.at, previous)
-                .map_err(|what| Error::damaged(Damage::Record { what }, self.point.offset, None))?;
-        current.at = span.end();
-        current.left -= 1;
-
-        // Checked with the record: neither overflows nor leaves it.
-        let payload_at = entries_at + span.payload_at as u64;
-        let payload = self.window.held(payload_at, span.payload_len);
-        self.chain = known.unwrap_or_else(|| self.chain.after(payload));
-        self.sequence += 1;
-        self.commit_ms = span.commit_ms;
-        if current.left == 0 {
-            self.point = ScanPoint {
-                offset: self.point.offset + header.record_len() as u64,
-                sequence: self.sequence,
-                chain_hash: self.chain,
-                commit_ms: self.commit_ms,
-                durable_offset: header.durable_offset,
-            };
-        } else {
-            self.current = Some(current);
-        }
+        let Some((payload_at, payload_len)) = self.advance(known)? else { return Ok(None) };
         Ok(Some(EntryRef {
             sequence: self.sequence,
             commit_ms: self.commit_ms,
             chain_hash: self.chain,
-            payload: self.window.held(payload_at, span.payload_len),
+            payload: self.window.held(payload_at, payload_len),
         }))
+    }
+
+    /// As [`Scan::next_entry`], into an entry whose buffer is used again; false where no whole record stands (yet).
+    pub(crate) fn read_next(&mut self, entry: &mut Entry) -> Result<bool> {
+        let Some((payload_at, payload_len)) = self.advance(None)? else { return Ok(false) };
+        entry.sequence = self.sequence;
+        entry.commit_ms = self.commit_ms;
+        entry.commit_exact = true;
+        entry.chain_hash = self.chain;
+        entry.payload.clear();
+        entry.payload.extend_from_slice(self.window.held(payload_at, payload_len));
+        Ok(true)
+    }
+
+    /// Goes behind the next entry and says where its payload stands, and how long it is.
+    #[inline]
+    fn advance(&mut self, known: Option<ChainHash>) -> Result<Option<(u64, usize)>> {
+        if self.current.is_none() {
+            match self.examine_fresh()? {
+                Found::Whole(header) => self.current = Some(Current { header, at: 0, left: header.count }),
+                Found::Broken(_) | Found::Malformed(_) => return Ok(None),
+            }
+        }
+        let Some(current) = &self.current else { return Ok(None) };
+        let ahead = self.ahead.take();
+        let span = match ahead {
+            Some(span) => span,
+            None => self.span(current)?,
+        };
+        // Checked with the record: neither overflows nor leaves it.
+        let payload_at = self.entries_at() + span.payload_at as u64;
+        let payload = self.window.held(payload_at, span.payload_len);
+        self.chain = match known {
+            Some(known) => known,
+            None => {
+                if ahead.is_none() {
+                    self.hash.begin(&self.chain, payload);
+                }
+                self.hash.finish(payload)
+            }
+        };
+        self.sequence += 1;
+        self.commit_ms = span.commit_ms;
+        if let Some(current) = &mut self.current {
+            current.at = span.end();
+            current.left -= 1;
+            if current.left == 0 {
+                let header = current.header;
+                self.current = None;
+                self.point = ScanPoint {
+                    offset: self.point.offset + header.record_len() as u64,
+                    sequence: self.sequence,
+                    chain_hash: self.chain,
+                    commit_ms: self.commit_ms,
+                    durable_offset: header.durable_offset,
+                };
+            }
+        }
+        Ok(Some((payload_at, span.payload_len)))
+    }
+
+    /// One more block of the next entry's chain hash, if that entry's record was checked: [`Scan::next_entry`] has the less to do. Nothing else
+    /// shows it. False if there was nothing to do.
+    pub(crate) fn hash_ahead(&mut self) -> bool {
+        let Some(current) = &self.current else { return false };
+        let begun = self.ahead.is_some();
+        let Some(span) = self.ahead.or_else(|| self.span(current).ok()) else { return false };
+        self.ahead = Some(span);
+        let payload = self.window.held(self.entries_at() + span.payload_at as u64, span.payload_len);
+        if !begun {
+            self.hash.begin(&self.chain, payload);
+        }
+        self.hash.step(payload)
+    }
+
+    /// File offset of the entries of the current record.
+    const fn entries_at(&self) -> u64 {
+        self.point.offset + RECORD_HEADER_LEN as u64
+    }
+
+    /// Where the next entry of the current record stands.
+    fn span(&self, current: &Current) -> Result<EntrySpan> {
+        let header = &current.header;
+        let previous = if current.left == header.count { header.first_commit_ms } else { self.commit_ms };
+        let entries = self.window.held(self.entries_at(), header.length as usize);
+        EntrySpan::read(entries, current.at, previous)
+            .map_err(|what| Error::damaged(Damage::Record { what }, self.point.offset, None))
     }
 
     /// Says what the place means where [`Scan::next_entry`] found nothing. Reads on to the end of the file.

@@ -3,6 +3,7 @@
 use super::scan::{EntryRef, Outcome, Scan, ScanPoint};
 use super::{OpenHeader, RECORDS_START};
 use crate::chain::ChainHash;
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::read_at::ReadAt;
 use crate::window::{Anywhere, Window};
@@ -79,6 +80,14 @@ impl<S: ReadAt> Scanner<S> {
         self.scan.next_entry(None)
     }
 
+    /// As [`Scanner::next_entry`], into an entry whose buffer is used again; false where no whole record stands (yet).
+    ///
+    /// # Errors
+    /// [`Error::Io`] only.
+    pub fn read_next(&mut self, entry: &mut Entry) -> Result<bool> {
+        self.scan.read_next(entry)
+    }
+
     /// As [`Scanner::next_entry`], for who has computed the chain hash after the entry when it was written: it is taken as it is. The
     /// record's checksums are verified all the same.
     ///
@@ -86,6 +95,15 @@ impl<S: ReadAt> Scanner<S> {
     /// As [`Scanner::next_entry`].
     pub fn next_entry_known(&mut self, chain_hash: ChainHash) -> Result<Option<EntryRef<'_>>> {
         self.scan.next_entry(Some(chain_hash))
+    }
+
+    /// Computes one more block (64 bytes) of the next entry's chain hash, if its record stands in memory; false if there is nothing to do.
+    /// The next [`Scanner::next_entry`] returns what it would have returned, and has the less to do.
+    ///
+    /// Each block waits for the one before it, and a processor works ahead for about as many instructions as an entry's hash has. Whoever calls this
+    /// between the steps of other work, say after each parameter that is decoded, has that work done while the hash waits.
+    pub fn hash_ahead(&mut self) -> bool {
+        self.scan.hash_ahead()
     }
 
     /// What stands where [`Scanner::next_entry`] found nothing. Reads from there to the end of the file: a live reader
