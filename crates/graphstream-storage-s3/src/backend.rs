@@ -11,7 +11,10 @@ use graphstream_storage::{
     PutMode, StorageBackend, Version,
 };
 
-use crate::config::S3Config;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
+
+use crate::config::{Encryption, S3Config};
 use crate::connect::{connect, with_fresh_credentials};
 use crate::error::{Error, Failure};
 use crate::verdict::Verdict;
@@ -62,6 +65,15 @@ impl S3Backend {
 
     pub(crate) fn client(&self) -> Client {
         self.inner.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs a call of the SDK. On level TRACE it logs the headers that it signs, a customer's key among them: with such a key it logs
+    /// nothing.
+    pub(crate) async fn quietly<T>(&self, call: impl Future<Output = T>) -> T {
+        match self.config().encryption {
+            Encryption::Customer(_) => call.with_subscriber(NoSubscriber::new()).await,
+            Encryption::Bucket | Encryption::Store | Encryption::Kms(_) => call.await,
+        }
     }
 
     /// Puts into the error what only the backend knows, and draws consequences.

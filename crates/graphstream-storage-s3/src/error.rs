@@ -289,5 +289,7 @@ fn host(location: &str) -> Option<String> {
     let (_, rest) = location.split_once("://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let authority = rest.get(..end)?;
-    Some(clean(authority.rsplit('@').next().unwrap_or(authority)))
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let known = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '[' | ']');
+    Some(host.chars().filter(known).take(256).collect())
 }

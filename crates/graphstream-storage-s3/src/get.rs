@@ -46,7 +46,7 @@ impl S3Backend {
             .set_sse_customer_algorithm(algorithm)
             .set_sse_customer_key(customer_key)
             .set_sse_customer_key_md5(md5);
-        let failure = match request.send().await {
+        let failure = match self.quietly(request.send()).await {
             Ok(output) => return self.found(key, range, output).map(GetOutcome::Found),
             Err(error) => Failure::of(GET, Effect::Unseen, error),
         };
@@ -112,7 +112,7 @@ impl S3Backend {
             .set_sse_customer_algorithm(algorithm)
             .set_sse_customer_key(customer_key)
             .set_sse_customer_key_md5(md5);
-        let failure = match request.send().await {
+        let failure = match self.quietly(request.send()).await {
             Ok(output) => {
                 let broken = |problem| {
                     self.failed(

@@ -13,15 +13,13 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, EncodingType,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt, TryStreamExt};
 use graphstream_storage::{self as storage, Key, Operation, PutMode, StorageBackend, Version};
 
 use crate::S3Backend;
 use crate::error::Failure;
 use crate::list::url_decoded;
-use crate::put::Conditions;
+use crate::put::{Conditions, in_header};
 use crate::source::Source;
 use crate::verdict::Effect;
 
@@ -130,7 +128,7 @@ impl S3Backend {
             .set_sse_customer_algorithm(algorithm)
             .set_sse_customer_key(customer_key)
             .set_sse_customer_key_md5(md5);
-        let failure = match request.send().await {
+        let failure = match self.quietly(request.send()).await {
             Ok(output) => match output.upload_id {
                 Some(id) => return Ok(Upload { backend: self.clone(), key: key.clone(), id, open: true }),
                 None => Failure::protocol(CREATE, Effect::Unseen, "the answer names no upload"),
@@ -159,7 +157,7 @@ impl S3Backend {
             .set_sse_customer_key(customer_key)
             .set_sse_customer_key_md5(md5)
             .body(body.into());
-        let failure = match request.send().await {
+        let failure = match self.quietly(request.send()).await {
             Ok(output) => match output.e_tag {
                 Some(etag) => {
                     let part = CompletedPart::builder()
@@ -203,7 +201,7 @@ impl S3Backend {
             .set_sse_customer_algorithm(algorithm)
             .set_sse_customer_key(customer_key)
             .set_sse_customer_key_md5(md5);
-        match request.send().await {
+        match self.quietly(request.send()).await {
             Ok(output) => self.put_version(COMPLETE, &upload.key, output.e_tag()),
             Err(error) => Err(self.put_failed(Failure::of(COMPLETE, Effect::Seen, error), &upload.key, mode)),
         }
@@ -260,8 +258,4 @@ impl S3Backend {
             (key_marker, id_marker) = next;
         }
     }
-}
-
-fn in_header(crc32c: u32) -> String {
-    STANDARD.encode(crc32c.to_be_bytes())
 }

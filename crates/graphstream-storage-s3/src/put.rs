@@ -1,6 +1,8 @@
 //! Puts of bodies that go in one request, and what all puts have in common.
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption, StorageClass};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use graphstream_storage::{self as storage, Key, Operation, PutBody, PutMode, StorageBackend, Version};
 
@@ -59,6 +61,7 @@ impl S3Backend {
         conditions: Conditions,
     ) -> storage::Result<Version> {
         let (algorithm, customer_key, md5) = self.customer_key();
+        let checksum = self.config().checksums.then(|| in_header(crc32c::crc32c(&body)));
         let request = self
             .client()
             .put_object()
@@ -67,7 +70,8 @@ impl S3Backend {
             .content_length(i64::try_from(body.len()).unwrap_or(i64::MAX))
             .set_if_none_match(conditions.if_none_match)
             .set_if_match(conditions.if_match)
-            .set_checksum_algorithm(self.config().checksums.then_some(ChecksumAlgorithm::Crc32C))
+            .set_checksum_algorithm(checksum.as_ref().map(|_| ChecksumAlgorithm::Crc32C))
+            .set_checksum_crc32_c(checksum)
             .set_storage_class(self.storage_class())
             .set_server_side_encryption(self.server_side_encryption())
             .set_ssekms_key_id(self.kms_key_id())
@@ -75,7 +79,7 @@ impl S3Backend {
             .set_sse_customer_key(customer_key)
             .set_sse_customer_key_md5(md5)
             .body(body.into());
-        match request.send().await {
+        match self.quietly(request.send()).await {
             Ok(output) => self.put_version(PUT, key, output.e_tag()),
             Err(error) => Err(self.put_failed(Failure::of(PUT, Effect::Seen, error), key, mode)),
         }
@@ -138,4 +142,9 @@ impl S3Backend {
             Encryption::Bucket | Encryption::Store | Encryption::Kms(_) => (None, None, None),
         }
     }
+}
+
+/// A CRC32C as S3's headers have it.
+pub(crate) fn in_header(crc32c: u32) -> String {
+    STANDARD.encode(crc32c.to_be_bytes())
 }

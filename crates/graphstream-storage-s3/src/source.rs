@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use graphstream_storage::{self as storage, Key, PutBody};
@@ -13,7 +13,35 @@ use graphstream_storage::{self as storage, Key, PutBody};
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     Bytes(Bytes),
-    File { path: PathBuf, file: Arc<File>, length: u64 },
+    File { path: PathBuf, file: Arc<File>, length: u64, buffers: Buffers },
+}
+
+/// Memory for parts, given back when the request that sends them is done. A part would else be freed by whichever thread is last, and
+/// the allocator keeps some of that for each thread.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Buffers {
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+}
+
+struct Lent {
+    buffer: Vec<u8>,
+    home: Buffers,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.home.0.lock().unwrap_or_else(PoisonError::into_inner).push(std::mem::take(&mut self.buffer));
+    }
 }
 
 impl Source {
@@ -35,7 +63,9 @@ impl Source {
             })
         };
         match opened.await {
-            Ok((length, file)) => Ok(Self::File { path, file: Arc::new(file), length }),
+            Ok((length, file)) => {
+                Ok(Self::File { path, file: Arc::new(file), length, buffers: Buffers::default() })
+            }
             Err(source) => Err(unreadable(key, path, source)),
         }
     }
@@ -54,11 +84,11 @@ impl Source {
                 let bound = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
                 Ok(bytes.slice(bound(range.start)..bound(range.end)))
             }
-            Self::File { path, file, length } => {
-                let (file, whole) = (Arc::clone(file), *length);
+            Self::File { path, file, length, buffers } => {
+                let (file, whole, home) = (Arc::clone(file), *length, buffers.clone());
                 let last = range.end == whole;
                 let read = blocking(move || {
-                    let (buffer, found) = read_at(&file, range)?;
+                    let (buffer, found) = read_at(&file, range, home)?;
                     let found = if last && found == whole { file.metadata()?.len() } else { found };
                     Ok((buffer, found, last && found != whole))
                 });
@@ -74,11 +104,12 @@ impl Source {
 }
 
 /// The bytes, and where reading stopped; `None` when the file ended before.
-fn read_at(file: &File, range: Range<u64>) -> io::Result<(Option<Bytes>, u64)> {
+fn read_at(file: &File, range: Range<u64>, home: Buffers) -> io::Result<(Option<Bytes>, u64)> {
     let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
-    let mut buffer = vec![0; length];
+    let mut lent = Lent { buffer: home.take(), home };
+    lent.buffer.resize(length, 0);
     let mut at = range.start;
-    let mut rest = buffer.as_mut_slice();
+    let mut rest = lent.buffer.as_mut_slice();
     while !rest.is_empty() {
         match file.read_at(rest, at) {
             Ok(0) => return Ok((None, at)),
@@ -90,7 +121,7 @@ fn read_at(file: &File, range: Range<u64>) -> io::Result<(Option<Bytes>, u64)> {
             Err(error) => return Err(error),
         }
     }
-    Ok((Some(buffer.into()), at))
+    Ok((Some(Bytes::from_owner(lent)), at))
 }
 
 async fn blocking<T: Send + 'static>(call: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {

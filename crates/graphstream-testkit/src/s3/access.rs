@@ -31,6 +31,10 @@ impl Access {
         self.state().refused.insert(operation.to_owned());
     }
 
+    pub(super) fn allow(&self, operation: &str) {
+        self.state().refused.remove(operation);
+    }
+
     pub(super) fn lack(&self, operation: &str) {
         self.state().lacking.insert(operation.to_owned());
     }

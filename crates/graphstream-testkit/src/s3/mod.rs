@@ -1,17 +1,14 @@
 //! S3 servers on the loopback interface, for tests: the protocol (XML, signatures, chunked uploads) is that of the crate `s3s`.
 //!
 //! ```text
-//!   client ──HTTP, SigV4──▶ s3s ──▶ access: counts, refuses on demand
-//!                                     │
-//!              honest, ignoring ──▶ one table of objects in memory, under one lock
-//!              racing ────────────▶ s3s-fs as it is: files in a directory
+//!   client ──HTTP, SigV4──▶ s3s ──▶ access: counts, refuses on demand ──▶ one table of objects in memory, under one lock
 //! ```
 //! - **honest** keeps S3's promises by construction: a condition is checked and the object replaced under the same lock.
 //! - **ignoring** answers 200 to `If-None-Match` and `If-Match` on writes and overwrites, as Garage does.
-//! - **racing** is plain `s3s-fs`: it looks whether there is an object, receives the body, and then renames.
+//! - **racing** looks whether the condition holds, takes the time of a disk, and writes whatever is there by then, as `s3s-fs` does.
 //!
-//! `s3s-fs` is not what the honest server is made of, since it would have to be wrapped in every call: it races, ignores conditional
-//! reads, refuses `a` beside `a/b` and long names, keeps what it rejected, makes buckets by putting, and lists in another order.
+//! `s3s-fs` itself is not used: it would have to be wrapped in every call (it races, ignores conditional reads, refuses `a` beside
+//! `a/b` and long names, keeps what it rejected, makes buckets by putting, lists in another order and without ETags).
 
 mod access;
 mod conditions;
@@ -66,30 +63,17 @@ pub struct S3Server {
     table: Arc<Table>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    /// The racing server's files.
-    _files: Option<tempfile::TempDir>,
 }
 
 impl S3Server {
     /// Starts a server on a free port of 127.0.0.1, in threads of its own.
     ///
     /// # Errors
-    /// No port, no threads, no temporary directory.
+    /// No port, no threads.
     pub fn start(conduct: Conduct) -> io::Result<Self> {
         let access = Access::default();
-        let table = Arc::new(Table::new(BUCKET, conduct == Conduct::Ignoring));
-        let (service, files) = match conduct {
-            Conduct::Racing => {
-                let files = tempfile::tempdir()?;
-                std::fs::create_dir(files.path().join(BUCKET))?;
-                let store = s3s_fs::FileSystem::new(files.path())
-                    .map_err(|error| io::Error::other(format!("{error:?}")))?;
-                (protocol(store, access.clone()), Some(files))
-            }
-            Conduct::Honest | Conduct::Ignoring => {
-                (protocol(Service::new(Arc::clone(&table)), access.clone()), None)
-            }
-        };
+        let table = Arc::new(Table::new(BUCKET, conduct));
+        let service = protocol(Service::new(Arc::clone(&table)), access.clone());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("s3-server")
@@ -109,7 +93,7 @@ impl S3Server {
                 }
             });
         })?;
-        Ok(Self { address, conduct, access, table, stop: Some(stop), thread: Some(thread), _files: files })
+        Ok(Self { address, conduct, access, table, stop: Some(stop), thread: Some(thread) })
     }
 
     /// A server that keeps conditions.
@@ -155,29 +139,33 @@ impl S3Server {
         self.access.refuse(operation);
     }
 
+    /// Ends [`refuse`](Self::refuse).
+    pub fn allow(&self, operation: &str) {
+        self.access.allow(operation);
+    }
+
     /// From now on this operation is answered with 501: a store that lacks it.
     pub fn lack(&self, operation: &str) {
         self.access.lack(operation);
     }
 
-    /// From now on deletes of this key fail, those of others in the same request don't. Not in a racing server.
+    /// From now on deletes of this key fail, those of others in the same request don't.
     pub fn protect(&self, key: &str) {
         self.table.protect(key);
     }
 
-    /// Multipart uploads that are neither complete nor aborted. Not in a racing server.
+    /// Multipart uploads that are neither complete nor aborted.
     #[must_use]
     pub fn unfinished_uploads(&self) -> usize {
         self.table.unfinished_uploads(BUCKET)
     }
 
-    /// Makes all unfinished uploads this much older than they are. Not in a racing server.
+    /// Makes all unfinished uploads this much older than they are.
     pub fn age_uploads(&self, by: std::time::Duration) {
         self.table.age_uploads(BUCKET, by);
     }
 
-    /// A header that the object was put with, in lower case (`x-amz-storage-class`); `None` without the object or header. Not in a
-    /// racing server.
+    /// A header that the object was put with, in lower case (`x-amz-storage-class`); `None` without the object or header.
     #[must_use]
     pub fn header_of(&self, key: &str, header: &str) -> Option<String> {
         self.table.header_of(BUCKET, key, header)

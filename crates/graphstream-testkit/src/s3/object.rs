@@ -173,6 +173,11 @@ impl Sums {
         Self { by_kind, composite: false }
     }
 
+    /// Whether the request brings any checksum of its body.
+    pub(super) fn are_claimed<T>(request: &S3Request<T>) -> bool {
+        request.headers.contains_key("content-md5") || !Self::claimed(request).by_kind.is_empty()
+    }
+
     /// The checksums that the request claims, if they are those of the body. `Content-MD5` is checked and not kept.
     pub(super) fn verified<T>(request: &S3Request<T>, body: &[u8]) -> S3Result<Self> {
         let claimed = Self::claimed(request);

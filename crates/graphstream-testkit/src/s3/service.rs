@@ -114,7 +114,7 @@ impl S3 for Service {
         let stored_etag = object.etag.clone();
         let input = &request.input;
         let condition = If { matches: input.if_match.as_ref(), none_matches: input.if_none_match.as_ref() };
-        self.table.put(&input.bucket, &input.key, object, condition)?;
+        self.table.put(&input.bucket, &input.key, object, condition).await?;
         Ok(S3Response::new(PutObjectOutput {
             e_tag: Some(ETag::Strong(stored_etag)),
             checksum_crc32: sums.checksum_crc32,
@@ -210,6 +210,9 @@ impl S3 for Service {
         &self,
         request: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        if !Sums::are_claimed(&request) {
+            return Err(s3_error!(InvalidRequest, "Missing required header for this request: Content-MD5"));
+        }
         let input = request.input;
         if input.delete.objects.is_empty() || input.delete.objects.len() > 1000 {
             return Err(s3_error!(MalformedXML, "1 to 1000 keys can be deleted at once"));
@@ -336,7 +339,13 @@ impl S3 for Service {
         let input = request.input;
         let listed = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
         let condition = If { matches: input.if_match.as_ref(), none_matches: input.if_none_match.as_ref() };
-        let object = self.table.complete(&input.bucket, &input.key, &input.upload_id, &listed, condition)?;
+        let claimed = Checksum {
+            checksum_crc32c: input.checksum_crc32c.clone(),
+            checksum_crc64nvme: input.checksum_crc64nvme.clone(),
+            ..Default::default()
+        };
+        let id = &input.upload_id;
+        let object = self.table.complete(&input.bucket, &input.key, id, &listed, &claimed, condition).await?;
         let sums = object.checksum.fields();
         Ok(S3Response::new(CompleteMultipartUploadOutput {
             bucket: Some(input.bucket),

@@ -1,8 +1,6 @@
 //! The suite over S3: alone, in a box, over parts, below a prefix, under each decorator, and over any endpoint by environment.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
-mod support;
-
+use crate::support::{config, key, open, open_from_environment};
 use graphstream_storage::conformance::{self, CASES};
 use graphstream_storage::{
     CircuitBreaker, CircuitBreakerBackend, FaultBackend, MeteredBackend, PrefixBackend, RateLimitBackend,
@@ -10,7 +8,6 @@ use graphstream_storage::{
 };
 use graphstream_storage_s3::S3Backend;
 use graphstream_testkit::s3::S3Server;
-use support::{config, key, open, open_from_environment};
 
 async fn suite(backend: &dyn StorageBackend) {
     conformance::all(backend).await.unwrap();
