@@ -27,7 +27,7 @@ pub enum Fault {
     Delay(Duration),
     /// The body of the answer is damaged, if the server says that all is well (2xx).
     Body(BodyFault),
-    /// A page of a listing is damaged.
+    /// A page of a listing is damaged; other answers are not.
     List(ListFault),
     /// The last whole object that came from this key is the answer, with all its headers: another key's makes the wrong object,
     /// the request's own an old one. When none has come yet, nothing happens.
@@ -51,9 +51,12 @@ pub enum Failure {
 /// An answer of the proxy's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Bytes,
+    /// The HTTP status.
+    pub status: u16,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// Announced with its own length.
+    pub body: Bytes,
 }
 
 impl Answer {

@@ -140,6 +140,10 @@ async fn answer(
         }
         Some(Fault::List(fault)) => {
             let page = forwarded(request).await;
+            let is_page = operation == S3Operation::ListObjectsV2 && page.status().is_success();
+            if !is_page {
+                return Ok(sent(page, &asked_by, |body| Sent::whole(body, &orders)));
+            }
             page.map(|page| {
                 let page = String::from_utf8_lossy(&page);
                 listing::damaged(&page, token.as_deref(), &fault).into()
