@@ -179,7 +179,12 @@ impl Failure {
             return Self::of_answer(call, effect, response, code);
         }
         match &error {
-            SdkError::ResponseError(_) => Self::protocol(call, effect, "the answer can't be read"),
+            // It broke off on its way: nothing is known to be wrong with it.
+            SdkError::ResponseError(_) => {
+                let source = boxed(error);
+                Self::new(Error::Transport { call, connected: true, source }, effect.of_silence())
+            }
+            SdkError::ServiceError(_) => Self::protocol(call, effect, "the answer can't be read"),
             _ if chain(&error).any(|cause| cause.is::<CredentialsError>()) => {
                 let passing =
                     chain(&error).filter_map(|cause| cause.downcast_ref::<CredentialsError>()).any(|cause| {

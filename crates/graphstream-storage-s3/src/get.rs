@@ -130,8 +130,13 @@ impl S3Backend {
             Err(error) => Failure::of(HEAD, Effect::Unseen, error),
         };
         match failure.verdict {
-            // The answer to a head has no body, and so no code: is the object missing or the bucket? A get says it.
-            Verdict::NoSuchThing => self.why_missing(key, failure).await,
+            // The answer to a head has no body, and so no code: is the object missing or the bucket, the right or only a fresh token? A
+            // get says it.
+            Verdict::NoSuchThing | Verdict::Class(ErrorClass::Denied | ErrorClass::Other)
+                if matches!(failure.error, Error::Answer { .. }) =>
+            {
+                self.why_refused(key, failure).await
+            }
             Verdict::NoSuchKey => {
                 Err(storage::Error::NotFound { operation: Operation::Head, key: key.clone() })
             }
@@ -139,9 +144,9 @@ impl S3Backend {
         }
     }
 
-    async fn why_missing(&self, key: &Key, head: Failure) -> storage::Result<ObjectMeta> {
+    async fn why_refused(&self, key: &Key, head: Failure) -> storage::Result<ObjectMeta> {
         match self.get_object(key, GetOptions::default()).await {
-            // Put in between.
+            // Put, or allowed, in between.
             Ok(GetOutcome::Found(object)) => Ok(object.meta),
             Ok(GetOutcome::NotModified) => Err(self.failed(head, Operation::Head, key.as_str())),
             Err(storage::Error::NotFound { key, .. }) => {
