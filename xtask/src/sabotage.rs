@@ -50,6 +50,7 @@ const BUGS: &[Bug] = &[
     bug("search_ignores_the_nonce", "recovery", "l02_recycled_bytes_never_parse"),
     bug("ack_before_the_renames_sync", "predecessor_defects", "defect_13_names_are_synced_before_an_ack"),
     bug("full_keeps_sequences", "faults", "l06_a_full_disk_recovers_without_a_restart"),
+    bug("drafts_keep_sequences", "large_groups", "l06_drafts_behind_a_full_disk_were_never_there"),
     bug(
         "a_good_group_clears_poison",
         "ack_order",

@@ -65,11 +65,13 @@ pub struct JournalOptions {
     pub compression: Compression,
     /// When the journal syncs on its own (default [`SyncPolicy::Always`]).
     pub sync_policy: SyncPolicy,
-    /// Most bytes of payload that may be queued (default 8 MiB); one entry or batch is always taken. As much again may be under way to the file.
+    /// Most bytes of payload that may be queued (default 8 MiB); one entry or batch is always taken. As much again may be under way to the
+    /// file, of which 17 records (256 KiB each, or an entry or batch that is larger) are held once more until they are written.
     pub queue_bytes_max: usize,
     /// What an append does when the queue is full (default: block).
     pub queue_policy: QueuePolicy,
-    /// How many segments may wait to be sealed before appends wait (default 8). Two at most are sealed at once, and become visible in
+    /// How many segments may wait to be sealed before appends wait (default 8). While 1 MiB and more is queued sealing does not begin until half of
+    /// them wait: a burst is written first. Two at most are sealed at once, and become visible in
     /// order. Each takes the memory of the compressor (3 MiB at level 3), of the largest record in the segment, and of a frame or 128 KiB twice.
     pub waiting_segments_max: usize,
     /// Who does what nobody waits for (default: the pool).
@@ -177,6 +179,11 @@ impl JournalOptions {
     pub fn with_stop_at_failure(mut self, stop_at_failure: bool) -> Self {
         self.stop_at_failure = stop_at_failure;
         self
+    }
+
+    /// So many segments wait to be sealed until the writer has a moment.
+    pub(crate) fn deferred_segments_max(&self) -> usize {
+        (self.waiting_segments_max / 2).max(1)
     }
 
     /// How a segment is sealed.

@@ -16,7 +16,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
 impl Shared {
-    /// Called by the committer with a synced segment. Waits while too many are waiting.
+    /// Called by the committer with a synced segment. Waits while too many are waiting. Sealing begins once the writer is through, or when
+    /// half of what may wait does: the processors belong to a burst first.
     pub(crate) fn hand_over(&self, order: SealOrder) -> Result<(), Failure> {
         let mut state = self.state();
         while state.to_seal.len() >= self.options.waiting_segments_max {
@@ -41,11 +42,24 @@ impl Shared {
             return Ok(());
         }
         if state.seal_error.is_none()
+            && state.to_seal.len() >= self.options.deferred_segments_max()
             && let Err(error) = self.call_sealer(&mut state)
         {
             state.seal_error = Some(Arc::new(error));
         }
         Ok(())
+    }
+
+    /// Called when the write role is given back: begins with what waits to be sealed, unless the writer goes on at once.
+    pub(crate) fn seal_behind_writer(&self, state: &mut State) {
+        if self.pooled()
+            && !state.is_burst()
+            && state.seal_error.is_none()
+            && state.to_seal.wants_another()
+            && let Err(error) = self.call_sealer(state)
+        {
+            state.seal_error = Some(Arc::new(error));
+        }
     }
 
     /// Has another thread look for something to seal, unless one is on its way.

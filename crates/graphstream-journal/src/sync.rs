@@ -3,15 +3,25 @@
 
 #[cfg(not(shuttle))]
 pub(crate) use std::{
-    sync::{Condvar, Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard, mpsc},
     thread,
     time::Instant,
 };
 
 #[cfg(shuttle)]
-pub(crate) use scheduled::{Condvar, Instant, thread};
+pub(crate) use scheduled::{Condvar, Instant, spawn_scoped, thread};
 #[cfg(shuttle)]
-pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+pub(crate) use shuttle::sync::{Mutex, MutexGuard, mpsc};
+
+/// Starts a thread that ends before its scope does.
+#[cfg(not(shuttle))]
+pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'scope,
+) -> std::io::Result<thread::ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, run)
+}
 
 /// A static: one for the process, or one for each run of the scheduler.
 #[cfg(not(shuttle))]
@@ -44,6 +54,15 @@ mod scheduled {
     use super::MutexGuard;
 
     pub(crate) use shuttle::thread;
+
+    /// The scheduler's; its threads have no names, and always start.
+    pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
+        scope: &'scope thread::Scope<'scope, '_>,
+        _name: &str,
+        run: impl FnOnce() -> T + Send + 'scope,
+    ) -> std::io::Result<thread::ScopedJoinHandle<'scope, T>> {
+        Ok(scope.spawn(run))
+    }
 
     static NOW_NANOS: AtomicU64 = AtomicU64::new(0);
 

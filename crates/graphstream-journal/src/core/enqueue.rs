@@ -12,7 +12,7 @@ use crate::queue::{Group, Item};
 /// What an entry costs in the queue beside its payload.
 const ITEM_BYTES: usize = std::mem::size_of::<Item>();
 /// This much is handed to the service pool at once: it writes while the producer goes on, so that a burst takes two processors.
-const HAND_OVER_BYTES: usize = 1 << 20;
+pub(super) const HAND_OVER_BYTES: usize = 1 << 20;
 
 impl Shared {
     /// Queues entries that belong together (one, or a batch). Returns their group and the place of the first in it.
@@ -51,7 +51,7 @@ impl Shared {
             let together = if place == 0 { entries.len() - 1 } else { 0 };
             queue.items.push(Item { bytes: payload.len(), together, commit_ms: *commit_ms });
         }
-        if self.pooled() && state.queued_bytes >= HAND_OVER_BYTES {
+        if self.pooled() && state.is_burst() {
             let group = state.queued_group;
             self.ask_to_write(&mut state, group);
         }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The write role and the sync role are held by one thread at a time each: a caller that waits takes one when it is free and does the
-//! work for everybody (group commit), so a single producer never pays for waking another thread. `state` is locked only for moments;
+//! work for everybody (group commit), so a single producer never pays for waking another thread. A large group takes a second thread that writes (see
+//! `committer`). `state` is locked only for moments;
 //! files are touched without it. A role that ends by a panic poisons the journal, and so does a step of sealing (see `seal_queue`).
 
 mod age;
@@ -26,6 +27,7 @@ use graphstream_format::{ChainHash, Lineage, Position};
 use graphstream_metrics::GraphstreamMetrics;
 
 pub(crate) use age::Oldest;
+use enqueue::HAND_OVER_BYTES;
 use sleepers::Sleepers;
 pub(crate) use sleepers::Wanted;
 
@@ -147,6 +149,11 @@ impl State {
     /// Whether the write role can be taken for a group.
     pub(crate) fn can_write(&self) -> bool {
         !self.writing && self.write_turns == 0
+    }
+
+    /// Whether so much is queued that it is written at once.
+    pub(crate) fn is_burst(&self) -> bool {
+        self.queued_bytes >= HAND_OVER_BYTES
     }
 
     /// The last group with entries.

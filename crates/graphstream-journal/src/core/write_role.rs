@@ -107,6 +107,7 @@ impl Shared {
         }
         state.spare = Some(taken.recycle(self.options.queue_bytes_max.min(1 << 20)));
         state.writing = false;
+        self.seal_behind_writer(&mut state);
         state.written_group = number;
         if let (SyncPolicy::Interval(_), true) = (self.options.sync_policy, self.pooled()) {
             self.arm_sync_timer(&mut state);
