@@ -183,7 +183,11 @@ fn r01_a_writer_killed_at_random_system_calls_loses_nothing_it_acknowledged() {
             (bits >> 3) % bound
         };
         for round in 0..50 {
-            let calls = if below(3) == 0 { CALLS.join(",") } else { CALLS[below(CALLS.len() as u64) as usize].to_owned() };
+            let calls = if below(3) == 0 {
+                CALLS.join(",")
+            } else {
+                CALLS[below(CALLS.len() as u64) as usize].to_owned()
+            };
             let n = 1 + below(if calls.contains(',') { 60 } else { 12 });
             let inject = format!("{calls}:signal=SIGKILL:when={n}");
             let (code, _) = writer.live(&inject);
