@@ -16,7 +16,7 @@ pub(crate) struct SourceArgs {
     /// A journal's directory; also while it is written to
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
-    /// An object store: file:///path
+    /// An object store: s3://bucket/prefix, file:///path
     #[arg(long, value_name = "URL", requires = "database", value_parser = store::parse_url)]
     from: Option<StoreUrl>,
     /// The database in the object store

@@ -88,9 +88,9 @@ fn what_is_missing_is_named() {
 #[test]
 fn values_that_mean_nothing_are_named_with_what_was_expected() {
     for (args, told) in [
-        (&["cat", "--from", "http://host/x", "--database", "d"][..], "file:///path or memory:"),
+        (&["cat", "--from", "ftp://host/x", "--database", "d"][..], "file:///path, memory: or s3://"),
         (&["cat", "--from", "file://relative", "--database", "d"], "an absolute path: file:///srv/store"),
-        (&["verify", "--from", "s3://bucket/x", "--database", "d"], "this build has no s3 stores"),
+        (&["verify", "--from", "s3:/bucket/x", "--database", "d"], "s3://bucket/prefix"),
         (&["status", "--from", "file:///s", "--database", "A/B"], "1 to 63 characters"),
         (&["status", "--from", "file:///s", "--database", "../x"], "1 to 63 characters"),
         (&["follow", "--from", "file:///s", "--database", "d", "--target", "nope:x"], "jsonl:PATH"),

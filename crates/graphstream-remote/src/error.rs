@@ -114,6 +114,8 @@ pub enum Attempt {
     ReadSegment,
     /// Listing.
     List,
+    /// Finding out whether the store takes conditions seriously.
+    Probe,
 }
 
 impl std::fmt::Display for Attempt {
@@ -128,6 +130,7 @@ impl std::fmt::Display for Attempt {
             Self::UploadSegment => "upload the segment",
             Self::ReadSegment => "read the segment",
             Self::List => "list",
+            Self::Probe => "probe conditional puts on",
         })
     }
 }

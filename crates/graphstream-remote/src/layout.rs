@@ -43,6 +43,14 @@ impl Layout {
         self.directory.join(&name.to_string()).map_err(|source| Error::InvalidRoot { source })
     }
 
+    /// The key of the object on which leaders try out conditional puts. It says nothing and is never read.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRoot`], which a constructed layout does not meet.
+    pub fn probe_key(&self) -> Result<Key> {
+        self.directory.join("probe").map_err(|source| Error::InvalidRoot { source })
+    }
+
     /// The prefix of all keys that start with `relative`, for listings.
     #[must_use]
     pub fn prefix(&self, relative: &str) -> String {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use graphstream_format::Lineage;
+use graphstream_storage::check::{Conditions, probe};
 use graphstream_storage::{
     ErrorClass, GetOptions, GetOutcome, Key, ListRequest, Lister, PutMode, StorageBackend, Version,
 };
@@ -154,6 +155,15 @@ impl Remote {
             return Err(Error::OtherLineage { key: self.head_key()?, expected, found });
         }
         Ok(())
+    }
+
+    /// Looks whether the store takes conditions on puts seriously, with two requests (four in a new database).
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn probe_conditions(&self) -> Result<Conditions> {
+        let key = self.layout.probe_key()?;
+        probe(&*self.backend, &key).await.map_err(Error::storage(Attempt::Probe, &key))
     }
 
     /// Looks for an object that proves that the database was not always empty: anything under `seg/`, `snap/`, `epoch/`,

@@ -49,6 +49,14 @@ pub enum Error {
         /// What is wrong, and at which offset and sequence.
         source: Box<graphstream_format::Error>,
     },
+    /// The store does not keep conditions on puts, without which two leaders at once would overwrite each other's history.
+    #[error("the store {store} does not keep conditions on puts: create {}, replace {}", conditions.create, conditions.swap)]
+    UnconditionalStore {
+        /// The store as it describes itself.
+        store: String,
+        /// What it makes of them.
+        conditions: graphstream_storage::check::Conditions,
+    },
     /// The journal is encrypted. What is published about a history (its head above all) would show chain hashes, with which guesses of
     /// entries can be tested, so it is not shipped.
     #[error(
@@ -298,9 +306,11 @@ impl Error {
             | Self::DatabaseAhead { .. }
             | Self::DatabaseForked { .. }
             | Self::Payload { .. } => ErrorKind::Integrity,
-            Self::NoDatabase { .. } | Self::Moved { .. } | Self::Deadline { .. } | Self::NotStored { .. } => {
-                ErrorKind::Store
-            }
+            Self::NoDatabase { .. }
+            | Self::UnconditionalStore { .. }
+            | Self::Moved { .. }
+            | Self::Deadline { .. }
+            | Self::NotStored { .. } => ErrorKind::Store,
             Self::Encode { .. }
             | Self::NoTarget
             | Self::WriteThrough

@@ -99,6 +99,9 @@ pub struct UploaderOptions {
     /// The longest pause between retries while the store fails. Each is drawn from 0 to a bound that starts at 100 ms and doubles.
     /// Default 30 s.
     pub retry_interval_max: Duration,
+    /// Lead also in a store that ignores conditions on puts. Nothing fences leaders there: of two at once each overwrites what the
+    /// other published, and acknowledged entries are lost. Only where something else makes sure that there is one. Default false.
+    pub allow_unconditional_store: bool,
 }
 
 impl Default for UploaderOptions {
@@ -107,6 +110,7 @@ impl Default for UploaderOptions {
             upload_interval: Duration::from_secs(10),
             uploads_max: 4,
             retry_interval_max: Duration::from_secs(30),
+            allow_unconditional_store: false,
         }
     }
 }
@@ -130,6 +134,13 @@ impl UploaderOptions {
     #[must_use]
     pub fn with_retry_interval_max(mut self, retry_interval_max: Duration) -> Self {
         self.retry_interval_max = retry_interval_max;
+        self
+    }
+
+    /// Sets [`allow_unconditional_store`](Self::allow_unconditional_store).
+    #[must_use]
+    pub fn with_allow_unconditional_store(mut self, allow: bool) -> Self {
+        self.allow_unconditional_store = allow;
         self
     }
 }

@@ -98,6 +98,8 @@ pub use graphstream_replication as replication;
 pub use graphstream_storage as storage;
 #[cfg(feature = "fs")]
 pub use graphstream_storage_fs as storage_fs;
+#[cfg(feature = "s3")]
+pub use graphstream_storage_s3 as storage_s3;
 #[cfg(feature = "grafeo")]
 pub use graphstream_target_grafeo as target_grafeo;
 

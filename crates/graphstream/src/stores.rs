@@ -20,6 +20,8 @@ pub fn store_registry() -> StoreRegistry {
     registry.register("memory", "memory:", MemoryBackend::open_url);
     #[cfg(feature = "fs")]
     registry.register("file", "file:///path", graphstream_storage_fs::open_url);
+    #[cfg(feature = "s3")]
+    registry.register("s3", "s3://bucket/prefix", graphstream_storage_s3::open_url);
     // Schemes that are there keep their openers.
     registry.not_built("file", "fs").not_built("s3", "s3");
     registry

@@ -424,6 +424,7 @@ impl From<replication::Error> for Failure {
                     E::Forked { .. } | E::DatabaseAhead { .. } | E::DatabaseForked { .. } => Kind::Fork,
                     E::TargetLineage { .. } => Kind::Lineage,
                     E::NoDatabase { .. } => Kind::NoDatabase,
+                    E::UnconditionalStore { .. } => Kind::Store,
                     E::Encode { .. } => Kind::Input,
                     _ => match other.kind() {
                         replication::ErrorKind::Journal => Kind::Journal,
@@ -437,6 +438,9 @@ impl From<replication::Error> for Failure {
                 let hint = match &other {
                     E::NoDatabase { .. } => Some(
                         "check --database and the URL; graphstream replicate creates a database with its first segment",
+                    ),
+                    E::UnconditionalStore { .. } => Some(
+                        "graphstream storage check URL says more; another store, or --allow-unconditional-store if there is never a second leader",
                     ),
                     E::FencedBefore { .. } => Some(FENCED),
                     E::NotAdopted { .. } => Some(

@@ -33,7 +33,7 @@ Targets:
 Nothing is applied before the whole path to the published position is verified. SIGTERM and ctrl-C finish the batch in
 hand and exit with 0; after kill -9 the next start goes on where the target is.")]
 pub(crate) struct Args {
-    /// The object store: file:///path
+    /// The object store: s3://bucket/prefix, file:///path
     #[arg(long, value_name = "URL", env = "GRAPHSTREAM_FROM", value_parser = store::parse_url)]
     from: StoreUrl,
     /// The database in the object store

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// The database in the object store
     #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
     database: DatabaseName,
-    /// The object store: file:///path
+    /// The object store: s3://bucket/prefix, file:///path
     #[arg(long, value_name = "URL", env = "GRAPHSTREAM_TO", value_parser = store::parse_url)]
     to: StoreUrl,
     /// Ship what there is and end; seals the open segment if nobody appends
@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Segments uploaded at the same time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     uploads_max: u16,
+    /// Lead also in a store that ignores conditions on writes: there nothing keeps a second leader from overwriting this one
+    #[arg(long)]
+    allow_unconditional_store: bool,
     /// Serve Prometheus metrics: a port (on 127.0.0.1), or ADDR:PORT
     #[arg(long, value_name = "ADDR", value_parser = scrape::parse)]
     metrics: Option<SocketAddr>,
@@ -82,7 +85,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     }
     let options = UploaderOptions::default()
         .with_upload_interval(args.upload_interval)
-        .with_uploads_max(args.uploads_max.into());
+        .with_uploads_max(args.uploads_max.into())
+        .with_allow_unconditional_store(args.allow_unconditional_store);
     runtime.block_on(async {
         if !args.once {
             let mut uploader = Uploader::open(&args.journal, remote, options, metrics).await?;

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// A journal's directory
     #[arg(long, value_name = "DIR", required_unless_present = "from")]
     journal: Option<PathBuf>,
-    /// An object store: file:///path
+    /// An object store: s3://bucket/prefix, file:///path
     #[arg(long, value_name = "URL", requires = "database", value_parser = store::parse_url)]
     from: Option<StoreUrl>,
     /// The database in the object store

@@ -30,6 +30,7 @@ use graphstream_remote::{
     SessionOptions, UploadedSegment,
 };
 use graphstream_storage::Backoff;
+use graphstream_storage::check::Verdict;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
@@ -64,7 +65,10 @@ pub struct Uploader {
     dir: JournalDir,
     lineage: Lineage,
     writer: Writer,
+    remote: Remote,
     session: LeaderSession,
+    /// Whether the store is known to keep conditions, or allowed not to.
+    probed: bool,
     chain: SealedChain,
     options: UploaderOptions,
     metrics: Arc<GraphstreamMetrics>,
@@ -118,10 +122,21 @@ impl Uploader {
             Published::Nothing => SessionOptions::default().with_create(true),
             Published::Something(floor) => SessionOptions::default().with_create(false).with_floor(floor),
         };
-        let session = LeaderSession::open(remote, identity, nonce, session_options, &chain).await?;
+        let session = LeaderSession::open(remote.clone(), identity, nonce, session_options, &chain).await?;
         let (committed, _) = watch::channel(session.committed());
-        let uploader =
-            Self { dir, lineage, writer, session, chain, options, metrics, committed, _lock: lock };
+        let uploader = Self {
+            dir,
+            lineage,
+            writer,
+            remote,
+            session,
+            probed: false,
+            chain,
+            options,
+            metrics,
+            committed,
+            _lock: lock,
+        };
         uploader.refuse_behind()?;
         Ok(uploader)
     }
@@ -147,11 +162,13 @@ impl Uploader {
         self.session.epoch()
     }
 
-    /// Claims the next epoch now instead of at the first publication: whoever led before is fenced.
+    /// Claims the next epoch now instead of at the first publication: whoever led before is fenced. Before the first claim the
+    /// store is asked whether it keeps conditions on puts.
     ///
     /// # Errors
     /// As [`ship`](Self::ship).
     pub async fn claim(&mut self) -> Result<()> {
+        self.refuse_unconditional().await?;
         let claimed = self.session.claim(&self.chain, now_ms()).await;
         self.settle(claimed).await?;
         self.refuse_behind()?;
@@ -159,9 +176,30 @@ impl Uploader {
         Ok(())
     }
 
+    /// A store that says yes to every put can't keep two leaders apart.
+    async fn refuse_unconditional(&mut self) -> Result<()> {
+        if self.probed {
+            return Ok(());
+        }
+        let conditions = self.remote.probe_conditions().await?;
+        let ignored = |verdict| matches!(verdict, Verdict::Works | Verdict::Ignored);
+        if !conditions.hold() {
+            let store = self.remote.backend().describe();
+            // Where conditional puts fail, no head can be written, whatever is allowed.
+            let possible = ignored(conditions.create) && ignored(conditions.swap);
+            if !(possible && self.options.allow_unconditional_store) {
+                return Err(Error::UnconditionalStore { store, conditions });
+            }
+            tracing::warn!(%store, "the store ignores conditions on puts: nothing here keeps a second leader from overwriting this one");
+        }
+        self.probed = true;
+        Ok(())
+    }
+
     /// Uploads and publishes every sealed segment that is not committed.
     ///
     /// # Errors
+    /// [`Error::UnconditionalStore`].
     /// [`Error::Remote`]; [`Error::is_transient`] says whether the next call may do better. After
     /// [`Fenced`](graphstream_remote::Error::Fenced), which is noted in the directory, none will.
     /// [`Error::Local`], [`Error::LocalGap`] for a damaged journal.
