@@ -112,6 +112,11 @@ const PURITY: &[Purity] = &[
         reason: "payloads are opaque to the format",
     },
     Purity {
+        package: "graphstream-storage-s3",
+        without: &["aws-lc*", "boring*", "cmake", "native-tls*", "openssl", "openssl-sys", "s2n-tls*"],
+        reason: "its TLS is rustls with ring: a fresh machine has a C compiler, and neither cmake nor OpenSSL",
+    },
+    Purity {
         package: "graphstream-journal",
         without: RUNTIMES,
         reason: "the journal runs on threads; a polled future of it never does I/O",

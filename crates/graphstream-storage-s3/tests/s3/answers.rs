@@ -194,3 +194,23 @@ async fn a_file_that_changes_or_is_none_stores_nothing() {
     assert!(matches!(outcome, Err(Error::Source { .. })), "{outcome:?}");
     assert_eq!(backend.head(&key("a")).await.unwrap_err().class(), ErrorClass::NotFound);
 }
+
+#[tokio::test]
+async fn s11_a_head_without_a_word_is_explained_by_a_get() {
+    let server = S3Server::honest().unwrap();
+    for (status, code, expected) in [
+        (400, "ExpiredToken", ErrorClass::Unavailable),
+        (403, "RequestTimeTooSkewed", ErrorClass::Unavailable),
+        (403, "AccessDenied", ErrorClass::Denied),
+        (404, "NoSuchKey", ErrorClass::NotFound),
+        (404, "NoSuchBucket", ErrorClass::Other),
+    ] {
+        let proxy = FaultProxy::start(server.address()).unwrap();
+        let answer = |answer| Fault::Before(Failure::Answer(answer));
+        proxy.inject(Rule::new(S3Operation::HeadObject, answer(Answer::status(status))));
+        proxy.inject(Rule::new(S3Operation::GetObject, answer(Answer::error(status, code))));
+        let backend = S3Backend::open(config_at(&proxy.url())).await.unwrap();
+        let error = backend.head(&key("a")).await.unwrap_err();
+        assert_eq!(error.class(), expected, "{status} {code}: {error}");
+    }
+}
