@@ -22,18 +22,19 @@ pub fn serve(conduct: Conduct) -> io::Result<()> {
     io::stdin().read_to_end(&mut Vec::new()).map(drop)
 }
 
-/// What the test that [`S3Process::start`] names calls: runs the server in the process that was started for it, and is nothing
-/// otherwise.
+/// What the test that [`S3Process::start`] names calls, or a program's `main`: runs the server in the process that was started for it,
+/// and is nothing otherwise. Whether it ran.
 ///
 /// # Errors
 /// As [`serve`].
-pub fn serve_if_asked() -> io::Result<()> {
-    match std::env::var(ENVIRONMENT).as_deref() {
-        Ok("honest") => serve(Conduct::Honest),
-        Ok("racing") => serve(Conduct::Racing),
-        Ok("ignoring") => serve(Conduct::Ignoring),
-        _ => Ok(()),
-    }
+pub fn serve_if_asked() -> io::Result<bool> {
+    let conduct = match std::env::var(ENVIRONMENT).as_deref() {
+        Ok("honest") => Conduct::Honest,
+        Ok("racing") => Conduct::Racing,
+        Ok("ignoring") => Conduct::Ignoring,
+        _ => return Ok(false),
+    };
+    serve(conduct).map(|()| true)
 }
 
 /// A server in a process of its own, which ends when this is dropped, or with this process.
