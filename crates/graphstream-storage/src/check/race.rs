@@ -29,8 +29,18 @@ fn told(error: Error, refused: ErrorClass) -> Result<Told, Seen> {
     match error.class() {
         class if class == refused => Ok(Told::No),
         ErrorClass::Throttled | ErrorClass::Unavailable | ErrorClass::TimeoutUnknown => Ok(Told::Nothing),
-        _ => Err(error.into()),
+        _ => Err(seen(error)),
     }
+}
+
+/// What is damaged after writes at once, and was not after single ones, is mixed of several.
+fn seen(error: Error) -> Seen {
+    let mixed = error.class() == ErrorClass::Corrupt;
+    let Seen { verdict, detail } = error.into();
+    if mixed {
+        return Seen::new(Verdict::Races, format!("several writes at once left a mixture: {detail}"));
+    }
+    Seen::new(verdict, detail)
 }
 
 pub(super) async fn creates(scope: &Scope<'_>) -> Outcome {
@@ -68,7 +78,7 @@ async fn judge(scope: &Scope<'_>, key: &Key, told: &[Told]) -> Result<usize, See
     let body = match scope.read(key).await {
         Ok((_, body)) => Some(body),
         Err(error) if error.class() == ErrorClass::NotFound => None,
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(seen(error)),
     };
     let Some(body) = body else {
         return if winners == 1 {
@@ -99,7 +109,7 @@ pub(super) async fn counters(scope: &Scope<'_>) -> Outcome {
             yes += increments;
             nothing += unanswered;
         }
-        let (_, body) = scope.read(&key).await?;
+        let (_, body) = scope.read(&key).await.map_err(seen)?;
         Ok((yes, nothing, count(&body)?))
     });
     let counted = join_all(races).await.into_iter().collect::<Result<Vec<(usize, usize, usize)>, Seen>>()?;
