@@ -49,28 +49,31 @@ pub fn schema_of(payload: &[u8]) -> Result<Schema> {
     Err(Error::UnknownSchema)
 }
 
-/// Reads a payload into `entry`, in place of what it held; `beside` is called after each value, until it returns false.
+/// Reads a payload into `entry`, in place of what it held; `beside` is called after each value, until it returns false. This is compiled
+/// once without (`|| false`) and once for all that is done beside it.
 pub(crate) fn entry(
     payload: &[u8],
     frame_sequence: u64,
     entry: &mut JournalEntry,
-    beside: Option<&mut dyn FnMut() -> bool>,
+    beside: impl FnMut() -> bool,
 ) -> Result<()> {
     if payload.len() > PAYLOAD_BYTES_MAX {
         return Err(Error::PayloadTooLarge { max: PAYLOAD_BYTES_MAX });
     }
     let schema = schema_of(payload)?;
-    Decoder { schema, values_left: VALUES_MAX, beside }.entry(payload, frame_sequence, entry)
+    Decoder { schema, values_left: VALUES_MAX, beside, idle: false }.entry(payload, frame_sequence, entry)
 }
 
-struct Decoder<'a> {
+struct Decoder<F> {
     schema: Schema,
     values_left: usize,
     /// A piece of somebody else's work, done between the steps of this one until it says that nothing is left.
-    beside: Option<&'a mut dyn FnMut() -> bool>,
+    beside: F,
+    /// It has said so.
+    idle: bool,
 }
 
-impl Decoder<'_> {
+impl<F: FnMut() -> bool> Decoder<F> {
     fn entry(&mut self, payload: &[u8], frame_sequence: u64, entry: &mut JournalEntry) -> Result<()> {
         const MESSAGE: &str = "JournalEntry";
         let (mut sequence, mut query, mut timestamp_ms, mut uuid_override) = (None, None, None, None);
@@ -286,10 +289,8 @@ impl Decoder<'_> {
 
     #[inline]
     fn step_aside(&mut self) {
-        if let Some(beside) = &mut self.beside
-            && !beside()
-        {
-            self.beside = None;
+        if !self.idle {
+            self.idle = !(self.beside)();
         }
     }
 
@@ -429,7 +430,7 @@ mod tests {
         values_left: usize,
         held: (String, ParamValue),
     ) -> Option<(String, ParamValue)> {
-        let mut decoder = Decoder { schema: Schema::V1, values_left, beside: None };
+        let mut decoder = Decoder { schema: Schema::V1, values_left, beside: || false, idle: false };
         let (mut key, mut value) = held;
         let found = decoder.plain_param(&Reader::new(message), &mut key, &mut value);
         assert_eq!(decoder.values_left, values_left - usize::from(found.is_some()));
@@ -437,7 +438,7 @@ mod tests {
     }
 
     fn long_way(message: &[u8], values_left: usize) -> Result<(String, ParamValue)> {
-        let mut decoder = Decoder { schema: Schema::V1, values_left, beside: None };
+        let mut decoder = Decoder { schema: Schema::V1, values_left, beside: || false, idle: false };
         let (mut key, mut value) = (String::new(), ParamValue::Null);
         decoder.any_param(Reader::new(message), &mut key, &mut value)?;
         Ok((key, value))

@@ -94,11 +94,11 @@ impl JournalEntry {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn decode_from(&mut self, payload: &[u8], frame_sequence: u64) -> Result<()> {
-        decode::entry(payload, frame_sequence, self, None)
+        decode::entry(payload, frame_sequence, self, || false)
     }
 
-    /// As [`decode_from`](Self::decode_from), and calls `beside` after the query, each parameter, key of a map and value of a list, until it
-    /// returns false: a place for small pieces of other work that waits for itself, as the next entry's chain hash does
+    /// As [`decode_from`](Self::decode_from), and calls `beside` at first and after the query, each parameter, key of a map and value of a list, until
+    /// it returns false: a place for small pieces of other work that waits for itself, as the next entry's chain hash does
     /// (`JournalReader::hash_ahead` of graphstream-journal). A processor that meets both in turns works on both at once.
     ///
     /// ```
@@ -110,7 +110,7 @@ impl JournalEntry {
     ///     pieces += 1;
     ///     true
     /// })?;
-    /// assert_eq!((entry.params.len(), pieces), (1, 2));
+    /// assert_eq!((entry.params.len(), pieces), (1, 3));
     /// # Ok::<(), graphstream_proto::Error>(())
     /// ```
     ///
@@ -122,6 +122,9 @@ impl JournalEntry {
         frame_sequence: u64,
         mut beside: impl FnMut() -> bool,
     ) -> Result<()> {
-        decode::entry(payload, frame_sequence, self, Some(&mut beside))
+        if !beside() {
+            return self.decode_from(payload, frame_sequence);
+        }
+        decode::entry(payload, frame_sequence, self, &mut beside as &mut dyn FnMut() -> bool)
     }
 }

@@ -77,8 +77,14 @@ impl<R: Read> SealedReader<R> {
     /// Reads the next entry; false after the last one. Two are read and hashed at once, which takes less time than one after the other: each
     /// names the chain hash before it, so neither hash waits for the other. What is wrong with the second shows when it is its turn.
     pub(crate) fn read_next(&mut self, entry: &mut Entry) -> Result<bool> {
-        if let Some(ahead) = self.ahead.take() {
-            ahead?;
+        if self.ahead.is_some() {
+            // Looked at where it stands: an error is large, and nearly never there.
+            if let Some(Err(_)) = &self.ahead
+                && let Some(Err(error)) = self.ahead.take()
+            {
+                return Err(error);
+            }
+            self.ahead = None;
             std::mem::swap(&mut entry.payload, &mut self.ahead_payload);
             self.describe(entry, self.chain);
             return Ok(true);
