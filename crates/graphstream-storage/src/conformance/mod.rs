@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Every case works under a prefix of its own, `graphstream-conformance/{case}/`, which it empties before and, when it
-//! passes, after. A case fails with a [`Violation`] that names the obligation; it never panics, so that a tool can print a
+//! passes, after; [`Suite`] runs some of them, elsewhere, or leaves nothing behind when they fail. A case fails with a [`Violation`] that names the obligation; it never panics, so that a tool can print a
 //! table of them for a store. [`CASES`] lists them for that.
 
 mod delete;
@@ -19,6 +19,7 @@ mod paging;
 mod put;
 mod race;
 mod scope;
+mod suite;
 
 use std::fmt;
 use std::future::Future;
@@ -32,6 +33,7 @@ pub use list::*;
 pub use paging::*;
 pub use put::*;
 pub use race::*;
+pub use suite::Suite;
 
 use crate::{Error, StorageBackend};
 
