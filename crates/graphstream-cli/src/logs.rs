@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -24,9 +25,11 @@ pub(crate) fn parse(text: &str) -> Result<Targets, String> {
     text.parse().map_err(|_| hint.to_owned())
 }
 
-/// Starts logging; `level` if nothing was said.
-pub(crate) fn start(chosen: Option<Targets>, level: tracing::Level) {
-    let filter = chosen.unwrap_or_else(|| Targets::new().with_default(level));
+/// Starts logging; `level` if nothing was said, and of other people's crates (an SDK that looks for credentials where there are none) only
+/// errors.
+pub(crate) fn start(chosen: Option<Targets>, level: Level) {
+    let filter =
+        chosen.unwrap_or_else(|| Targets::new().with_default(Level::ERROR).with_target("graphstream", level));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && Palette::stderr().is_on())

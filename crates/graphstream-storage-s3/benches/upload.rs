@@ -58,19 +58,20 @@ async fn measure(turns: usize, parallel: usize) -> Result<()> {
     let mut ratios = Vec::new();
     for turn in 0..turns {
         let (ours, theirs) = (format!("backend-{turn}"), format!("bare-{turn}"));
-        let mut rates = [0.0; 2];
+        let (mut backend_rate, mut bare_rate) = (0.0, 0.0);
         // Who is first alternates too.
-        for side in [turn % 2, 1 - turn % 2] {
-            rates[side] = match side {
-                0 => upload(parallel, |at| put(&backend, &ours, at, &body)).await?,
-                _ => upload(parallel, |at| put_bare(&bare, &theirs, at, &body)).await?,
-            };
-            empty(&backend, if side == 0 { &ours } else { &theirs }).await?;
+        for ours_now in [turn % 2 == 0, turn % 2 == 1] {
+            if ours_now {
+                backend_rate = upload(parallel, |at| put(&backend, &ours, at, &body)).await?;
+                empty(&backend, &ours).await?;
+            } else {
+                bare_rate = upload(parallel, |at| put_bare(&bare, &theirs, at, &body)).await?;
+                empty(&backend, &theirs).await?;
+            }
         }
-        let ratio = rates[0] / rates[1];
+        let ratio = backend_rate / bare_rate;
         println!(
-            "turn {turn}: backend {:.0} MiB/s, bare SDK {:.0} MiB/s, ratio {ratio:.3}",
-            rates[0], rates[1]
+            "turn {turn}: backend {backend_rate:.0} MiB/s, bare SDK {bare_rate:.0} MiB/s, ratio {ratio:.3}"
         );
         ratios.push(ratio);
     }

@@ -135,14 +135,22 @@ async fn identity(config: &S3Config, http: &SharedHttpClient) -> Result<Identity
     match &config.credentials {
         Credentials::Static(credentials) => Ok((Some(given(credentials)), region_of_environment())),
         Credentials::Anonymous => Ok((None, region_of_environment())),
-        Credentials::Ambient => ambient(None, http).await,
-        Credentials::Profile(name) => ambient(Some(name), http).await,
+        Credentials::Ambient => ambient(config, None, http).await,
+        Credentials::Profile(name) => ambient(config, Some(name), http).await,
     }
 }
 
 #[cfg(feature = "ambient-credentials")]
-async fn ambient(profile: Option<&str>, http: &SharedHttpClient) -> Result<Identity, Error> {
+async fn ambient(
+    config: &S3Config,
+    profile: Option<&str>,
+    http: &SharedHttpClient,
+) -> Result<Identity, Error> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
+    // Else it is looked for everywhere, the metadata service of a cloud included.
+    if let Some(region) = config.region.clone() {
+        loader = loader.region(Region::new(region));
+    }
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
     }
@@ -151,7 +159,11 @@ async fn ambient(profile: Option<&str>, http: &SharedHttpClient) -> Result<Ident
 }
 
 #[cfg(not(feature = "ambient-credentials"))]
-async fn ambient(profile: Option<&str>, _http: &SharedHttpClient) -> Result<Identity, Error> {
+async fn ambient(
+    _config: &S3Config,
+    profile: Option<&str>,
+    _http: &SharedHttpClient,
+) -> Result<Identity, Error> {
     if profile.is_some() {
         return Err(Error::NotBuilt { feature: "ambient-credentials", what: "a profile" });
     }

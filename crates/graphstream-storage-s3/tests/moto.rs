@@ -29,7 +29,8 @@ async fn moto_keeps_the_contract_but_for_known_gaps() {
     for checksums in [true, false] {
         let backend = S3Backend::open(config_at(&moto.url()).with_checksums(checksums)).await.unwrap();
         let mut failed = BTreeMap::new();
-        for case in CASES {
+        // It keeps conditions by luck (its check and its put are two steps), and some overwrites at once end in 500.
+        for case in CASES.iter().filter(|case| !case.name.starts_with("race_")) {
             if let Err(violation) = (case.run)(&backend).await {
                 failed.insert(case.name, format!("{violation:?}"));
             }

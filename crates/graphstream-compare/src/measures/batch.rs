@@ -1,4 +1,7 @@
 //! Batches of 1,000 entries, each synced, beside a loop that encodes, chains, writes and syncs the same bytes.
+//!
+//! The goal is against the loop whose file grows. In reserved space a sync saves a write, but ext4 may lose what was synced there
+//! (docs/decisions/0015), so no journal may do as that loop does; it is shown beside.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -37,19 +40,19 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Row>> {
     let contestants = [journal(&one_segment), journal(&rotating), reserved, growing];
     let [one_segment, rotating, reserved, growing] = take(setting, contestants)?;
     let against = "bare encode + chain + write + fdatasync";
-    let against_growing = "the same loop, growing file";
+    let against_reserved = "the same loop, reserved file";
     let sealing = "the same, sealing each 4 MiB beside it";
     Ok(vec![
         Row::new(
             "append_batch of 1,000, synced",
             "entries/s",
             &one_segment,
-            (against, &reserved),
+            (against, &growing),
             Goal::AtLeast(0.8),
         ),
-        Row::new("the same", "entries/s", &one_segment, (against_growing, &growing), Goal::None),
-        Row::new(sealing, "entries/s", &rotating, (against, &reserved), Goal::None),
-        Row::new(sealing, "entries/s", &rotating, (against_growing, &growing), Goal::None),
+        Row::new("the same", "entries/s", &one_segment, (against_reserved, &reserved), Goal::None),
+        Row::new(sealing, "entries/s", &rotating, (against, &growing), Goal::None),
+        Row::new(sealing, "entries/s", &rotating, (against_reserved, &reserved), Goal::None),
     ])
 }
 

@@ -50,3 +50,23 @@ pub async fn delete_many_reports_each_key(backend: &dyn StorageBackend) -> Outco
     scope.expect_list(ListRequest::new(scope.text("")), &["kept"]).await?;
     scope.clean().await
 }
+
+/// S09, S12: more keys than a store may take in one request, most of them missing: one outcome per key, in the order given.
+pub async fn delete_many_takes_more_than_a_thousand(backend: &dyn StorageBackend) -> Outcome {
+    let scope = Scope::new(backend, "delete_many_takes_more_than_a_thousand").await?;
+    scope.put_all(&["0000", "0999", "1000", "1199", "kept"]).await?;
+    let keys = (0..1200).map(|n| scope.key(&format!("{n:04}"))).collect::<Result<Vec<_>, _>>()?;
+    let outcomes = backend.delete_many(&keys).await?;
+    ensure!(
+        outcomes.iter().map(|(key, _)| key).eq(&keys),
+        "O8",
+        "{} outcomes, or in another order, for {} keys",
+        outcomes.len(),
+        keys.len()
+    );
+    for (_, outcome) in outcomes {
+        outcome?;
+    }
+    scope.expect_list(ListRequest::new(scope.text("")), &["kept"]).await?;
+    scope.clean().await
+}

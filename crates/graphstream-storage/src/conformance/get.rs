@@ -150,3 +150,56 @@ pub async fn get_survives_replacement(backend: &dyn StorageBackend) -> Outcome {
     }
     scope.clean().await
 }
+
+/// O10: an object read in pieces of 7 bytes, several at once, is the object.
+pub async fn get_in_pieces(backend: &dyn StorageBackend) -> Outcome {
+    let scope = Scope::new(backend, "get_in_pieces").await?;
+    let body: Vec<u8> = (0..200_u8).collect();
+    scope.put("object", body.clone()).await?;
+    let key = scope.key("object")?;
+    let pieces = (0..200_u64).step_by(7).map(|start| {
+        let options = GetOptions::default().with_range(start..start + 7);
+        let key = &key;
+        async move {
+            let piece = backend.get(key, options).await?.found();
+            let piece = piece.ok_or_else(|| Violation::new("O3", "a range was answered \"not modified\""))?;
+            Ok::<_, Violation>(piece.bytes(7).await?)
+        }
+    });
+    let pieces = futures_util::future::try_join_all(pieces).await?;
+    ensure!(pieces.concat() == body, "O10", "the pieces together are not the object");
+    scope.clean().await
+}
+
+/// O6: the version of another object, or one that never was, is no reason to say "not modified".
+pub async fn get_if_changed_from_a_foreign_version(backend: &dyn StorageBackend) -> Outcome {
+    let scope = Scope::new(backend, "get_if_changed_from_a_foreign_version").await?;
+    scope.put("object", "this one").await?;
+    let other = scope.put("other", "another body").await?;
+    for foreign in [other, Version::new("\"00000000000000000000000000000000\"")?] {
+        let options = GetOptions::default().with_if_changed_from(foreign);
+        let found = backend.get(&scope.key("object")?, options).await?.found();
+        let found =
+            found.ok_or_else(|| Violation::new("O6", "unchanged since a version that it never had"))?;
+        ensure!(found.bytes(100).await? == "this one", "O3", "another body came back");
+    }
+    scope.clean().await
+}
+
+/// A body that nobody reads to its end disturbs nothing after it.
+pub async fn get_may_be_dropped(backend: &dyn StorageBackend) -> Outcome {
+    let scope = Scope::new(backend, "get_may_be_dropped").await?;
+    let body = vec![b'x'; 2 << 20];
+    scope.put("object", body.clone()).await?;
+    for chunks in [0, 1, 1, 0] {
+        let object = backend.get(&scope.key("object")?, GetOptions::default()).await?.found();
+        let mut object =
+            object.ok_or_else(|| Violation::new("O3", "get without a condition: not modified"))?;
+        for _ in 0..chunks {
+            object.body.next_chunk().await?;
+        }
+    }
+    scope.put("object", "small").await?;
+    scope.expect_body("object", b"small").await?;
+    scope.clean().await
+}

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use crate::conformance::put::scratch_file;
-use crate::conformance::scope::Scope;
+use crate::conformance::scope::{Scope, expect_class};
 use crate::conformance::{Outcome, Violation, ensure};
-use crate::{GetOptions, PutBody, StorageBackend};
+use crate::{ErrorClass, GetOptions, PutBody, PutMode, StorageBackend};
 
 /// Above the usual threshold of multipart uploads.
 const LARGE_BYTES: u64 = 20 << 20;
@@ -54,5 +54,22 @@ pub async fn large_object_from_a_file(backend: &dyn StorageBackend) -> Outcome {
         }
         ensure!(at == range.end, "O10", "the body of {range:?} ended at {at} without an error");
     }
+    scope.clean().await
+}
+
+/// O4: 20 MiB from a file, which a store may take in parts, are created once only.
+pub async fn large_object_is_created_once(backend: &dyn StorageBackend) -> Outcome {
+    let scope = Scope::new(backend, "large_object_is_created_once").await?;
+    let path = scratch_file("large_object_is_created_once", &scope)?;
+    // Sparse: what it holds is not the point.
+    let made = std::fs::OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(LARGE_BYTES));
+    let create = || scope.put_as("object", PutBody::File(path.clone()), PutMode::Create);
+    let (first, second) = (create().await, create().await);
+    let removed = std::fs::remove_file(&path);
+    made.and(removed).map_err(|error| Violation::new("-", format!("the source file: {error}")))?;
+    let version = first?;
+    expect_class(second, &[ErrorClass::Exists], "O4", "a second create of a large object")?;
+    let head = backend.head(&scope.key("object")?).await?;
+    ensure!((head.size, head.version) == (LARGE_BYTES, version), "O9", "a refused create changed the object");
     scope.clean().await
 }

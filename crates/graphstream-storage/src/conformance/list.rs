@@ -183,3 +183,13 @@ pub async fn list_sees_changes_at_once(backend: &dyn StorageBackend) -> Outcome 
     }
     Ok(())
 }
+
+/// A prefix that is a whole key lists this object, and what begins like it.
+pub async fn list_of_a_whole_key(backend: &dyn StorageBackend) -> Outcome {
+    let scope = Scope::new(backend, "list_of_a_whole_key").await?;
+    scope.put_all(&["a/key", "a/key-2", "a/kez", "b"]).await?;
+    scope.expect_list(ListRequest::new(scope.text("a/key")), &["a/key", "a/key-2"]).await?;
+    scope.expect_list(ListRequest::new(scope.text("a/key-2")), &["a/key-2"]).await?;
+    scope.expect_list(ListRequest::new(scope.text("a/key")).with_delimiter(), &["a/key", "a/key-2"]).await?;
+    scope.clean().await
+}

@@ -15,8 +15,10 @@ mod get;
 mod keys;
 mod large;
 mod list;
+mod mixed;
 mod paging;
 mod put;
+mod put_file;
 mod race;
 mod scope;
 mod suite;
@@ -30,8 +32,10 @@ pub use get::*;
 pub use keys::*;
 pub use large::*;
 pub use list::*;
+pub use mixed::*;
 pub use paging::*;
 pub use put::*;
+pub use put_file::*;
 pub use race::*;
 pub use suite::Suite;
 
@@ -129,14 +133,23 @@ cases![
     match_refuses_a_recreated_object,
     put_streams_a_file,
     put_of_a_missing_file_stores_nothing,
+    put_of_equal_bytes,
+    put_of_a_directory_stores_nothing,
+    create_from_a_file_is_exclusive,
+    match_from_a_file_refuses_an_older_version,
+    describe_is_one_line,
     get_and_head_of_a_missing_object,
     get_if_changed,
     get_ranges,
     get_range_of_an_empty_object,
     get_survives_replacement,
+    get_in_pieces,
+    get_if_changed_from_a_foreign_version,
+    get_may_be_dropped,
     delete_is_idempotent,
     delete_leaves_neighbours,
     delete_many_reports_each_key,
+    delete_many_takes_more_than_a_thousand,
     list_of_nothing_is_empty,
     list_is_in_byte_order,
     list_prefix_is_bytes,
@@ -145,9 +158,11 @@ cases![
     list_agrees_with_head,
     list_folds_at_the_delimiter,
     list_folds_what_lies_beyond_start_after,
+    list_of_a_whole_key,
     list_sees_changes_at_once,
     paging_respects_limits,
     paging_with_delimiter,
+    paging_tokens_may_be_used_again,
     paging_over_a_thousand_keys,
     paging_while_keys_come_and_go,
     keys_may_be_odd,
@@ -158,7 +173,13 @@ cases![
     race_counters_lose_no_increment,
     race_readers_see_whole_objects,
     race_deletes_and_creates,
+    race_create_against_overwrite,
+    race_match_against_overwrite,
+    race_match_against_delete,
+    race_overwrites_end_as_one,
+    race_of_strangers,
     large_object_from_a_file,
+    large_object_is_created_once,
 ];
 
 /// Runs every case, one after the other.

@@ -3,8 +3,8 @@
 use futures_util::future::try_join_all;
 
 use crate::conformance::scope::Scope;
-use crate::conformance::{Outcome, ensure};
-use crate::{ListRequest, Lister, StorageBackend};
+use crate::conformance::{Outcome, Violation, ensure};
+use crate::{ListPage, ListRequest, Lister, StorageBackend};
 
 /// S09: pages of 1, 2, 3.. hold no more than asked for and together everything, with and without start-after.
 pub async fn paging_respects_limits(backend: &dyn StorageBackend) -> Outcome {
@@ -88,5 +88,22 @@ pub async fn paging_while_keys_come_and_go(backend: &dyn StorageBackend) -> Outc
         let times = listed.iter().filter(|listed| **listed == key).count();
         ensure!(times == 1, "O7", "{key} was there all the time and listed {times} times");
     }
+    scope.clean().await
+}
+
+/// S09: a token asks for the same page again, as a retry does.
+pub async fn paging_tokens_may_be_used_again(backend: &dyn StorageBackend) -> Outcome {
+    let scope = Scope::new(backend, "paging_tokens_may_be_used_again").await?;
+    scope.put_all(&["a", "b", "c", "d", "e"]).await?;
+    let request = || ListRequest::new(scope.text("")).with_limit(2);
+    let first = backend.list(request()).await?;
+    let token = first.next.ok_or_else(|| Violation::new("O7", "no token after 2 of 5 keys"))?;
+    let pages = [
+        backend.list(request().with_continuation(token.clone())).await?,
+        backend.list(request().with_continuation(token)).await?,
+    ];
+    let keys = |page: &ListPage| page.objects.iter().map(|object| object.key.clone()).collect::<Vec<_>>();
+    let [once, again] = pages.each_ref().map(keys);
+    ensure!(once == again, "O7", "the same token led to {once:?}, then to {again:?}");
     scope.clean().await
 }

@@ -201,3 +201,23 @@ fn source_error(scope: &Scope<'_>, file: &std::path::Path, source: std::io::Erro
         Err(error) => error,
     }
 }
+
+/// S05: the same bytes again are a put like any other, also under a condition.
+pub async fn put_of_equal_bytes(backend: &dyn StorageBackend) -> Outcome {
+    let scope = Scope::new(backend, "put_of_equal_bytes").await?;
+    for _ in 0..3 {
+        scope.put("object", "always the same").await?;
+    }
+    let version = scope.put("object", "always the same").await?;
+    scope.put_as("object", "always the same", PutMode::Match(version)).await?;
+    scope.expect_body("object", b"always the same").await?;
+    scope.clean().await
+}
+
+/// The store names itself in one line, since messages do.
+pub async fn describe_is_one_line(backend: &dyn StorageBackend) -> Outcome {
+    let described = backend.describe();
+    let fits = !described.is_empty() && described.len() <= 1000 && !described.chars().any(char::is_control);
+    ensure!(fits, "-", "the store describes itself in {} bytes or several lines", described.len());
+    Ok(())
+}
