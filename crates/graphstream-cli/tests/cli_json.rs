@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use cli::{Graphstream, Place, Signal, entries};
 use graphstream::format::{ReadOptions, SegmentReader, SegmentVersion, WriteOptions, convert};
+use graphstream_testkit::s3::{Conduct, S3Server, environment};
 use serde_json::Value;
 
 const DOCUMENT: &str = include_str!("../../../docs/cli-json.md");
@@ -118,6 +119,16 @@ fn encrypted_from_here_on() -> (Place, PathBuf) {
     let append = place.on_journal("append").arg("--encrypt-existing").arg("--encryption-key-file").arg(&key);
     append.stdin(entries(10, 2)).ok();
     (place, key)
+}
+
+#[test]
+fn storage_checked() {
+    let lacking = S3Server::start(Conduct::Ignoring).unwrap();
+    let check = |url: &str| {
+        let call = Graphstream::new("storage").args(["check", url]);
+        printed(environment().into_iter().fold(call, |call, (name, value)| call.env(name, value)))
+    };
+    compare("storage check --json", &[check("memory:"), check(&lacking.url(""))].concat());
 }
 
 #[test]
