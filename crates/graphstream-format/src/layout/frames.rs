@@ -80,7 +80,12 @@ impl Frames {
 
     fn find_in_body<S: ReadAt>(&mut self, window: &mut Bytes<S>, at: u64) -> Result<Found> {
         if at < self.start {
-            return Ok(Found::new(PartKind::EncryptionExtension, self.start - at));
+            let whole = self.start <= self.footer;
+            return Ok(if whole {
+                Found::new(PartKind::EncryptionExtension, self.start - at)
+            } else {
+                Found::new(PartKind::Unparsed, self.footer - at)
+            });
         }
         if self.encrypted {
             let prefix = window.array::<CHUNK_PREFIX_LEN>(at)?.map_or(0, u32::from_be_bytes);
@@ -105,7 +110,9 @@ impl Frames {
             }
         }
         let rows_end = self.footer.saturating_sub(FINAL_HASH_LEN as u64);
-        Ok(if rows_end.saturating_sub(at) >= INDEX_ROW_LEN as u64 {
+        let room = rows_end.saturating_sub(at) >= INDEX_ROW_LEN as u64;
+        // Rows that a file only claims to have would be as many as it claims.
+        Ok(if room && window.array::<INDEX_ROW_LEN>(at)?.is_some() {
             Found::new(PartKind::IndexRow, INDEX_ROW_LEN as u64)
         } else if at == rows_end {
             Found::new(PartKind::ChainHash, FINAL_HASH_LEN as u64)

@@ -4,6 +4,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::{Encoding, Part, PartKind, Parts};
+use crate::v2::{FINAL_HASH_LEN, INDEX_ROW_LEN};
 
 /// The parts of these bytes, after a look at whether they and their fields fill them.
 fn parts(bytes: &[u8]) -> Vec<Part> {
@@ -183,6 +184,37 @@ fn h01_a_length_beyond_the_file_costs_nothing() {
         let found = parts(&bytes)[part].fields().find(|found| found.name == field).unwrap();
         bytes[found.offset as usize..][..4].fill(0xff);
         assert_eq!(parts(&bytes)[part].kind, PartKind::Unparsed, "{name}");
+    }
+}
+
+#[test]
+fn h01_an_index_without_an_end_is_shown_as_far_as_there_are_bytes() {
+    let mut bytes = golden("v2/three-frames.seg");
+    bytes[36..44].fill(0xff);
+    // No footer is found in a file of a terabyte, and whole index rows would fill it.
+    let index = parts(&golden("v2/three-frames.seg"))
+        .iter()
+        .find(|part| part.kind == PartKind::IndexRow)
+        .unwrap()
+        .offset;
+    let file_len = index + (1 << 34) * INDEX_ROW_LEN as u64 + FINAL_HASH_LEN as u64;
+    let found: Vec<_> = Parts::new(bytes.as_slice(), file_len).take(20).map(Result::unwrap).collect();
+    assert_eq!(summary(&found), "header, 3 frame, 4 index row, unparsed");
+    assert_eq!(found.last().unwrap().end(), file_len);
+}
+
+#[test]
+fn a_golden_file_that_is_cut_anywhere_is_filled() {
+    for name in [
+        "v1/three-entries.seg",
+        "v2/three-frames.seg",
+        "v2-encrypted/three-entries.seg",
+        "open/three-records.seg",
+    ] {
+        let whole = golden(name);
+        for cut in 0..whole.len() {
+            parts(&whole[..cut]);
+        }
     }
 }
 
