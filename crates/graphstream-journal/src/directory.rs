@@ -10,11 +10,13 @@ use graphstream_format::{Header, ReadOptions};
 
 use crate::cursor::{Cursor, CursorFile, FencedNote};
 use crate::error::{Error, Result};
-use crate::fs::{FileKind, Fs, StdFs};
+use crate::fs::{Access, FileKind, Fs, StdFs};
 use crate::identity::Identity;
-use crate::lock::{self, LockKind, LockState};
+use crate::lock::{self, LockKind, LockState, ShipLock};
 use crate::names;
-use crate::segment_file::OpenedSegment;
+use crate::options::ReaderOptions;
+use crate::reader::JournalReader;
+use crate::segment_file::{FileStream, OpenedSegment};
 use crate::small_file;
 
 /// A directory that holds a journal. Cheap to clone; holds nothing open.
@@ -44,6 +46,16 @@ impl SegmentInfo {
     #[must_use]
     pub fn is_sealed(&self) -> bool {
         self.header.is_sealed()
+    }
+}
+
+/// A segment's file, read from its start to its end.
+#[derive(Debug)]
+pub struct SegmentBytes(FileStream);
+
+impl io::Read for SegmentBytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
     }
 }
 
@@ -212,6 +224,41 @@ impl JournalDir {
             }
         }
         Ok(segments)
+    }
+
+    /// The entries, as [`JournalReader::open`] gives them.
+    ///
+    /// # Errors
+    /// As [`JournalReader::open`].
+    pub fn reader(&self, options: ReaderOptions) -> Result<JournalReader> {
+        let reader = JournalReader::of(self.clone(), options);
+        reader.dir().check_keys()?;
+        Ok(reader)
+    }
+
+    /// The bytes of a segment's file, and how many there are.
+    ///
+    /// # Errors
+    /// [`Error::Io`], also when it is gone.
+    pub fn segment_bytes(&self, segment: &SegmentInfo) -> Result<(SegmentBytes, u64)> {
+        let file =
+            self.fs.open(&segment.path, Access::Read).map_err(Error::io("opening", &segment.path))?;
+        let bytes = file.size().map_err(Error::io("reading the length of", &segment.path))?;
+        Ok((SegmentBytes(FileStream::new(file)), bytes))
+    }
+
+    /// Where the operating system finds a segment's file; `None` when the journal is on another file system.
+    #[must_use]
+    pub fn os_path(&self, segment: &SegmentInfo) -> Option<PathBuf> {
+        self.fs.os_path(&segment.path)
+    }
+
+    /// Takes `SHIP`: one process uploads the segments.
+    ///
+    /// # Errors
+    /// As [`ShipLock::acquire`].
+    pub fn lock_shipper(&self) -> Result<ShipLock> {
+        ShipLock::acquire_on(&*self.fs, &self.path)
     }
 
     /// Whether a writer holds `LOCK`.

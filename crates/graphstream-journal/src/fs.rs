@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod std_fs;
@@ -56,6 +56,12 @@ pub trait Fs: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Those of the file system.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Where the operating system finds a file of this file system, for those who open it without this trait. `None`, the
+    /// default, when it does not.
+    fn os_path(&self, _path: &Path) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// An open regular file. All offsets are in bytes from its start.

@@ -67,7 +67,7 @@ mod ticket;
 pub use builder::JournalBuilder;
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use cursor::{Cursor, FencedNote};
-pub use directory::{JournalDir, SegmentInfo};
+pub use directory::{JournalDir, SegmentBytes, SegmentInfo};
 pub use error::{Error, ErrorKind, Result};
 pub use forked::Forked;
 pub use fs::{Access, DirEntry, FileKind, Fs, FsFile, LockMode, StdFs};

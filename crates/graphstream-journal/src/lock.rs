@@ -134,7 +134,11 @@ impl ShipLock {
     /// # Errors
     /// [`Error::Locked`] when a shipper is at work; [`Error::Io`].
     pub fn acquire(dir: impl AsRef<Path>) -> Result<Self> {
-        Lock::acquire(&StdFs, dir.as_ref(), LockKind::Shipper).map(Self)
+        Self::acquire_on(&StdFs, dir.as_ref())
+    }
+
+    pub(crate) fn acquire_on(fs: &dyn Fs, dir: &Path) -> Result<Self> {
+        Lock::acquire(fs, dir, LockKind::Shipper).map(Self)
     }
 
     /// The lock file.

@@ -91,9 +91,11 @@ impl JournalReader {
     /// # Errors
     /// As [`JournalReader::open`].
     pub fn open_on(dir: impl AsRef<Path>, options: ReaderOptions, fs: Arc<dyn Fs>) -> Result<Self> {
-        let reader = Self::of(JournalDir::open_on(dir, fs)?, options);
-        reader.dir.check_keys()?;
-        Ok(reader)
+        JournalDir::open_on(dir, fs)?.reader(options)
+    }
+
+    pub(crate) fn dir(&self) -> &JournalDir {
+        &self.dir
     }
 
     pub(crate) fn of(mut dir: JournalDir, options: ReaderOptions) -> Self {
