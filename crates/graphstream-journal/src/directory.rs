@@ -241,8 +241,7 @@ impl JournalDir {
     /// # Errors
     /// [`Error::Io`], also when it is gone.
     pub fn segment_bytes(&self, segment: &SegmentInfo) -> Result<(SegmentBytes, u64)> {
-        let file =
-            self.fs.open(&segment.path, Access::Read).map_err(Error::io("opening", &segment.path))?;
+        let file = self.fs.open(&segment.path, Access::Read).map_err(Error::io("opening", &segment.path))?;
         let bytes = file.size().map_err(Error::io("reading the length of", &segment.path))?;
         Ok((SegmentBytes(FileStream::new(file)), bytes))
     }

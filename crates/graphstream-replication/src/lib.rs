@@ -7,10 +7,13 @@
 //!
 //! All three run on tokio; file work and targets run on blocking threads.
 
+mod chance;
 mod error;
 mod follower;
 mod leader;
 mod options;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod threads;
 mod uploader;
 

@@ -11,6 +11,7 @@ use graphstream_remote::{Head, PlannedSegment, Remote, SegmentSink};
 use graphstream_storage::{RetryConfig, RetryPolicy};
 
 use self::temporary::Temporary;
+use crate::chance::jitter_seed;
 use crate::threads::blocking;
 use crate::{Error, FollowerOptions, Result};
 
@@ -103,7 +104,7 @@ pub(crate) async fn fetch(
         .with_attempts_max(options.store_retries_max.saturating_add(1))
         .with_pause_max(options.retry_interval_max)
         .with_elapsed_max(Duration::MAX);
-    let mut attempts = RetryPolicy::new(config).attempts();
+    let mut attempts = RetryPolicy::new(config).with_jitter_seed(jitter_seed(remote)?).attempts();
     let mut damaged = false;
     loop {
         let file = File::create(&cached.path).map_err(|source| Error::Cache {

@@ -26,8 +26,7 @@ use graphstream_format::Position;
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_remote::{Floor, HeadPoll, HeadReader, PlannedSegment, Remote, StoredHead};
 use graphstream_replay::{ErrorClass, ReplayTarget};
-use graphstream_storage::Backoff;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 pub use status::FollowerStatus;
 
@@ -36,8 +35,8 @@ use self::batch::Batch;
 pub(crate) use self::batch::Batcher;
 use self::cache::{Cache, CachedSegment, fetch};
 use self::path::{Step, verify, walk};
-use crate::options::RETRY_INTERVAL_FIRST;
-use crate::threads::blocking;
+use crate::chance::backoff;
+use crate::threads::{self, blocking};
 use crate::{Error, FollowerOptions, Result, Stop};
 
 /// A decoded batch waits while the one before it is applied; one more is being decoded.
@@ -135,6 +134,7 @@ impl Follower {
 
     async fn follow(&mut self, until: Option<u64>, stop: &Stop, once: bool) -> Result<FollowerStatus> {
         let followed = tokio::select! {
+            biased;
             // A stop drops the loop wherever it waits. The target's thread still finishes the batch it has, because
             // the questions below stand behind that batch in its inbox.
             () = stop.cancelled() => Ok(()),
@@ -150,7 +150,7 @@ impl Follower {
     }
 
     async fn poll_until(&mut self, until: Option<u64>, once: bool) -> Result<()> {
-        let mut backoff = Backoff::new(RETRY_INTERVAL_FIRST, self.options.retry_interval_max);
+        let mut backoff = backoff(self.reader.remote(), self.options.retry_interval_max)?;
         let mut goal = until;
         loop {
             let pause = match self.poll(goal).await {
@@ -338,12 +338,12 @@ impl Follower {
         from: Position,
         until: Option<u64>,
     ) -> Result<Applied> {
-        let (batches, mut decoded) = mpsc::channel::<Batch>(BATCHES_AHEAD);
+        let (batches, mut decoded) = threads::channel::<Batch>(BATCHES_AHEAD);
         let mut batcher =
             Batcher::new(from.lineage, self.options.batch_entries_max, self.options.batch_bytes_max);
-        let decoding = tokio::task::spawn_blocking(move || {
+        let decoding = threads::start(move || {
             // A closed channel means that nobody wants the rest: not an error.
-            let send = |batch: Option<Batch>| batch.is_none_or(|batch| batches.blocking_send(batch).is_ok());
+            let send = |batch: Option<Batch>| batch.is_none_or(|batch| batches.send(batch));
             walk(segment.path(), &planned, from, |entry| {
                 let wanted = send(batcher.push(entry)?);
                 let last = until.is_some_and(|until| entry.sequence >= until);
@@ -362,7 +362,7 @@ impl Follower {
         // Also when nobody wants the rest: the decoder has the cached file until it ends, and would take away the one that is
         // fetched next under the same name.
         drop(decoded);
-        let decoding: Result<()> = decoding.await.map_err(|_| Error::Ended("decoding a segment"))?;
+        let decoding: Result<()> = decoding.end("decoding a segment").await;
         match applied? {
             Applied::Done => decoding.map(|()| Applied::Done),
             Applied::Restarted => Ok(Applied::Restarted),
@@ -397,7 +397,7 @@ impl Follower {
 
     /// The target is gone: it is opened again and asked which of the two worlds came true.
     async fn reopen_target(&mut self, mut why: graphstream_replay::Error) -> Result<()> {
-        let mut backoff = Backoff::new(RETRY_INTERVAL_FIRST, self.options.retry_interval_max);
+        let mut backoff = backoff(self.reader.remote(), self.options.retry_interval_max)?;
         loop {
             if self.restarts >= self.options.target_restarts_max {
                 return Err(why.into());

@@ -9,7 +9,7 @@
 //! ```
 
 use graphstream_format::{ChainHash, Position};
-use graphstream_journal::{Ack, Journal, JournalReader, ReaderOptions};
+use graphstream_journal::{Ack, Journal, ReaderOptions};
 use graphstream_proto::JournalEntry;
 use graphstream_replay::{ReplayTarget, TransactionalTarget};
 
@@ -56,7 +56,7 @@ impl Database {
         let options = ReaderOptions::default().with_from_sequence(position.sequence.max(1));
         let mut batcher = Batcher::new(end.lineage, HEAL_ENTRIES_MAX, HEAL_BYTES_MAX);
         let mut healed = 0;
-        for entry in JournalReader::open(journal.dir().path(), options)? {
+        for entry in journal.dir().reader(options)? {
             let entry = entry?;
             if entry.sequence > end.sequence {
                 break;

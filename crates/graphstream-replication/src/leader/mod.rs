@@ -15,7 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use graphstream_format::Position;
-use graphstream_journal::{Journal, JournalOptions, JournalReader, ReaderOptions, RecoveryReport, Ticket};
+use graphstream_journal::{
+    Clock, Entropy, Fs, Journal, JournalOptions, ReaderOptions, RecoveryReport, SystemClock, Ticket,
+};
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_proto::JournalEntry;
 use graphstream_remote::{Committed, Remote};
@@ -41,6 +43,9 @@ pub struct LeaderBuilder {
     uploader: UploaderOptions,
     metrics: Arc<GraphstreamMetrics>,
     database: Option<Database>,
+    fs: Option<Arc<dyn Fs>>,
+    clock: Arc<dyn Clock>,
+    entropy: Option<Arc<dyn Entropy>>,
 }
 
 /// What [`LeaderBuilder::start`] found and did.
@@ -109,6 +114,24 @@ impl LeaderBuilder {
         self
     }
 
+    /// The file system of the journal (default: the operating system's).
+    pub fn fs(mut self, fs: Arc<dyn Fs>) -> Self {
+        self.fs = Some(fs);
+        self
+    }
+
+    /// The clock that commit times and the times of claims come from.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where the journal's nonces and identities come from. (Those of claims come from the [`Remote`].)
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = Some(entropy);
+        self
+    }
+
     /// The database that [`Leader::execute`] writes through.
     pub fn database(mut self, target: Box<dyn TransactionalTarget>) -> Self {
         self.database = Some(Database::new(target));
@@ -123,17 +146,20 @@ impl LeaderBuilder {
     /// this journal has; [`Error::TargetLineage`], [`Error::DatabaseAhead`], [`Error::DatabaseForked`],
     /// [`Error::Target`] for a database that does not fit the journal.
     pub async fn start(self) -> Result<(Leader, Started)> {
-        let Self { dir, remote, journal: options, uploader, metrics, database } = self;
+        let Self { dir, remote, journal: options, uploader, metrics, database, fs, clock, entropy } = self;
         let options = with_an_age(options);
         let counted = Arc::clone(&metrics);
-        let path = dir.clone();
-        let (journal, recovery) = blocking("opening the journal", move || {
-            Ok(Journal::builder(path).options(options).metrics(counted).open()?)
-        })
-        .await?;
+        let mut builder = Journal::builder(dir).options(options).metrics(counted).clock(Arc::clone(&clock));
+        if let Some(fs) = fs {
+            builder = builder.fs(fs);
+        }
+        if let Some(entropy) = entropy {
+            builder = builder.entropy(entropy);
+        }
+        let (journal, recovery) = blocking("opening the journal", move || Ok(builder.open()?)).await?;
         // Everything the journal had is sealed now, so the uploader can compare its end with the head.
-        let writer = Writer::Here(journal.clone());
-        let mut uploader = Uploader::open_with(writer, &dir, remote, uploader, metrics).await?;
+        let (writer, dir) = (Writer::Here(journal.clone()), journal.dir().clone());
+        let mut uploader = Uploader::open_with(writer, dir, remote, uploader, metrics, clock).await?;
         let committed = *uploader.watch().borrow();
         uploader.claim().await?;
         journal.raise_commit_floor(committed.commit_ms);
@@ -179,6 +205,9 @@ impl Leader {
             uploader: UploaderOptions::default(),
             metrics: Arc::default(),
             database: None,
+            fs: None,
+            clock: Arc::new(SystemClock),
+            entropy: None,
         }
     }
 
@@ -331,7 +360,7 @@ fn position_of(journal: &Journal, sequence: u64) -> Result<Position> {
         return Ok(written);
     }
     let options = ReaderOptions::default().with_from_sequence(sequence);
-    let entry = JournalReader::open(journal.dir().path(), options)?.next().transpose()?;
+    let entry = journal.dir().reader(options)?.next().transpose()?;
     match entry.filter(|entry| entry.sequence == sequence) {
         Some(entry) => Ok(Position { lineage: written.lineage, sequence, chain_hash: entry.chain_hash }),
         None => Err(Error::LocalGap { first: sequence, last: sequence }),

@@ -1,7 +1,7 @@
 //! What the sealed part of a journal knows about its own chain: what a leader's session compares with the head.
 
 use graphstream_format::ChainHash;
-use graphstream_journal::{JournalDir, JournalReader, ReaderOptions};
+use graphstream_journal::{JournalDir, ReaderOptions};
 use graphstream_remote::{LocalChain, LocalError};
 
 use crate::Result;
@@ -53,7 +53,7 @@ impl SealedChain {
     /// Reads one segment up to the entry.
     fn read(&self, sequence: u64) -> graphstream_journal::Result<Option<ChainHash>> {
         let options = ReaderOptions::default().with_from_sequence(sequence);
-        let mut reader = JournalReader::open(self.dir.path(), options)?;
+        let mut reader = self.dir.reader(options)?;
         let entry = reader.next().transpose()?;
         Ok(entry.filter(|entry| entry.sequence == sequence).map(|entry| entry.chain_hash))
     }

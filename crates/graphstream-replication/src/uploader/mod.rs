@@ -20,16 +20,15 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use graphstream_format::Lineage;
-use graphstream_journal::{JournalDir, SegmentInfo, ShipLock};
+use graphstream_journal::{Clock, JournalDir, SegmentInfo, ShipLock, SystemClock};
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_remote::{
     Committed, DatabaseId, Floor, Identity, LeaderSession, LocalChain, OwnerNonce, Remote, SegmentUploader,
     SessionOptions, UploadedSegment,
 };
-use graphstream_storage::Backoff;
 use graphstream_storage::check::Verdict;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -37,7 +36,7 @@ use tokio::task::{JoinError, JoinSet};
 use self::chain::SealedChain;
 use self::prepare::{Joint, Prepared, prepare};
 pub(crate) use self::writer::Writer;
-use crate::options::RETRY_INTERVAL_FIRST;
+use crate::chance::backoff;
 use crate::threads::blocking;
 use crate::{Error, Result, Stop, UploaderOptions};
 
@@ -72,6 +71,7 @@ pub struct Uploader {
     chain: SealedChain,
     options: UploaderOptions,
     metrics: Arc<GraphstreamMetrics>,
+    clock: Arc<dyn Clock>,
     committed: watch::Sender<Committed>,
     _lock: ShipLock,
 }
@@ -88,29 +88,31 @@ impl Uploader {
         options: UploaderOptions,
         metrics: Arc<GraphstreamMetrics>,
     ) -> Result<Self> {
-        Self::open_with(Writer::Elsewhere, dir, remote, options, metrics).await
+        let path = dir.as_ref().to_path_buf();
+        let dir = blocking("opening the journal's directory", move || Ok(JournalDir::open(path)?)).await?;
+        Self::open_with(Writer::Elsewhere, dir, remote, options, metrics, Arc::new(SystemClock)).await
     }
 
     /// As [`open`](Self::open), for a journal whose writer is known.
     pub(crate) async fn open_with(
         writer: Writer,
-        dir: impl AsRef<Path>,
+        dir: JournalDir,
         remote: Remote,
         options: UploaderOptions,
         metrics: Arc<GraphstreamMetrics>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let path = dir.as_ref().to_path_buf();
         let nonce = OwnerNonce::random(remote.randomness())?;
         let (dir, lock, identity, chain, published) = blocking("reading the journal", move || {
-            let dir = JournalDir::open(&path)?;
-            let identity = dir.identity()?.ok_or_else(|| Error::NotAdopted { path: path.clone() })?;
+            let path = || dir.path().to_path_buf();
+            let identity = dir.identity()?.ok_or_else(|| Error::NotAdopted { path: path() })?;
             if let Some(id) = identity.encryption_key {
-                return Err(Error::EncryptedJournal { path, id });
+                return Err(Error::EncryptedJournal { path: path(), id });
             }
             if let Some(note) = dir.fenced()? {
                 return Err(Error::FencedBefore { after: note.after });
             }
-            let lock = ShipLock::acquire(dir.path())?;
+            let lock = dir.lock_shipper()?;
             let chain = SealedChain::open(dir.clone())?;
             let published = Published::by(&dir, &chain)?;
             Ok((dir, lock, identity, chain, published))
@@ -134,6 +136,7 @@ impl Uploader {
             chain,
             options,
             metrics,
+            clock,
             committed,
             _lock: lock,
         };
@@ -169,7 +172,7 @@ impl Uploader {
     /// As [`ship`](Self::ship).
     pub async fn claim(&mut self) -> Result<()> {
         self.refuse_unconditional().await?;
-        let claimed = self.session.claim(&self.chain, now_ms()).await;
+        let claimed = self.session.claim(&self.chain, self.clock.now_ms()).await;
         self.settle(claimed).await?;
         self.refuse_behind()?;
         self.metrics.leader.epoch.set(self.session.epoch().unwrap_or(0).into());
@@ -267,7 +270,8 @@ impl Uploader {
         let (mut uploaded, mut failed) = (Vec::new(), None);
         for info in segments {
             // Verifying is sequential, for each segment must continue the one before; uploads run meanwhile.
-            match blocking("verifying a segment", move || prepare(&info, lineage, joint)).await {
+            let dir = self.dir.clone();
+            match blocking("verifying a segment", move || prepare(&dir, &info, lineage, joint)).await {
                 Ok(prepared) => {
                     let segment = &prepared.segment;
                     joint = Joint { sequence: segment.last, chain_hash: segment.chain_after };
@@ -300,14 +304,14 @@ impl Uploader {
         let written = self.metrics.journal.written_sequence.get().max(self.chain.last().0);
         leader.rpo_entries.set(written.saturating_sub(committed.sequence));
         if news {
-            leader.last_publication_ms.set(u64::try_from(now_ms()).unwrap_or(0));
+            leader.last_publication_ms.set(u64::try_from(self.clock.now_ms()).unwrap_or(0));
         }
-        let dir = self.dir.clone();
+        let (dir, now_ms) = (self.dir.clone(), self.clock.now_ms());
         blocking("moving the uploader's cursor", move || {
             let stands =
                 dir.cursor(UPLOADER_CURSOR)?.is_some_and(|cursor| cursor.sequence == committed.sequence);
             if !stands {
-                dir.set_cursor(UPLOADER_CURSOR, committed.sequence, now_ms())?;
+                dir.set_cursor(UPLOADER_CURSOR, committed.sequence, now_ms)?;
             }
             Ok(())
         })
@@ -326,7 +330,7 @@ impl Uploader {
                 "fenced by another leader"
             );
             self.metrics.leader.fenced.set_bool(true);
-            self.writer.fence(&self.dir, after).await?;
+            self.writer.fence(&self.dir, after, self.clock.now_ms()).await?;
         }
         result
     }
@@ -338,7 +342,7 @@ impl Uploader {
     /// As [`ship`](Self::ship), but only what no retry mends; in the last look also what a retry might. The journal's own end
     /// when this process appends to it: everything sealed by then is stored.
     pub async fn run(&mut self, stop: &Stop) -> Result<()> {
-        let mut backoff = Backoff::new(RETRY_INTERVAL_FIRST, self.options.retry_interval_max);
+        let mut backoff = backoff(&self.remote, self.options.retry_interval_max)?;
         loop {
             let last = stop.is_cancelled();
             // Taken before the look: what is sealed during it may be missed, and is for the next one.
@@ -373,9 +377,10 @@ impl Uploader {
                 return Ok(());
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                more = self.writer.sealed_beyond(seen), if backoff.failures() == 0 => more?,
+                biased;
                 () = stop.cancelled() => {}
+                more = self.writer.sealed_beyond(seen), if backoff.failures() == 0 => more?,
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
@@ -445,11 +450,4 @@ impl Published {
         let hash = chain.hash_at(cursor.sequence)?;
         Ok(Self::Something(hash.map(|hash| Floor::new(0, cursor.sequence, hash))))
     }
-}
-
-/// The clock, in ms since 1970.
-fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

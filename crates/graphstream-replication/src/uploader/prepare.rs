@@ -9,7 +9,7 @@ use graphstream_format::{
     ChainHash, Entry, Lineage, ReadOptions, SegmentReader, SegmentStart, SegmentVersion, SegmentWriter,
     WriteOptions,
 };
-use graphstream_journal::SegmentInfo;
+use graphstream_journal::{JournalDir, SegmentInfo};
 use graphstream_remote::LocalSegment;
 use graphstream_storage::PutBody;
 use sha2::{Digest, Sha256};
@@ -35,14 +35,20 @@ pub(super) struct Joint {
 /// Verifies a sealed segment that must continue at `joint`, and computes what its upload needs. Blocks for the disk.
 ///
 /// A segment that begins at or before the joint (another leader's epoch ended inside it) is cut again after it.
-pub(super) fn prepare(info: &SegmentInfo, lineage: Lineage, joint: Joint) -> Result<Prepared> {
+pub(super) fn prepare(
+    dir: &JournalDir,
+    info: &SegmentInfo,
+    lineage: Lineage,
+    joint: Joint,
+) -> Result<Prepared> {
     let (first, last) = (info.header.first_seq, info.header.last_seq);
     let next = joint.sequence.saturating_add(1);
     if first > next {
         return Err(Error::LocalGap { first: next, last: first.saturating_sub(1) });
     }
     if first == next {
-        let segment = hash(&info.path, lineage, joint)?;
+        let (bytes, size) = dir.segment_bytes(info)?;
+        let segment = hash(bytes, size, &info.path, body(dir, info)?, lineage, joint)?;
         return Ok(Prepared { segment, _cut: None });
     }
     tracing::info!(
@@ -51,8 +57,9 @@ pub(super) fn prepare(info: &SegmentInfo, lineage: Lineage, joint: Joint) -> Res
         after = joint.sequence,
         "cutting a segment again: it begins before the epoch"
     );
-    let cut = cut(&info.path, lineage, joint)?;
-    let segment = hash(&cut, lineage, joint)?;
+    let cut = cut(dir, info, lineage, joint)?;
+    let (file, size) = open(&cut)?;
+    let segment = hash(file, size, &cut, PutBody::File(cut.to_path_buf()), lineage, joint)?;
     Ok(Prepared { segment, _cut: Some(cut) })
 }
 
@@ -74,9 +81,30 @@ fn damaged(path: &Path) -> impl Fn(graphstream_format::Error) -> Error {
     }
 }
 
+/// What is uploaded: the file itself, or its bytes where the operating system does not have it.
+fn body(dir: &JournalDir, info: &SegmentInfo) -> Result<PutBody> {
+    if let Some(path) = dir.os_path(info) {
+        return Ok(PutBody::File(path));
+    }
+    let mut content = Vec::new();
+    let (mut bytes, _) = dir.segment_bytes(info)?;
+    bytes.read_to_end(&mut content).map_err(|source| Error::LocalFile {
+        attempted: "reading",
+        path: info.path.clone(),
+        source,
+    })?;
+    Ok(PutBody::from(content))
+}
+
 /// Reads a whole segment once: entries and chain are verified, the file is hashed.
-fn hash(path: &Path, lineage: Lineage, joint: Joint) -> Result<LocalSegment> {
-    let (file, bytes) = open(path)?;
+fn hash(
+    file: impl Read,
+    bytes: u64,
+    path: &Path,
+    body: PutBody,
+    lineage: Lineage,
+    joint: Joint,
+) -> Result<LocalSegment> {
     let damaged = damaged(path);
     let options = ReadOptions::default()
         .with_expected_lineage(lineage)
@@ -99,7 +127,7 @@ fn hash(path: &Path, lineage: Lineage, joint: Joint) -> Result<LocalSegment> {
         end.last_commit_ms,
         bytes,
         tee.sha256.finalize().into(),
-        PutBody::File(path.to_path_buf()),
+        body,
     ))
 }
 
@@ -117,8 +145,9 @@ impl<R: Read> Read for Hashing<R> {
 }
 
 /// Writes the entries after the joint into a segment of their own.
-fn cut(path: &Path, lineage: Lineage, joint: Joint) -> Result<tempfile::TempPath> {
-    let (file, bytes) = open(path)?;
+fn cut(dir: &JournalDir, info: &SegmentInfo, lineage: Lineage, joint: Joint) -> Result<tempfile::TempPath> {
+    let path = &*info.path;
+    let (file, bytes) = dir.segment_bytes(info)?;
     let damaged = damaged(path);
     let options = ReadOptions::default().with_expected_lineage(lineage).with_legacy_refused();
     let mut reader = SegmentReader::new(BufReader::with_capacity(READ_BUFFER_BYTES, file), bytes, options)

@@ -2,7 +2,6 @@
 
 use graphstream_journal::{Journal, JournalDir, Level};
 
-use super::now_ms;
 use crate::Result;
 use crate::threads::blocking;
 
@@ -40,11 +39,11 @@ impl Writer {
     }
 
     /// Notes durably that another leader took over after a sequence, and ends the writer.
-    pub(super) async fn fence(&self, dir: &JournalDir, after: u64) -> Result<()> {
+    pub(super) async fn fence(&self, dir: &JournalDir, after: u64, now_ms: i64) -> Result<()> {
         match self {
             Self::Elsewhere => {
                 let dir = dir.clone();
-                blocking("noting FENCED", move || Ok(dir.set_fenced(after, now_ms())?)).await
+                blocking("noting FENCED", move || Ok(dir.set_fenced(after, now_ms)?)).await
             }
             Self::Here(journal) => {
                 let journal = journal.clone();

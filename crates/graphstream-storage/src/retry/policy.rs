@@ -80,6 +80,13 @@ impl Backoff {
         Self { first, longest, failures: 0, random: Arc::new(Random::unseeded()) }
     }
 
+    /// Draws the pauses from a seed: one seed, one sequence of pauses.
+    #[must_use]
+    pub fn with_jitter_seed(mut self, seed: u64) -> Self {
+        self.random = Arc::new(Random::new(seed));
+        self
+    }
+
     /// Failures since the last success.
     #[must_use]
     pub fn failures(&self) -> u32 {
