@@ -93,7 +93,8 @@ impl JournalBuilder {
         self
     }
 
-    /// Where a *new* journal begins instead of at sequence 1: kept in `recovery.json` for as long as there are no segments.
+    /// Where a *new* journal begins instead of at sequence 1: kept in `recovery.json` for as long as there are no segments. An existing
+    /// one without segments is moved forward to it, if it is of the [`lineage`](Self::lineage) given here; never back.
     pub fn starting_point(mut self, start: StartingPoint) -> Self {
         self.start = Some(start);
         self

@@ -242,7 +242,15 @@ impl Opening<'_> {
                 let (identity, adoption) = legacy::adopt(self, identity)?;
                 Ok((identity, false, Some(adoption)))
             }
-            Some(identity) => Ok((identity, false, None)),
+            Some(identity) => {
+                if let Some(start) = &self.start
+                    && sequences.is_empty()
+                    && self.lineage == Some(identity.lineage)
+                {
+                    start.move_forward(&*dir.fs, &dir.path)?;
+                }
+                Ok((identity, false, None))
+            }
             None if sequences.is_empty() => {
                 if let Some(start) = &self.start {
                     start.write(&*dir.fs, &dir.path)?;

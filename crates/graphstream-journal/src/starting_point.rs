@@ -45,6 +45,14 @@ impl StartingPoint {
         Ok(Some(Self { sequence: file.last_seq, chain_hash, commit_ms: file.commit_ms }))
     }
 
+    /// Moves the beginning of a journal without segments forward, never back: the history that it continues has grown meanwhile.
+    pub(crate) fn move_forward(&self, fs: &dyn Fs, dir: &Path) -> Result<()> {
+        match Self::read(fs, dir)? {
+            Some(present) if present.sequence >= self.sequence => Ok(()),
+            _ => self.write(fs, dir),
+        }
+    }
+
     pub(crate) fn write(&self, fs: &dyn Fs, dir: &Path) -> Result<()> {
         let file = StartingPointFile {
             last_seq: self.sequence,
