@@ -253,6 +253,29 @@ pub enum Error {
         /// The journal's last sequence.
         journal: u64,
     },
+    /// The leader's database lacks entries that the journal does not have any more, or never had.
+    #[error(
+        "the leader's database is at sequence {database}, its journal begins after {journal}: restore the database to {journal} or later"
+    )]
+    DatabaseBehind {
+        /// The database's sequence.
+        database: u64,
+        /// The sequence that the journal's first entry follows.
+        journal: u64,
+    },
+    /// The directory holds no journal, but the history that it would begin anew is published.
+    #[error(
+        "{} holds no journal, but database {database} is published up to sequence {}: the path is wrong, or the journal is lost",
+        path.display(), committed.sequence
+    )]
+    NoJournal {
+        /// The directory.
+        path: PathBuf,
+        /// The database in the store.
+        database: String,
+        /// What is committed.
+        committed: graphstream_remote::Committed,
+    },
     /// Not everything was stored before the deadline.
     #[error(
         "shutdown ended at its deadline with {unstored} entries not stored; they are in the journal and ship at the next start"
@@ -304,6 +327,7 @@ impl Error {
             | Self::Local { .. }
             | Self::LocalGap { .. }
             | Self::DatabaseAhead { .. }
+            | Self::DatabaseBehind { .. }
             | Self::DatabaseForked { .. }
             | Self::Payload { .. } => ErrorKind::Integrity,
             Self::NoDatabase { .. }
@@ -318,9 +342,11 @@ impl Error {
             | Self::EncryptedSegment { .. }
             | Self::NotAdopted { .. } => ErrorKind::Invalid,
             Self::Diverged { .. } | Self::Statement { .. } => ErrorKind::Target,
-            Self::Cache { .. } | Self::LocalFile { .. } | Self::Thread { .. } | Self::Ended(_) => {
-                ErrorKind::Journal
-            }
+            Self::NoJournal { .. }
+            | Self::Cache { .. }
+            | Self::LocalFile { .. }
+            | Self::Thread { .. }
+            | Self::Ended(_) => ErrorKind::Journal,
         }
     }
 

@@ -19,7 +19,7 @@ mod uploader;
 
 pub use error::{Error, ErrorKind, Result};
 pub use follower::{Follower, FollowerStatus};
-pub use leader::{Leader, LeaderBuilder, ShutdownReport, Started, Written};
+pub use leader::{Leader, LeaderBuilder, ShutdownReport, Started, Written, continue_from_head};
 pub use options::{FollowerOptions, UploaderOptions};
 pub use uploader::{Shipped, UPLOADER_CURSOR, Uploader};
 

@@ -52,18 +52,22 @@ impl Database {
         if position.sequence > end.sequence {
             return Err(Error::DatabaseAhead { database: position.sequence, journal: end.sequence });
         }
-        // From the position itself, so that its chain hash is compared.
-        let options = ReaderOptions::default().with_from_sequence(position.sequence.max(1));
+        let first = journal.dir().segment_sequences()?.first().copied();
+        let begins_after = first.map_or(end.sequence, |first| first.saturating_sub(1));
+        if position.sequence < begins_after {
+            return Err(Error::DatabaseBehind { database: position.sequence, journal: begins_after });
+        }
+        check(&position, journal.dir().chain_at(position.sequence)?)?;
+        if position.sequence == end.sequence {
+            return Ok(0);
+        }
+        let options = ReaderOptions::default().with_from_sequence(position.sequence.saturating_add(1));
         let mut batcher = Batcher::new(end.lineage, HEAL_ENTRIES_MAX, HEAL_BYTES_MAX);
         let mut healed = 0;
         for entry in journal.dir().reader(options)? {
             let entry = entry?;
             if entry.sequence > end.sequence {
                 break;
-            }
-            if entry.sequence == position.sequence {
-                check(&position, entry.chain_hash)?;
-                continue;
             }
             healed += 1;
             if let Some(batch) = batcher.push(&entry)? {

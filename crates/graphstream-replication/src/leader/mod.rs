@@ -8,6 +8,7 @@
 //! One clock decides how long entries wait: the journal's `segment_age_max`. Whatever is sealed is shipped at once, so it is
 //! also the RPO, but for the time that sealing, uploading and publishing take.
 
+mod beginning;
 mod database;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use graphstream_format::Position;
 use graphstream_journal::{
-    Clock, Entropy, Fs, Journal, JournalOptions, ReaderOptions, RecoveryReport, SystemClock, Ticket,
+    Clock, Entropy, Fs, Journal, JournalOptions, ReaderOptions, RecoveryReport, StdFs, SystemClock, Ticket,
 };
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_proto::JournalEntry;
@@ -25,6 +26,8 @@ use graphstream_replay::TransactionalTarget;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::beginning::Beginning;
+pub use self::beginning::continue_from_head;
 use self::database::Database;
 use crate::threads::blocking;
 use crate::uploader::Writer;
@@ -46,6 +49,7 @@ pub struct LeaderBuilder {
     fs: Option<Arc<dyn Fs>>,
     clock: Arc<dyn Clock>,
     entropy: Option<Arc<dyn Entropy>>,
+    continue_from_head: bool,
 }
 
 /// What [`LeaderBuilder::start`] found and did.
@@ -138,23 +142,46 @@ impl LeaderBuilder {
         self
     }
 
+    /// Lets a leader whose disk is lost go on: without a journal in the directory, it begins right behind what is committed, in the same
+    /// lineage, and a [`database`](Self::database) must stand at exactly that position. Entries that were only *synced* on the lost disk are
+    /// gone. Say so for one start, after making sure that the path is right and that the other disk does not come back: without
+    /// it, a directory without the journal of a published history is refused ([`Error::NoJournal`]). Nothing changes for a journal with entries.
+    pub fn continue_from_head(mut self, allowed: bool) -> Self {
+        self.continue_from_head = allowed;
+        self
+    }
+
     /// Opens the journal, compares it with the store, claims the next epoch (whoever led before is fenced), replays what the
     /// database lacks, and starts shipping.
     ///
     /// # Errors
     /// [`Error::Journal`]; [`Error::Remote`] without the store, with another history in it, or when more is committed than
-    /// this journal has; [`Error::TargetLineage`], [`Error::DatabaseAhead`], [`Error::DatabaseForked`],
+    /// this journal has; [`Error::NoJournal`] when the directory holds none, but the database is published;
+    /// [`Error::TargetLineage`], [`Error::DatabaseAhead`], [`Error::DatabaseBehind`], [`Error::DatabaseForked`],
     /// [`Error::Target`] for a database that does not fit the journal.
     pub async fn start(self) -> Result<(Leader, Started)> {
-        let Self { dir, remote, journal: options, uploader, metrics, database, fs, clock, entropy } = self;
-        let options = with_an_age(options);
+        let Self {
+            dir,
+            remote,
+            journal,
+            uploader,
+            metrics,
+            database,
+            continue_from_head,
+            fs,
+            clock,
+            entropy,
+        } = self;
+        let fs = fs.unwrap_or_else(|| Arc::new(StdFs));
+        let beginning = Beginning::of(&dir, &fs, &remote, continue_from_head).await?;
         let counted = Arc::clone(&metrics);
-        let mut builder = Journal::builder(dir).options(options).metrics(counted).clock(Arc::clone(&clock));
-        if let Some(fs) = fs {
-            builder = builder.fs(fs);
-        }
+        let builder = Journal::builder(dir).options(with_an_age(journal)).metrics(counted);
+        let mut builder = builder.fs(fs).clock(Arc::clone(&clock));
         if let Some(entropy) = entropy {
             builder = builder.entropy(entropy);
+        }
+        if let Some(beginning) = beginning {
+            builder = beginning.set_up(builder);
         }
         let (journal, recovery) = blocking("opening the journal", move || Ok(builder.open()?)).await?;
         // Everything the journal had is sealed now, so the uploader can compare its end with the head.
@@ -208,6 +235,7 @@ impl Leader {
             fs: None,
             clock: Arc::new(SystemClock),
             entropy: None,
+            continue_from_head: false,
         }
     }
 

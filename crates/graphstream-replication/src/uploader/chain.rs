@@ -1,7 +1,7 @@
 //! What the sealed part of a journal knows about its own chain: what a leader's session compares with the head.
 
 use graphstream_format::ChainHash;
-use graphstream_journal::{JournalDir, ReaderOptions};
+use graphstream_journal::{JournalDir, SegmentInfo};
 use graphstream_remote::{LocalChain, LocalError};
 
 use crate::Result;
@@ -17,18 +17,23 @@ impl SealedChain {
     /// Looks for the newest sealed segment. Blocks for the disk.
     pub(super) fn open(dir: JournalDir) -> Result<Self> {
         let mut chain = Self { dir, last: (0, ChainHash::ZERO) };
-        if chain.dir.segment_sequences()?.is_empty() {
+        let sequences = chain.dir.segment_sequences()?;
+        if sequences.is_empty() {
             // It may begin behind entries that stayed elsewhere.
             let start = chain.dir.position()?;
             chain.last = (start.sequence, start.chain_hash);
             return Ok(chain);
         }
-        let newest =
-            chain.dir.segments()?.iter().rev().find(|segment| segment.is_sealed()).map(|s| s.header.last_seq);
-        if let Some(sequence) = newest
-            && let Some(hash) = chain.read(sequence)?
-        {
-            chain.last = (sequence, hash);
+        chain.dir.check_keys()?;
+        for &first in sequences.iter().rev() {
+            let Some(segment) = chain.dir.segment(first)?.filter(SegmentInfo::is_sealed) else { continue };
+            let last = segment.header.last_seq;
+            chain.last = (last, chain.dir.chain_at(last)?);
+            return Ok(chain);
+        }
+        // Nothing is sealed yet: what its first segment continues.
+        if let Some(before) = sequences.first().map(|first| first.saturating_sub(1)) {
+            chain.last = (before, chain.dir.chain_at(before)?);
         }
         Ok(chain)
     }
@@ -52,10 +57,13 @@ impl SealedChain {
 
     /// Reads one segment up to the entry.
     fn read(&self, sequence: u64) -> graphstream_journal::Result<Option<ChainHash>> {
-        let options = ReaderOptions::default().with_from_sequence(sequence);
-        let mut reader = self.dir.reader(options)?;
-        let entry = reader.next().transpose()?;
-        Ok(entry.filter(|entry| entry.sequence == sequence).map(|entry| entry.chain_hash))
+        match self.dir.chain_at(sequence) {
+            Ok(hash) => Ok(Some(hash)),
+            Err(graphstream_journal::Error::Gap { .. } | graphstream_journal::Error::BeyondEnd { .. }) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
