@@ -1,10 +1,10 @@
 //! The command line: verbs, and what all of them take.
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::filter::Targets;
 
+use crate::logs::{Filter, Format};
 use crate::verbs::{
-    append, bench, cat, convert, demo, follow, inspect, key, replicate, status, storage, verify,
+    append, bench, cat, config, convert, demo, follow, inspect, key, replicate, status, storage, verify,
 };
 
 /// Journal replication for embedded graph databases.
@@ -38,7 +38,16 @@ pub(crate) struct Global {
     /// What is logged on stderr: error, warn, info, debug, trace or off, also per module (warn,graphstream_journal=debug)
     /// [default: warn; info for replicate and follow]
     #[arg(long, global = true, value_name = "LEVEL", env = "GRAPHSTREAM_LOG", hide_env_values = true, value_parser = crate::logs::parse)]
-    pub(crate) log_level: Option<Targets>,
+    pub(crate) log_level: Option<Filter>,
+    /// How lines of the log look [default: text]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "GRAPHSTREAM_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    pub(crate) log_format: Option<Format>,
     /// No progress bars
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -51,7 +60,7 @@ pub(crate) enum Verb {
     Demo(demo::Args),
     /// Append JSON lines to a journal
     Append(append::Args),
-    /// Ship a journal's sealed segments to an object store (the leader's daemon)
+    /// Ship the sealed segments of a journal, or of several, to an object store (the leader's daemon)
     Replicate(replicate::Args),
     /// Fetch, verify and replay a database from an object store into a target (the follower's daemon)
     Follow(follow::Args),
@@ -65,6 +74,8 @@ pub(crate) enum Verb {
     Verify(verify::Args),
     /// Show positions, lag, RPO, cursors and locks
     Status(status::Args),
+    /// Check a configuration file, or show what is in effect and where it comes from
+    Config(config::Args),
     /// Find out what an object store really does
     Storage(storage::Args),
     /// Make the keys that segments are encrypted with

@@ -27,6 +27,21 @@ impl Code {
     pub(crate) const fn number(self) -> u8 {
         self as u8
     }
+
+    /// Of several databases that ended differently, the process ends like the one with the largest: first what needs somebody who
+    /// looks at the data, then who leads, then what mends itself.
+    pub(crate) const fn gravity(self) -> u8 {
+        match self {
+            Self::Integrity => 7,
+            Self::Fenced => 6,
+            Self::Usage => 5,
+            Self::Journal => 4,
+            Self::Store => 3,
+            Self::Target => 2,
+            Self::Other => 1,
+            Self::Ok => 0,
+        }
+    }
 }
 
 impl From<Code> for ExitCode {

@@ -3,19 +3,23 @@
 //! ```text
 //!  cli (flags) ──▶ verbs ──▶ the library (crate graphstream)
 //!                   │
+//!                   ├──▶ config     what a daemon runs with, and where each value comes from
+//!                   ├──▶ daemon     several databases in one process; http beside it
 //!                   ├──▶ out        results, on stdout
 //!                   ├──▶ logs       diagnostics, on stderr
 //!                   └──▶ failure    one error, what to try next, the exit code
 //! ```
 
 mod cli;
+mod config;
+mod daemon;
 mod exit;
 mod failure;
+mod http;
 mod keys;
 mod lines;
 mod logs;
 mod out;
-mod scrape;
 mod segments;
 mod sizes;
 mod source;
@@ -39,23 +43,24 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code.into(),
     };
-    let daemon = match &verb {
-        Verb::Replicate(args) => !args.once,
-        Verb::Follow(args) => !args.once,
-        _ => false,
-    };
-    logs::start(global.log_level, if daemon { Level::INFO } else { Level::WARN });
+    let daemon = matches!(&verb, Verb::Follow(args) if !args.once);
+    if !matches!(verb, Verb::Replicate(_)) {
+        // That one's configuration says how to log.
+        let level = if daemon { Level::INFO } else { Level::WARN };
+        logs::start(global.log_level.clone(), level, global.log_format.unwrap_or_default());
+    }
     let quiet = global.quiet;
     let (json, done) = match verb {
         Verb::Demo(args) => (args.json, verbs::demo::run(&args, quiet)),
         Verb::Append(args) => (args.json, verbs::append::run(args, quiet)),
-        Verb::Replicate(args) => (args.json, verbs::replicate::run(args)),
+        Verb::Replicate(args) => (args.json, verbs::replicate::run(args, &global)),
         Verb::Follow(args) => (args.json, verbs::follow::run(args, quiet)),
         Verb::Cat(args) => (args.json, verbs::cat::run(&args)),
         Verb::Inspect(args) => (args.json, verbs::inspect::run(&args)),
         Verb::Convert(args) => (args.json, verbs::convert::run(&args)),
         Verb::Verify(args) => (args.json, verbs::verify::run(&args, quiet)),
         Verb::Status(args) => (args.json, verbs::status::run(&args)),
+        Verb::Config(args) => (args.json(), verbs::config::run(&args, &global)),
         Verb::Key(args) => (args.json(), verbs::key::run(&args)),
         Verb::Storage(args) => (args.json(), verbs::storage::run(&args)),
         Verb::Bench(args) => (args.json, verbs::bench::run(&args, quiet)),

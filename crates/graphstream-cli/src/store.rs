@@ -1,5 +1,6 @@
 //! The object store that a URL on the command line names.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use graphstream::metrics::GraphstreamMetrics;
 use graphstream::remote::{DatabaseName, Remote};
 pub(crate) use graphstream::storage::{Access, StoreUrl};
 use graphstream::storage::{OpenError, RetryConfig, StackConfig, StorageBackend, StoreRegistry};
+
+use tokio::sync::OnceCell;
 
 use crate::failure::{Failure, Kind};
 
@@ -50,9 +53,43 @@ pub(crate) async fn open_counted(
     access: Access,
     metrics: &Arc<GraphstreamMetrics>,
 ) -> Result<Remote, Failure> {
-    let retry = RetryConfig::default().with_elapsed_max(RETRY_ELAPSED_MAX);
     let store = STORES.open(url, access).await?;
-    Ok(Remote::new(StackConfig::default().with_retry(retry).wrap(store, metrics), "", database)?)
+    Ok(Remote::new(decorated(store, metrics), "", database)?)
+}
+
+/// The stores of a process with several databases: each is opened once, so that databases share its connections, its circuit
+/// breaker and its bounds.
+#[derive(Debug)]
+pub(crate) struct Stores {
+    opened: std::sync::Mutex<HashMap<String, Arc<OnceCell<Arc<dyn StorageBackend>>>>>,
+    metrics: Arc<GraphstreamMetrics>,
+}
+
+impl Stores {
+    /// None yet; requests to all of them are counted in `metrics`.
+    pub(crate) fn new(metrics: Arc<GraphstreamMetrics>) -> Self {
+        Self { opened: std::sync::Mutex::default(), metrics }
+    }
+
+    /// Opens the database's part of a store to write there.
+    pub(crate) async fn open(&self, url: &StoreUrl, database: DatabaseName) -> Result<Remote, Failure> {
+        let cell = {
+            let mut opened = self.opened.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            Arc::clone(opened.entry(url.as_str().to_owned()).or_default())
+        };
+        // What fails is tried again by whoever asks next.
+        let store = cell
+            .get_or_try_init(|| async {
+                Ok::<_, Failure>(decorated(STORES.open(url, Access::Write).await?, &self.metrics))
+            })
+            .await?;
+        Ok(Remote::new(Arc::clone(store), "", database)?)
+    }
+}
+
+fn decorated(store: Arc<dyn StorageBackend>, metrics: &Arc<GraphstreamMetrics>) -> Arc<dyn StorageBackend> {
+    let retry = RetryConfig::default().with_elapsed_max(RETRY_ELAPSED_MAX);
+    StackConfig::default().with_retry(retry).wrap(store, metrics)
 }
 
 /// A runtime for a verb that talks to a store: one thread, and others for what blocks.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cli::{Graphstream, Place, Signal, entries};
+use cli::{Graphstream, Place, Running, Signal, entries};
 use graphstream::format::{ReadOptions, SegmentReader, SegmentVersion, WriteOptions, convert};
 use graphstream_testkit::s3::{Conduct, S3Server, environment};
 use serde_json::Value;
@@ -297,6 +297,45 @@ fn what_was_shipped_and_followed() {
     compare("replicate --once --json", &printed(place.replicate().arg("--once")));
     let target = format!("jsonl:{}", place.path("copy.jsonl").display());
     compare("follow --json", &printed(place.follow(target).arg("--once")));
+}
+
+/// A daemon with a database that is shipped and one whose store is a file; with all that is ever said of either.
+fn daemon_of_two() -> (Place, Running, String) {
+    let place = Place::new();
+    place.append(entries(1, 2));
+    fs::write(place.path("file"), "no directory").unwrap();
+    let config = format!(
+        "[http]\naddress = '0'\n[defaults]\nto = '{}'\nupload_interval = '10ms'\n\
+         [[database]]\nname = 'people'\njournal = 'journal'\n\
+         [[database]]\nname = 'places'\njournal = 'journal-2'\nto = 'file://{}'\n",
+        place.url(),
+        place.path("file").display()
+    );
+    fs::write(place.path("graphstream.toml"), config).unwrap();
+    Graphstream::new("append").arg("--journal").arg(place.path("journal-2")).stdin(entries(1, 1)).ok();
+    let daemon = Graphstream::new("replicate").arg("--config").arg(place.path("graphstream.toml")).spawn();
+    let address = cli::http_address(&daemon);
+    (place, daemon, address)
+}
+
+#[test]
+fn what_a_daemon_answers() {
+    let (place, daemon, address) = daemon_of_two();
+    let status = cli::until("one database to be shipped and one to fail", || {
+        let (code, status) = cli::json(&address, "/status");
+        assert_eq!(code, 200);
+        let both = status["databases"].as_array().unwrap();
+        let shipped = both[0]["committed"]["sequence"] == 2;
+        (shipped && both[1]["last_error"].is_object()).then_some(status)
+    });
+    compare("GET /status", &[status]);
+    let (code, readiness) = cli::json(&address, "/readyz");
+    assert_eq!(code, 503);
+    compare("GET /readyz", &[readiness]);
+    daemon.kill(Signal::Kill);
+    let show = Graphstream::new("config").arg("show").env("GRAPHSTREAM_UPLOAD_INTERVAL", "2s");
+    let show = show.args(["--http", "0", "--config"]).arg(place.path("graphstream.toml"));
+    compare("config show --json", &printed(show));
 }
 
 #[test]

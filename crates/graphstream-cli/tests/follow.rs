@@ -379,9 +379,9 @@ fn metrics_say_how_far_the_follower_is() {
     let (path, to) = jsonl(&place);
     let daemon = place.follow(&to).args(["--metrics", "0"]).spawn();
     wait_for_lines(&path, 5);
-    let address = cli::metrics_address(&daemon);
+    let address = cli::http_address(&daemon);
     until("the metrics", || {
-        cli::scrape(&address).contains("graphstream_follower_applied_sequence 5\n").then_some(())
+        cli::get(&address, "/metrics").contains("graphstream_follower_applied_sequence 5\n").then_some(())
     });
     daemon.kill(Signal::Term).expect_code(0);
 }

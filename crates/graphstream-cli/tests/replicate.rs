@@ -281,14 +281,14 @@ fn metrics_are_served_where_the_log_says() {
     let place = Place::new();
     place.append(entries(1, 3));
     let daemon = place.replicate().args(["--upload-interval", "10ms", "--metrics", "127.0.0.1:0"]).spawn();
-    let address = cli::metrics_address(&daemon);
+    let address = cli::http_address(&daemon);
     let answer = until("the committed sequence in the metrics", || {
-        let answer = cli::scrape(&address);
+        let answer = cli::get(&address, "/metrics");
         answer.contains("graphstream_leader_committed_sequence 3\n").then_some(answer)
     });
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.0 200 OK\r\n"), "{head}");
-    assert!(head.contains("Content-Type: application/openmetrics-text"), "{head}");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.contains("content-type: application/openmetrics-text"), "{head}");
     assert!(body.contains("graphstream_leader_uploaded_segments_total 1\n"), "{body}");
     assert!(body.contains("graphstream_leader_rpo_entries 0\n"), "{body}");
     assert!(body.ends_with("# EOF\n"), "{body}");

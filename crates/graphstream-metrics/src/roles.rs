@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::histogram::{CountHistogram, DurationHistogram, HistogramSnapshot};
 use crate::instruments::{Counter, Gauge, SecondsGauge};
-use crate::prometheus::{Description, Encoder, Instrument};
+use crate::prometheus::{Description, Encoder, Instrument, Part};
 use crate::storage::{StorageMetrics, StorageSnapshot};
 
 /// Declares a role's handles, their plain values, their descriptions and their encoding from one list, so that none of the
@@ -36,8 +36,8 @@ macro_rules! role {
         }
 
         impl $snapshot {
-            pub(crate) fn encode(&self, encoder: &mut Encoder<'_>) -> std::fmt::Result {
-                $( encoder.single::<$kind>($name, $help, &self.$field)?; )+
+            pub(crate) fn encode(parts: &[Part<'_, Self>], encoder: &mut Encoder<'_>) -> std::fmt::Result {
+                $( encoder.single::<$kind, Self>($name, $help, parts, |values| &values.$field)?; )+
                 Ok(())
             }
 
@@ -145,6 +145,20 @@ role! {
     target_failures: Counter as u64 => "graphstream_follower_target_failures",
 }
 
+/// Whose values they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// The journal's writer.
+    Journal,
+    /// The leader's uploader.
+    Leader,
+    /// The follower.
+    Follower,
+    /// The requests to the object store.
+    Storage,
+}
+
 /// All metrics of one process. A role that does not run leaves its own at 0.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -198,15 +212,6 @@ pub struct MetricsSnapshot {
     pub follower: FollowerSnapshot,
     /// The requests to the object store.
     pub storage: StorageSnapshot,
-}
-
-impl MetricsSnapshot {
-    pub(crate) fn encode(&self, encoder: &mut Encoder<'_>) -> std::fmt::Result {
-        self.journal.encode(encoder)?;
-        self.leader.encode(encoder)?;
-        self.follower.encode(encoder)?;
-        self.storage.encode(encoder)
-    }
 }
 
 impl Instrument for Counter {

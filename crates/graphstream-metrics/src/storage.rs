@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::histogram::{DurationHistogram, HistogramSnapshot};
 use crate::instruments::{Counter, Gauge};
-use crate::prometheus::{Description, Encoder, MetricKind};
+use crate::prometheus::{Description, Encoder, MetricKind, Part};
 
 /// Declares an enum of labels: its variants, their texts and their number.
 macro_rules! labels {
@@ -228,28 +228,49 @@ impl StorageSnapshot {
         self.retries.iter().filter(|(met, _)| *met == operation).map(|(_, count)| count).sum()
     }
 
-    pub(crate) fn encode(&self, encoder: &mut Encoder<'_>) -> std::fmt::Result {
-        let requests = self.requests.iter().flat_map(|requests| {
-            let operation = requests.operation.as_str();
-            requests.outcomes.iter().map(move |(outcome, count)| {
-                ([("operation", operation), ("outcome", outcome.as_str())], *count)
-            })
-        });
-        encoder.family::<Counter, _>(REQUESTS, REQUESTS_HELP, requests)?;
-        let seconds = self
-            .requests
-            .iter()
-            .map(|requests| ([("operation", requests.operation.as_str())], requests.seconds.clone()));
-        encoder.family::<DurationHistogram, _>(REQUEST_SECONDS, REQUEST_SECONDS_HELP, seconds)?;
-        encoder.single::<Counter>(READ_BYTES, READ_BYTES_HELP, &self.bytes_read)?;
-        encoder.single::<Counter>(WRITTEN_BYTES, WRITTEN_BYTES_HELP, &self.bytes_written)?;
-        let retries =
-            self.retries.iter().map(|(operation, count)| ([("operation", operation.as_str())], *count));
-        encoder.family::<Counter, _>(RETRIES, RETRIES_HELP, retries)?;
-        encoder.single::<Counter>(RESOLVED_PUTS, RESOLVED_PUTS_HELP, &self.resolved_puts)?;
-        encoder.single::<Gauge>(CIRCUIT_STATE, CIRCUIT_STATE_HELP, &self.circuit_state)?;
-        encoder.single::<Counter>(CIRCUIT_OPENINGS, CIRCUIT_OPENINGS_HELP, &self.circuit_openings)?;
-        encoder.single::<Counter>(CIRCUIT_REFUSALS, CIRCUIT_REFUSALS_HELP, &self.circuit_refusals)
+    pub(crate) fn encode(parts: &[Part<'_, Self>], encoder: &mut Encoder<'_>) -> std::fmt::Result {
+        encoder.family::<Counter, Self, 2>(REQUESTS, REQUESTS_HELP, parts, |values| {
+            let of = |requests: &RequestSnapshot| {
+                let operation = requests.operation.as_str();
+                let labelled = |(outcome, count): &(StorageOutcome, u64)| {
+                    ([("operation", operation), ("outcome", outcome.as_str())], *count)
+                };
+                requests.outcomes.iter().map(labelled).collect::<Vec<_>>()
+            };
+            values.requests.iter().flat_map(of).collect()
+        })?;
+        encoder.family::<DurationHistogram, Self, 1>(
+            REQUEST_SECONDS,
+            REQUEST_SECONDS_HELP,
+            parts,
+            |values| {
+                let of = |requests: &RequestSnapshot| {
+                    ([("operation", requests.operation.as_str())], requests.seconds.clone())
+                };
+                values.requests.iter().map(of).collect()
+            },
+        )?;
+        encoder.single::<Counter, Self>(READ_BYTES, READ_BYTES_HELP, parts, |values| &values.bytes_read)?;
+        encoder.single::<Counter, Self>(WRITTEN_BYTES, WRITTEN_BYTES_HELP, parts, |values| {
+            &values.bytes_written
+        })?;
+        encoder.family::<Counter, Self, 1>(RETRIES, RETRIES_HELP, parts, |values| {
+            let of =
+                |(operation, count): &(StorageOperation, u64)| ([("operation", operation.as_str())], *count);
+            values.retries.iter().map(of).collect()
+        })?;
+        encoder.single::<Counter, Self>(RESOLVED_PUTS, RESOLVED_PUTS_HELP, parts, |values| {
+            &values.resolved_puts
+        })?;
+        encoder.single::<Gauge, Self>(CIRCUIT_STATE, CIRCUIT_STATE_HELP, parts, |values| {
+            &values.circuit_state
+        })?;
+        encoder.single::<Counter, Self>(CIRCUIT_OPENINGS, CIRCUIT_OPENINGS_HELP, parts, |values| {
+            &values.circuit_openings
+        })?;
+        encoder.single::<Counter, Self>(CIRCUIT_REFUSALS, CIRCUIT_REFUSALS_HELP, parts, |values| {
+            &values.circuit_refusals
+        })
     }
 
     pub(crate) fn describe(descriptions: &mut Vec<Description>) {

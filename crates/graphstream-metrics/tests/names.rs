@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use graphstream_metrics::{GraphstreamMetrics, MetricKind, StorageOperation, StorageOutcome};
+use graphstream_metrics::{GraphstreamMetrics, MetricKind, Role, StorageOperation, StorageOutcome};
 
 /// The table in the crate's documentation.
 const TABLE: &str = include_str!("../src/names.md");
@@ -124,4 +124,32 @@ fn concurrent_updates_are_all_counted() {
     assert_eq!(snapshot.journal.entries_appended, 4000);
     assert_eq!(snapshot.journal.group_entries.count, 4000);
     assert_eq!(snapshot.journal.group_entries.sum, 4.0 * 499_500.0);
+}
+
+#[test]
+fn several_databases_are_told_apart_by_a_label_and_the_process_has_none() {
+    let (process, people, places) =
+        (GraphstreamMetrics::default(), GraphstreamMetrics::default(), GraphstreamMetrics::default());
+    people.leader.segments_uploaded.add(3);
+    people.leader.upload_seconds.observe(Duration::from_millis(3));
+    places.leader.segments_uploaded.add(4);
+    process.storage.record(StorageOperation::Put, StorageOutcome::Ok, Duration::from_millis(3));
+    let databases = vec![("people".to_owned(), people.snapshot()), ("places".to_owned(), places.snapshot())];
+    let text = process.snapshot().to_prometheus_by_database(&[Role::Leader], databases.clone());
+    for line in [
+        "graphstream_leader_uploaded_segments_total{database=\"people\"} 3",
+        "graphstream_leader_uploaded_segments_total{database=\"places\"} 4",
+        "graphstream_leader_upload_seconds_count{database=\"people\"} 1",
+        "graphstream_leader_upload_seconds_bucket{le=\"0.005\",database=\"people\"} 1",
+        "graphstream_journal_appended_entries_total 0",
+        "graphstream_storage_requests_total{operation=\"put\",outcome=\"ok\"} 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\nnot in\n{text}");
+    }
+    // Each metric is described once all the same.
+    let help = |text: &str| text.lines().filter(|line| line.starts_with("# HELP")).count();
+    assert_eq!(help(&text), GraphstreamMetrics::descriptions().len());
+    let text = process.snapshot().to_prometheus_by_database(&[Role::Storage], databases);
+    let line = "graphstream_storage_requests_total{database=\"places\",operation=\"put\",outcome=\"ok\"} 0";
+    assert!(text.lines().any(|found| found == line), "{line}\nnot in\n{text}");
 }

@@ -7,6 +7,7 @@
 //!
 //! All three run on tokio; file work and targets run on blocking threads.
 
+mod budget;
 mod chance;
 mod error;
 mod follower;
@@ -17,6 +18,7 @@ pub mod simulation;
 mod threads;
 mod uploader;
 
+pub use budget::UploadBudget;
 pub use error::{Error, ErrorKind, Result};
 pub use follower::{Follower, FollowerStatus};
 pub use leader::{Leader, LeaderBuilder, ShutdownReport, Started, Written, continue_from_head};

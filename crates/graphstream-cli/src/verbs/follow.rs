@@ -12,10 +12,11 @@ use graphstream::replication::{Follower, FollowerOptions, FollowerStatus, Stop};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind, warn};
+use crate::http::{self, Page};
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Progress, count};
-use crate::{scrape, stop, times};
+use crate::{stop, times};
 
 /// Flags of `follow`.
 #[derive(Debug, clap::Args)]
@@ -57,9 +58,9 @@ pub(crate) struct Args {
     /// How often the head is asked for
     #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "1s")]
     poll_interval: Duration,
-    /// Serve Prometheus metrics: a port (on 127.0.0.1), or ADDR:PORT
-    #[arg(long, value_name = "ADDR", value_parser = scrape::parse)]
-    metrics: Option<SocketAddr>,
+    /// Serve /metrics and /healthz over HTTP: a port (on 127.0.0.1), or ADDR:PORT
+    #[arg(long, visible_alias = "metrics", value_name = "ADDR", env = "GRAPHSTREAM_HTTP", hide_env_values = true, value_parser = http::parse)]
+    http: Option<SocketAddr>,
     /// End, as after a signal, when standard input ends: a parent that was killed can't send one
     #[arg(long, hide = true)]
     while_stdin: bool,
@@ -212,8 +213,13 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
             asked.cancel();
         });
     }
-    if let Some(address) = args.metrics {
-        scrape::serve(address, metrics.clone())?;
+    if let Some(address) = args.http {
+        let metrics = metrics.clone();
+        http::serve(address, move |path| match path {
+            "/metrics" => Some(Page::metrics(metrics.snapshot().to_prometheus())),
+            "/healthz" => Some(Page::healthy()),
+            _ => None,
+        })?;
     }
     let mut options = FollowerOptions::default()
         .with_batch_entries_max(args.batch.get())

@@ -1,62 +1,60 @@
-//! `replicate`: the leader's daemon. Ships the sealed segments of a journal, also beside the process that appends.
+//! `replicate`: the leader's daemon. Ships the sealed segments of journals, also beside the processes that append.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use graphstream::journal::{Journal, JournalDir};
 use graphstream::metrics::GraphstreamMetrics;
 use graphstream::remote::DatabaseName;
-use graphstream::replication::{Stop, Uploader, UploaderOptions};
+use graphstream::replication::{Stop, Uploader};
 use serde::Serialize;
+use tracing::Level;
 
-use crate::failure::{Failure, warn};
+use crate::cli::Global;
+use crate::config::{CONFIG_VARIABLE, DatabaseSettings, OnlyDatabase, Overrides, Settings};
+use crate::daemon::{self, Daemon};
+use crate::failure::{Failure, Kind, warn};
 use crate::out::Out;
-use crate::store::{self, Access, StoreUrl};
-use crate::{scrape, stop, times};
+use crate::store::{self, StoreUrl, Stores};
+use crate::{logs, stop};
 
 /// Flags of `replicate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   graphstream replicate --journal ./journal --database social --to file:///srv/store
   graphstream replicate --journal ./journal --database social --to file:///srv/store --once --json
-  graphstream replicate --journal ./journal --database social --to file:///srv/store --metrics 9464
+  graphstream replicate --journal ./journal --database social --to file:///srv/store --http 9464
+  graphstream replicate --config /etc/graphstream.toml
 
 Works beside the process that appends: it ships sealed segments and changes no file of the writer's. One shipper per
 journal. While the store fails it tries again for ever and drops nothing; SIGTERM and ctrl-C ship what is sealed and exit
-with 0. Starting it takes the database over from any other leader (which is then fenced, and exits with 7).")]
+with 0. Starting it takes the database over from any other leader (which is then fenced, and exits with 7). With a file of
+several databases, each of them is on its own: one that is fenced or fails does not stop the others.")]
 pub(crate) struct Args {
+    /// Ship the databases that a file names; graphstream config check FILE looks whether it can work
+    #[arg(long, value_name = "FILE", env = CONFIG_VARIABLE, conflicts_with_all = ["journal", "database", "to"])]
+    config: Option<PathBuf>,
     /// The journal's directory
-    #[arg(long, value_name = "DIR", env = "GRAPHSTREAM_JOURNAL")]
-    journal: PathBuf,
+    #[arg(long, value_name = "DIR", env = "GRAPHSTREAM_JOURNAL", required_unless_present = "config")]
+    journal: Option<PathBuf>,
     /// The database in the object store
-    #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
-    database: DatabaseName,
+    #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database, required_unless_present = "config")]
+    database: Option<DatabaseName>,
     /// The object store: s3://bucket/prefix, file:///path
-    #[arg(long, value_name = "URL", env = "GRAPHSTREAM_TO", value_parser = store::parse_url)]
-    to: StoreUrl,
+    #[arg(long, value_name = "URL", env = "GRAPHSTREAM_TO", value_parser = store::parse_url, required_unless_present = "config")]
+    to: Option<StoreUrl>,
     /// Ship what there is and end; seals the open segment if nobody appends
     #[arg(long)]
     pub(crate) once: bool,
-    /// How often new segments are looked for
-    #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "10s")]
-    upload_interval: Duration,
-    /// Segments uploaded at the same time
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
-    uploads_max: u16,
-    /// Lead also in a store that ignores conditions on writes: there nothing keeps a second leader from overwriting this one
-    #[arg(long)]
-    allow_unconditional_store: bool,
-    /// Serve Prometheus metrics: a port (on 127.0.0.1), or ADDR:PORT
-    #[arg(long, value_name = "ADDR", value_parser = scrape::parse)]
-    metrics: Option<SocketAddr>,
-    /// With --once: print what was shipped as JSON; errors as JSON on stderr
+    #[command(flatten)]
+    overrides: Overrides,
+    /// With --once: print what was shipped as JSON, a line for each database; errors as JSON on stderr
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Serialize)]
 struct Report {
+    database: String,
     segments: usize,
     bytes: u64,
     committed_sequence: u64,
@@ -67,45 +65,74 @@ struct Report {
     open_segment: &'static str,
 }
 
-pub(crate) fn run(args: Args) -> Result<(), Failure> {
-    let dir = JournalDir::open(&args.journal)?;
-    if let Some(id) = dir.identity()?.and_then(|identity| identity.encryption_key) {
-        // Before anything is sealed in passing.
-        return Err(graphstream::replication::Error::EncryptedJournal { path: args.journal, id }.into());
-    }
-    let metrics = GraphstreamMetrics::shared();
+pub(crate) fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let Args { config, journal, database, to, once, overrides, json } = args;
+    let settings = match (config, journal, database, to) {
+        (Some(file), ..) => Settings::of_file(&file, &overrides, global)?,
+        (None, Some(journal), Some(name), Some(to)) => {
+            Settings::of_flags(OnlyDatabase { name, journal, to }, &overrides, global)?
+        }
+        _ => return Err(Failure::new(Kind::Usage, "a journal, a database and a store, or a configuration")),
+    };
+    let level = if once { Level::WARN } else { Level::INFO };
+    logs::start(settings.log_level.value.clone(), level, settings.log_format.value);
+    if once { ship_once(&settings, json) } else { Daemon::new(&settings).run(&settings) }
+}
+
+/// Ships what there is, one database after the other; what fails does not hold up the rest.
+fn ship_once(settings: &Settings, json: bool) -> Result<(), Failure> {
     let runtime = store::runtime()?;
-    let opening = store::open_counted(&args.to, args.database.clone(), Access::Write, &metrics);
-    let remote = runtime.block_on(opening)?;
     let stop = Stop::new();
     let asked = stop.clone();
     stop::listen(move || asked.cancel())?;
-    if let Some(address) = args.metrics {
-        scrape::serve(address, metrics.clone())?;
+    let stores = Stores::new(GraphstreamMetrics::shared());
+    let mut gravest = None;
+    for database in &settings.databases {
+        let shipped = runtime.block_on(ship_database(database, &stores, &stop, json));
+        match shipped {
+            Ok(()) if stop.is_cancelled() => break,
+            Ok(()) => {}
+            Err(failure) if settings.databases.len() == 1 => return Err(failure),
+            Err(failure) => {
+                failure.report(json);
+                daemon::worst(&mut gravest, failure);
+            }
+        }
     }
-    let options = UploaderOptions::default()
-        .with_upload_interval(args.upload_interval)
-        .with_uploads_max(args.uploads_max.into())
-        .with_allow_unconditional_store(args.allow_unconditional_store);
-    runtime.block_on(async {
-        if !args.once {
-            let mut uploader = Uploader::open(&args.journal, remote, options, metrics).await?;
-            let (journal, to) = (args.journal.display(), &args.to);
-            tracing::info!(%journal, %to, database = %args.database, interval = ?args.upload_interval, "shipping");
-            uploader.run(&stop).await?;
-            tracing::info!(committed = uploader.watch().borrow().sequence, "stopped, everything sealed is stored");
+    match gravest {
+        None => Ok(()),
+        Some(failure) => {
+            let message = "not every database was shipped; the gravest of the errors above";
+            Err(failure.while_doing(message))
+        }
+    }
+}
+
+async fn ship_database(
+    settings: &DatabaseSettings,
+    stores: &Stores,
+    stop: &Stop,
+    json: bool,
+) -> Result<(), Failure> {
+    let path = &settings.journal.value;
+    // Before anything is sealed in passing.
+    let dir = daemon::can_be_shipped(path)?;
+    let remote = stores.open(&settings.to.value, settings.name.value.clone()).await?;
+    let open_segment = seal_leftover(&dir, path)?;
+    let options = daemon::options(settings);
+    let mut uploader = Uploader::open(path, remote, options, GraphstreamMetrics::shared()).await?;
+    let shipped = tokio::select! {
+        shipped = uploader.ship() => shipped?,
+        () = stop.cancelled() => {
+            warn("stopped by a signal before everything was shipped; the next run goes on");
             return Ok(());
         }
-        let open_segment = seal_leftover(&dir, &args.journal)?;
-        let mut uploader = Uploader::open(&args.journal, remote, options, metrics).await?;
-        let shipped = tokio::select! {
-            shipped = uploader.ship() => shipped?,
-            () = stop.cancelled() => {
-                warn("stopped by a signal before everything was shipped; the next run goes on");
-                return Ok(());
-            }
-        };
-        report(&args, &Report {
+    };
+    report(
+        settings,
+        json,
+        &Report {
+            database: settings.name.value.to_string(),
             segments: shipped.segments,
             bytes: shipped.bytes,
             committed_sequence: shipped.committed.sequence,
@@ -113,8 +140,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             committed_chain_hash: shipped.committed.chain_hash.to_string(),
             epoch: uploader.epoch(),
             open_segment,
-        })
-    })
+        },
+    )
 }
 
 /// Nobody else will seal what a writer that has gone left open.
@@ -143,17 +170,17 @@ fn seal_leftover(dir: &JournalDir, path: &Path) -> Result<&'static str, Failure>
     }
 }
 
-fn report(args: &Args, report: &Report) -> Result<(), Failure> {
+fn report(settings: &DatabaseSettings, json: bool, report: &Report) -> Result<(), Failure> {
     let mut out = Out::new();
-    if args.json {
+    if json {
         out.json(report)?;
     } else {
         out.line(format_args!(
             "shipped {} ({}) to {} as {}; stored through sequence {}",
             crate::terminal::counted(report.segments as u64, "segment", "segments"),
             crate::terminal::bytes(report.bytes),
-            args.to,
-            args.database,
+            settings.to.value,
+            report.database,
             report.committed_sequence
         ))?;
     }

@@ -23,7 +23,7 @@
 )]
 
 mod finished;
-mod metrics;
+mod http;
 mod place;
 mod running;
 
@@ -33,7 +33,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub use self::finished::Finished;
-pub use self::metrics::{metrics_address, scrape};
+pub use self::http::{get, http_address, json};
 pub use self::place::{Place, entries, entry};
 pub use self::running::{Running, Signal};
 

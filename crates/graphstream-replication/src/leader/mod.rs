@@ -31,7 +31,7 @@ pub use self::beginning::continue_from_head;
 use self::database::Database;
 use crate::threads::blocking;
 use crate::uploader::Writer;
-use crate::{Error, Result, Stop, Uploader, UploaderOptions};
+use crate::{Error, Result, Stop, UploadBudget, Uploader, UploaderOptions};
 
 /// How long the oldest entry waits in a leader's open segment, unless the journal's options say it.
 const SEGMENT_AGE_MAX: Duration = Duration::from_secs(10);
@@ -50,6 +50,7 @@ pub struct LeaderBuilder {
     clock: Arc<dyn Clock>,
     entropy: Option<Arc<dyn Entropy>>,
     continue_from_head: bool,
+    budget: Option<UploadBudget>,
 }
 
 /// What [`LeaderBuilder::start`] found and did.
@@ -136,6 +137,12 @@ impl LeaderBuilder {
         self
     }
 
+    /// Shares a budget of uploads with other leaders and uploaders of the process.
+    pub fn upload_budget(mut self, budget: UploadBudget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
     /// The database that [`Leader::execute`] writes through.
     pub fn database(mut self, target: Box<dyn TransactionalTarget>) -> Self {
         self.database = Some(Database::new(target));
@@ -171,6 +178,7 @@ impl LeaderBuilder {
             fs,
             clock,
             entropy,
+            budget,
         } = self;
         let fs = fs.unwrap_or_else(|| Arc::new(StdFs));
         let beginning = Beginning::of(&dir, &fs, &remote, continue_from_head).await?;
@@ -187,6 +195,9 @@ impl LeaderBuilder {
         // Everything the journal had is sealed now, so the uploader can compare its end with the head.
         let (writer, dir) = (Writer::Here(journal.clone()), journal.dir().clone());
         let mut uploader = Uploader::open_with(writer, dir, remote, uploader, metrics, clock).await?;
+        if let Some(budget) = budget {
+            uploader = uploader.with_upload_budget(budget);
+        }
         let committed = *uploader.watch().borrow();
         uploader.claim().await?;
         journal.raise_commit_floor(committed.commit_ms);
@@ -236,6 +247,7 @@ impl Leader {
             clock: Arc::new(SystemClock),
             entropy: None,
             continue_from_head: false,
+            budget: None,
         }
     }
 

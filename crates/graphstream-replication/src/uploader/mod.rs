@@ -38,7 +38,7 @@ use self::prepare::{Joint, Prepared, prepare};
 pub(crate) use self::writer::Writer;
 use crate::chance::backoff;
 use crate::threads::blocking;
-use crate::{Error, Result, Stop, UploaderOptions};
+use crate::{Error, Result, Stop, UploadBudget, UploaderOptions};
 
 /// The cursor that holds back what is not committed, `cursors/uploader.json`.
 pub const UPLOADER_CURSOR: &str = "uploader";
@@ -73,6 +73,7 @@ pub struct Uploader {
     metrics: Arc<GraphstreamMetrics>,
     clock: Arc<dyn Clock>,
     committed: watch::Sender<Committed>,
+    budget: Option<UploadBudget>,
     _lock: ShipLock,
 }
 
@@ -138,6 +139,7 @@ impl Uploader {
             metrics,
             clock,
             committed,
+            budget: None,
             _lock: lock,
         };
         uploader.refuse_behind()?;
@@ -151,6 +153,14 @@ impl Uploader {
             return Err(graphstream_remote::Error::Behind { local, committed }.into());
         }
         Ok(())
+    }
+
+    /// Uploads no more segments at the same time than a budget that others share allows, beside its own
+    /// [`uploads_max`](UploaderOptions::uploads_max).
+    #[must_use]
+    pub fn with_upload_budget(mut self, budget: UploadBudget) -> Self {
+        self.budget = Some(budget);
+        self
     }
 
     /// What is committed, as it moves. All of it is *stored*.
@@ -269,13 +279,23 @@ impl Uploader {
         let mut uploading = JoinSet::new();
         let (mut uploaded, mut failed) = (Vec::new(), None);
         for info in segments {
+            // Verifying counts too: many journals with a backlog would otherwise all read at once.
+            let slot = match &self.budget {
+                Some(budget) => budget.slot().await,
+                None => None,
+            };
             // Verifying is sequential, for each segment must continue the one before; uploads run meanwhile.
             let dir = self.dir.clone();
             match blocking("verifying a segment", move || prepare(&dir, &info, lineage, joint)).await {
                 Ok(prepared) => {
                     let segment = &prepared.segment;
                     joint = Joint { sequence: segment.last, chain_hash: segment.chain_after };
-                    uploading.spawn(upload(uploader.clone(), prepared, Arc::clone(&self.metrics)));
+                    let upload = upload(uploader.clone(), prepared, Arc::clone(&self.metrics));
+                    uploading.spawn(async move {
+                        let uploaded = upload.await;
+                        drop(slot);
+                        uploaded
+                    });
                 }
                 Err(error) => {
                     failed = Some(error);

@@ -1,0 +1,179 @@
+//! One of the process's databases: shipped for as long as that can work, and always with a state that can be asked for.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use graphstream::journal::JournalDir;
+use graphstream::metrics::GraphstreamMetrics;
+use graphstream::remote::{Committed, DatabaseName};
+use graphstream::replication::{Stop, Uploader, UploaderOptions};
+use graphstream::storage::Backoff;
+use tokio::sync::watch;
+
+use super::Shared;
+use crate::config::DatabaseSettings;
+use crate::exit::Code;
+use crate::failure::{Failure, Kind};
+use crate::times;
+
+/// The longest pause before a database that can't be opened is tried again.
+const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(30);
+
+/// How a database is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// Its journal and its head are about to be read for the first time.
+    Starting,
+    /// Its head was read; new segments are shipped.
+    Shipping,
+    /// It could not be opened, or ended for a reason that may pass: it is tried again.
+    Retrying,
+    /// Another leader has taken over.
+    Fenced,
+    /// It ended for a reason that somebody must look at.
+    Failed,
+    /// Everything sealed was stored after the signal.
+    Stopped,
+}
+
+/// The last failure.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(super) struct LastError {
+    pub(super) kind: Kind,
+    pub(super) message: String,
+    pub(super) at_ms: i64,
+}
+
+/// What is known about a database now.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) state: State,
+    pub(super) since_ms: i64,
+    pub(super) last_error: Option<LastError>,
+    pub(super) committed: Option<watch::Receiver<Committed>>,
+}
+
+/// A database, and how it is doing.
+#[derive(Debug)]
+pub(crate) struct Database {
+    settings: DatabaseSettings,
+    metrics: Arc<GraphstreamMetrics>,
+    known: Mutex<Known>,
+}
+
+impl Database {
+    pub(super) fn new(settings: DatabaseSettings, metrics: Arc<GraphstreamMetrics>) -> Self {
+        let known =
+            Known { state: State::Starting, since_ms: times::now_ms(), last_error: None, committed: None };
+        Self { settings, metrics, known: Mutex::new(known) }
+    }
+
+    pub(super) fn name(&self) -> &DatabaseName {
+        &self.settings.name.value
+    }
+
+    pub(super) const fn settings(&self) -> &DatabaseSettings {
+        &self.settings
+    }
+
+    pub(super) fn metrics(&self) -> &GraphstreamMetrics {
+        &self.metrics
+    }
+
+    pub(super) fn known(&self) -> Known {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn is(&self, state: State) {
+        self.change(|known| {
+            known.state = state;
+            known.since_ms = times::now_ms();
+        });
+    }
+
+    /// Ships until `stop`, and over failures that may pass.
+    pub(super) async fn run(&self, shared: &Shared, stop: &Stop) -> Result<(), Failure> {
+        let mut backoff = Backoff::new(Duration::from_millis(500), RETRY_INTERVAL_MAX);
+        loop {
+            let Err(failure) = self.ship(shared, stop, &mut backoff).await else {
+                self.is(State::Stopped);
+                return Ok(());
+            };
+            let error =
+                LastError { kind: failure.kind(), message: failure.sentence(), at_ms: times::now_ms() };
+            self.change(|known| known.last_error = Some(error));
+            let may_pass = matches!(failure.code(), Code::Journal | Code::Store);
+            if !may_pass || !shared.patient || stop.is_cancelled() {
+                self.is(if failure.kind() == Kind::Fenced { State::Fenced } else { State::Failed });
+                if shared.patient {
+                    tracing::error!(error = failure.sentence(), "ended");
+                }
+                return Err(failure);
+            }
+            self.is(State::Retrying);
+            let pause = backoff.next_pause();
+            tracing::warn!(
+                error = failure.sentence(),
+                ?pause,
+                "can't be shipped, nothing is lost: trying again"
+            );
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn ship(&self, shared: &Shared, stop: &Stop, backoff: &mut Backoff) -> Result<(), Failure> {
+        let DatabaseSettings { name, journal, to, upload_interval, .. } = &self.settings;
+        let (journal, to) = (&journal.value, &to.value);
+        let mut uploader = {
+            let Ok(_starting) = shared.starting.acquire().await else { return Ok(()) };
+            // Before the store is touched: what can't be shipped is nothing for it.
+            let path = journal.clone();
+            let checked = tokio::task::spawn_blocking(move || can_be_shipped(&path)).await;
+            checked.map_err(|error| {
+                Failure::new(Kind::Internal, "reading the journal ended without an answer").because(&error)
+            })??;
+            let remote = shared.stores.open(to, name.value.clone()).await?;
+            let metrics = Arc::clone(&self.metrics);
+            let uploader = Uploader::open(journal, remote, options(&self.settings), metrics).await?;
+            uploader.with_upload_budget(shared.budget.clone())
+        };
+        self.change(|known| known.committed = Some(uploader.watch()));
+        self.is(State::Shipping);
+        backoff.reset();
+        let (journal, interval) = (journal.display(), upload_interval.value);
+        tracing::info!(%journal, %to, database = %name.value, ?interval, "shipping");
+        uploader.run(stop).await?;
+        tracing::info!(
+            committed = uploader.watch().borrow().sequence,
+            "stopped, everything sealed is stored"
+        );
+        Ok(())
+    }
+}
+
+/// Refuses what no store could help.
+pub(crate) fn can_be_shipped(journal: &Path) -> Result<JournalDir, Failure> {
+    let dir = JournalDir::open(journal)?;
+    if let Some(id) = dir.identity()?.and_then(|identity| identity.encryption_key) {
+        let path = journal.to_path_buf();
+        return Err(graphstream::replication::Error::EncryptedJournal { path, id }.into());
+    }
+    Ok(dir)
+}
+
+/// What the library takes of a database's settings.
+pub(crate) fn options(settings: &DatabaseSettings) -> UploaderOptions {
+    UploaderOptions::default()
+        .with_upload_interval(settings.upload_interval.value)
+        .with_uploads_max(settings.uploads_max.value.into())
+        .with_allow_unconditional_store(settings.allow_unconditional_store.value)
+}
