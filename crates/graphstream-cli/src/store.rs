@@ -94,7 +94,13 @@ fn decorated(store: Arc<dyn StorageBackend>, metrics: &Arc<GraphstreamMetrics>) 
 
 /// A runtime for a verb that talks to a store: one thread, and others for what blocks.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    runtime_with(512)
+}
+
+/// As [`runtime`], with a bound on the other threads.
+pub(crate) fn runtime_with(blocking_threads_max: usize) -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(blocking_threads_max)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Kind::Internal, "the async runtime can't be started").because(&error))

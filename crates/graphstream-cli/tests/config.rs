@@ -36,9 +36,9 @@ fn a_file_that_can_work_is_fine_and_journals_to_come_are_warned_of() {
 #[test]
 fn what_can_not_work_is_refused_with_its_line_by_check_and_by_replicate() {
     for (line, text, said) in [
-        (6, TWO.replace("name = 'people'", "nam = 'people'"), "did you mean `name`?"),
+        (7, TWO.replace("name = 'people'", "nam = 'people'"), "did you mean `name`?"),
         (10, TWO.replace("places", "people").replace("'/srv/people'", "'x'"), "lines 7 and 10"),
-        (10, TWO.replace("'/srv/places'", "'people'"), "the journal"),
+        (11, TWO.replace("'/srv/places'", "'people'"), "the journal"),
         (4, TWO.replace("memory:", "ftp://host"), "no ftp stores"),
         (2, TWO.replace("'json'", "'xml'"), "text or json"),
     ] {

@@ -98,10 +98,18 @@ role! {
     publications: Counter as u64 => "graphstream_leader_publications",
     /// Publications of a head that failed and are tried again.
     publication_failures: Counter as u64 => "graphstream_leader_publication_failures",
+    /// How long publishing a head took.
+    publication_seconds: DurationHistogram as HistogramSnapshot => "graphstream_leader_publication_seconds",
+    /// Sealed segments not covered by the published head, at the last look.
+    queue_segments: Gauge as u64 => "graphstream_leader_queue_segments",
+    /// Bytes of sealed segments not covered by the published head, at the last look.
+    queue_bytes: Gauge as u64 => "graphstream_leader_queue_bytes",
     /// The last entry covered by the published head.
     committed_sequence: Gauge as u64 => "graphstream_leader_committed_sequence",
     /// Entries written but not covered by the published head: what a lost disk would lose.
     rpo_entries: Gauge as u64 => "graphstream_leader_rpo_entries",
+    /// Age of the oldest sealed entry not covered by the published head, at the last look; 0 without one.
+    rpo_seconds: SecondsGauge as f64 => "graphstream_leader_rpo_seconds",
     /// 1 when another leader has taken over.
     fenced: Gauge as u64 => "graphstream_leader_fenced",
     /// The epoch this leader has claimed; 0 before it has.

@@ -207,12 +207,13 @@ impl Settings {
     fn refuse_twice(&self) -> Result<(), Failure> {
         for (index, one) in self.databases.iter().enumerate() {
             for other in self.databases.iter().skip(index + 1) {
-                let line = |setting: &Setting<DatabaseName>| setting.origin.line().unwrap_or(0);
-                let lines = (line(&one.name), line(&other.name));
-                let twice = if one.name.value == other.name.value {
-                    format!("the database name {}", one.name.value)
+                let line = |origin: &Origin| origin.line().unwrap_or(0);
+                let (twice, lines) = if one.name.value == other.name.value {
+                    let lines = (line(&one.name.origin), line(&other.name.origin));
+                    (format!("the database name {}", one.name.value), lines)
                 } else if one.journal.value == other.journal.value {
-                    format!("the journal {}", one.journal.value.display())
+                    let lines = (line(&one.journal.origin), line(&other.journal.origin));
+                    (format!("the journal {}", one.journal.value.display()), lines)
                 } else {
                     continue;
                 };

@@ -11,6 +11,7 @@
 //! database is left; then with the gravest of their codes.
 
 mod database;
+mod open_files;
 mod status;
 
 use std::sync::Arc;
@@ -34,6 +35,9 @@ use crate::terminal::counted;
 /// Databases that open their journal and read their head at the same time: thousands that start together would each read
 /// their newest segment, and ask the store.
 const STARTING_MAX: usize = 16;
+
+/// Threads for files, of all databases: they come when there is work and go after 10 s without.
+const BLOCKING_THREADS_MAX: usize = 32;
 
 /// What the databases of a process share.
 #[derive(Debug)]
@@ -82,7 +86,8 @@ impl Daemon {
 
     /// Ships until a signal.
     pub(crate) fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let runtime = store::runtime()?;
+        open_files::allow(self.databases.len())?;
+        let runtime = store::runtime_with(BLOCKING_THREADS_MAX)?;
         let stop = Stop::new();
         let asked = stop.clone();
         stop::listen(move || asked.cancel())?;

@@ -65,7 +65,10 @@ struct DatabaseStatus {
     uploaded_bytes: u64,
     failed_uploads: u64,
     failed_publications: u64,
+    queue_segments: u64,
+    queue_bytes: u64,
     rpo_entries: u64,
+    rpo_seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,6 +113,9 @@ fn of(database: &Database) -> DatabaseStatus {
         uploaded_bytes: leader.bytes_uploaded,
         failed_uploads: leader.upload_failures,
         failed_publications: leader.publication_failures,
+        queue_segments: leader.queue_segments,
+        queue_bytes: leader.queue_bytes,
         rpo_entries: leader.rpo_entries,
+        rpo_seconds: leader.rpo_seconds,
     }
 }

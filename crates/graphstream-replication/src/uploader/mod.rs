@@ -20,7 +20,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use graphstream_format::Lineage;
 use graphstream_journal::{Clock, JournalDir, SegmentInfo, ShipLock, SystemClock};
@@ -222,6 +222,7 @@ impl Uploader {
             let dir = self.dir.clone();
             let after = self.session.committed().sequence;
             let mut segments = blocking("listing segments", move || Ok(dir.sealed_after(after)?)).await?;
+            self.queue_is(&segments);
             segments.truncate(PUBLICATION_SEGMENTS_MAX);
             if segments.is_empty() {
                 if self.session.epoch().is_some() {
@@ -239,9 +240,11 @@ impl Uploader {
             segments.retain(|segment| segment.header.last_seq > committed.sequence);
             let (uploaded, failed) = self.upload(segments, committed).await?;
             if !uploaded.is_empty() {
+                let started = Instant::now();
                 let published = self.session.publish(&uploaded, &self.chain).await;
-                if published.is_err() {
-                    self.metrics.leader.publication_failures.inc();
+                match &published {
+                    Ok(_) => self.metrics.leader.publication_seconds.observe(started.elapsed()),
+                    Err(_) => self.metrics.leader.publication_failures.inc(),
                 }
                 let published = self.settle(published).await?;
                 self.metrics.leader.publications.inc();
@@ -254,6 +257,17 @@ impl Uploader {
                 return self.settle(Err(error)).await;
             }
         }
+    }
+
+    /// What waits to be stored, for the metrics.
+    fn queue_is(&self, segments: &[SegmentInfo]) {
+        let leader = &self.metrics.leader;
+        leader.queue_segments.set(segments.len() as u64);
+        leader.queue_bytes.set(segments.iter().map(|segment| segment.file_bytes).sum());
+        let age_ms = segments.first().map_or(0, |oldest| {
+            u64::try_from(self.clock.now_ms().saturating_sub(oldest.header.first_commit_ms)).unwrap_or(0)
+        });
+        leader.rpo_seconds.set(Duration::from_millis(age_ms));
     }
 
     /// The session compares the head with the end of the journal's sealed part: it must know it before it claims.
