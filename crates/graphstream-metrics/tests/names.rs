@@ -21,6 +21,32 @@ fn the_documented_table_has_one_row_per_metric_and_no_other() {
     assert_eq!(found, expected, "src/names.md should have these rows:\n{}\n", expected.join("\n"));
 }
 
+/// The table for operators, with units.
+const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+
+fn unit(name: &str) -> &str {
+    match name.rsplit('_').next() {
+        Some("seconds") => "s",
+        Some("ms") => "ms since 1970",
+        Some(unit @ ("bytes" | "entries" | "segments" | "sequence" | "batches")) => unit,
+        _ => "1",
+    }
+}
+
+#[test]
+fn the_operators_table_has_one_row_per_metric_with_its_unit_and_no_other() {
+    let row = |description: &graphstream_metrics::Description| {
+        let total = if description.kind == MetricKind::Counter { "_total" } else { "" };
+        let (name, kind, help) = (description.name, description.kind, description.help);
+        format!("| `{name}{total}` | {kind} | {} | {help} |", unit(name))
+    };
+    let expected: Vec<String> = GraphstreamMetrics::descriptions().iter().map(row).collect();
+    let table = OPERATIONS.lines().skip_while(|line| *line != "## All metrics").skip(1);
+    let table = table.take_while(|line| !line.starts_with("## "));
+    let found: Vec<&str> = table.filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(found, expected, "docs/operations.md should have these rows:\n{}\n", expected.join("\n"));
+}
+
 #[test]
 fn every_metric_is_in_the_text_exactly_once() {
     let text = GraphstreamMetrics::default().snapshot().to_prometheus();
