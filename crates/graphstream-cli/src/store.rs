@@ -57,11 +57,14 @@ pub(crate) async fn open_counted(
     Ok(Remote::new(decorated(store, metrics), "", database)?)
 }
 
+/// A store that was opened, or will be by the first who asks.
+type OpenedStore = OnceCell<Arc<dyn StorageBackend>>;
+
 /// The stores of a process with several databases: each is opened once, so that databases share its connections, its circuit
 /// breaker and its bounds.
 #[derive(Debug)]
 pub(crate) struct Stores {
-    opened: std::sync::Mutex<HashMap<String, Arc<OnceCell<Arc<dyn StorageBackend>>>>>,
+    opened: std::sync::Mutex<HashMap<String, Arc<OpenedStore>>>,
     metrics: Arc<GraphstreamMetrics>,
 }
 

@@ -150,7 +150,7 @@ impl Database {
         self.is(State::Shipping);
         backoff.reset();
         let (journal, interval) = (journal.display(), upload_interval.value);
-        tracing::info!(%journal, %to, database = %name.value, ?interval, "shipping");
+        tracing::info!(%journal, %to, ?interval, "shipping");
         uploader.run(stop).await?;
         tracing::info!(
             committed = uploader.watch().borrow().sequence,

@@ -103,7 +103,7 @@ impl Daemon {
         let mut running = JoinSet::new();
         for database in &self.databases {
             let (database, shared, stop) = (Arc::clone(database), Arc::clone(&self.shared), stop.clone());
-            let span = tracing::error_span!("database", name = %database.name());
+            let span = tracing::error_span!("ship", database = %database.name());
             running.spawn(async move { database.run(&shared, &stop).await }.instrument(span));
         }
         let mut gravest: Option<Failure> = None;
