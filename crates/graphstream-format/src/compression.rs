@@ -9,7 +9,7 @@ use zstd::zstd_safe::{self, CParameter};
 use crate::error::{Error, Unwritable};
 use crate::limits;
 
-/// How a sealed body is stored.
+/// How a sealed body, or each of its frames, is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
@@ -18,6 +18,12 @@ pub enum Compression {
     /// One zstd frame.
     Zstd {
         /// From 1 (fast) to 19 (small); see [`limits::ZSTD_LEVELS`].
+        level: i32,
+    },
+    /// Version 2: the entries of a frame sorted into columns ([`v2::columns`](crate::v2::columns)), then one zstd frame. Version 1, which has
+    /// none, is written as with [`Compression::Zstd`].
+    Columns {
+        /// As of zstd.
         level: i32,
     },
 }
@@ -37,10 +43,10 @@ impl Compression {
     /// Refuses levels whose window a reader would refuse.
     pub(crate) fn check(self) -> crate::Result<()> {
         match self {
-            Self::Zstd { level } if !limits::ZSTD_LEVELS.contains(&level) => {
+            Self::Zstd { level } | Self::Columns { level } if !limits::ZSTD_LEVELS.contains(&level) => {
                 Err(Error::Unwritable(Unwritable::ZstdLevel(level)))
             }
-            Self::None | Self::Zstd { .. } => Ok(()),
+            Self::None | Self::Zstd { .. } | Self::Columns { .. } => Ok(()),
         }
     }
 }
@@ -66,24 +72,25 @@ pub(crate) fn decoder<R: BufRead>(reader: R, window_log_max: u32) -> Result<Deco
     Ok(decoder.single_frame())
 }
 
-/// Whether `stored` is exactly one zstd frame that says it holds `raw_len` bytes, needs no dictionary and keeps to the window limit: then
+/// How many bytes `stored` says that it holds, if it is exactly one zstd frame that needs no dictionary and keeps to the window limit: then
 /// decoding it writes no more than that, and reads all of `stored`.
-pub(crate) fn is_one_frame(stored: &[u8], raw_len: usize) -> bool {
+pub(crate) fn content_len(stored: &[u8]) -> Option<usize> {
     const MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
     const SINGLE_SEGMENT: u8 = 0x20;
     let Some((magic, [descriptor, window, ..])) = stored.split_first_chunk::<4>() else {
-        return false;
+        return None;
     };
+    let content = usize::try_from(zstd_safe::get_frame_content_size(stored).ok()??).ok()?;
     // The window: 2^(10 + e) * (1 + m / 8), from the top five and the low three bits. A single segment has none but its content.
     let window_log = u32::from(window >> 3) + 10;
     let window_fits = descriptor & SINGLE_SEGMENT != 0
         || window_log < limits::ZSTD_WINDOW_LOG_MAX
         || (window_log == limits::ZSTD_WINDOW_LOG_MAX && window & 7 == 0);
-    *magic == MAGIC
+    let one = *magic == MAGIC
         && window_fits
-        && matches!(zstd_safe::get_frame_content_size(stored), Ok(Some(size)) if size == raw_len as u64)
         && zstd_safe::get_dict_id_from_frame(stored).is_none()
-        && zstd_safe::find_frame_compressed_size(stored) == Ok(stored.len())
+        && zstd_safe::find_frame_compressed_size(stored) == Ok(stored.len());
+    one.then_some(content)
 }
 
 /// Whether nothing more comes out of a reader.

@@ -34,11 +34,16 @@ pub const FLAG_SEALED: u8 = 0x04;
 pub const FLAG_CHAIN_TRAILER: u8 = 0x08;
 /// Flag, version 2: the body is encrypted.
 pub const FLAG_ENCRYPTED: u8 = 0x10;
+/// Flag, version 2: the entries of a frame are stored as columns. It is in the footer too, which says all that reading one frame takes.
+pub const FLAG_COLUMNS: u8 = 0x20;
 
 /// Compression byte: none.
 pub const COMPRESSION_NONE: u8 = 0;
 /// Compression byte: zstd.
 pub const COMPRESSION_ZSTD: u8 = 1;
+
+/// Compression byte, version 2: columns ([`v2::columns`](crate::v2::columns)), then zstd.
+pub const COMPRESSION_COLUMNS: u8 = 2;
 
 /// Offsets of the fields, in bytes.
 pub mod field {
@@ -261,6 +266,9 @@ impl Header {
     }
 
     fn check_sealed_v1(&self) -> Result<()> {
+        if self.compression == COMPRESSION_COLUMNS {
+            return Err(wrong("compression", field::COMPRESSION, self.compression.into()));
+        }
         let compressed = self.check_compression(FLAG_SEALED | FLAG_CHAIN_TRAILER)?;
         let entry_least = crate::v1::ENTRY_HEADER_LEN as u64;
         let least = if compressed { Some(1) } else { self.entry_count.checked_mul(entry_least) };
@@ -284,18 +292,18 @@ impl Header {
         self.check_sealed(ext_len, entries.and_then(|entries| entries.checked_add(overhead)))
     }
 
-    /// Demands these flags, and with them the one for compression if there is one. Returns whether there is.
+    /// Demands these flags, and with them those of the compression. Returns whether there is one.
     fn check_compression(&self, flags: u8) -> Result<bool> {
-        let compressed = match self.compression {
-            COMPRESSION_NONE => false,
-            COMPRESSION_ZSTD => true,
+        let of_compression = match self.compression {
+            COMPRESSION_NONE => 0,
+            COMPRESSION_ZSTD => FLAG_COMPRESSED,
+            COMPRESSION_COLUMNS => FLAG_COMPRESSED | FLAG_COLUMNS,
             other => return Err(wrong("compression", field::COMPRESSION, other.into())),
         };
-        let expected = if compressed { flags | FLAG_COMPRESSED } else { flags };
-        if self.flags != expected {
+        if self.flags != flags | of_compression {
             return Err(wrong("flags", field::FLAGS, self.flags.into()));
         }
-        Ok(compressed)
+        Ok(of_compression != 0)
     }
 
     /// What holds for all sealed segments; a body of less than `body_least` bytes (`None`: of any number) can't hold the entries.

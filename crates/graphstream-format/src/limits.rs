@@ -36,3 +36,9 @@ pub const FRAME_RAW_BYTES_MAX: usize = 262_144;
 
 /// Most frames of a version 2 segment. The largest body, cut as writers do, makes fewer than 32,770.
 pub const FRAMES_MAX: u32 = 65_536;
+
+/// Most shapes of a frame with columns (`docs/format.md`): a shape's number is one byte, and so is their count.
+pub const FRAME_SHAPES_MAX: usize = 255;
+
+/// Most operations of all shapes of a frame together: what a reader keeps of shapes and columns stays below a megabyte.
+pub const FRAME_OPERATIONS_MAX: usize = 8_192;

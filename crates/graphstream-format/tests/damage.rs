@@ -5,16 +5,20 @@ mod segments;
 
 use graphstream_format::open::{Outcome, RECORDS_START, Scanner};
 use graphstream_format::v2::RandomReader;
-use graphstream_format::{Compression, Damage, Error, RecordDefect};
-use segments::{Frames, OpenFile, Read, payload, read, sealed, sealed_v2, zstd};
+use graphstream_format::{Compression, Damage, Error, RecordDefect, SegmentVersion};
+use segments::{
+    Frames, OpenFile, Read, columns, messages, payload, read, sealed, sealed_as, sealed_v2, start, zstd,
+};
 
 /// Six entries, in every sealed layout.
-fn sealed_files() -> [(&'static str, Vec<u8>); 6] {
+fn sealed_files() -> [(&'static str, Vec<u8>); 8] {
     [
         ("version 1", sealed(6, Compression::None)),
         ("version 1, zstd", sealed(6, zstd())),
         ("version 2", sealed_v2(6, Compression::None)),
         ("version 2, zstd", sealed_v2(6, zstd())),
+        ("version 2, columns", sealed_as(SegmentVersion::V2, start(), &messages(6), columns())),
+        ("version 2, columns that are rows", sealed_v2(6, columns())),
         ("version 2, three frames", Frames::standard(false).file()),
         ("version 2, three frames, zstd", Frames::standard(true).file()),
     ]

@@ -16,7 +16,9 @@ use graphstream_format::{
     ChunkDefect, Compression, Damage, Entry, Error, ReadAt, ReadOptions, SegmentReader, SegmentStart,
     SegmentVersion, Unwritable, WriteOptions, convert_encrypted, verify_stored,
 };
-use segments::{CREATED_MS, Read, read_with, rebody, refooter, reheader, sealed, sealed_v2, start, zstd};
+use segments::{
+    CREATED_MS, Read, columns, read_with, rebody, refooter, reheader, sealed, sealed_v2, start, zstd,
+};
 
 const RANDOM: [u8; SEGMENT_RANDOM_LEN] = [0x5a; SEGMENT_RANDOM_LEN];
 
@@ -70,7 +72,7 @@ fn small(compression: Compression) -> Vec<u8> {
 #[test]
 fn what_was_written_is_read_with_one_thread_or_several_and_entry_by_entry() {
     let workers = Workers::new(3.try_into().unwrap()).unwrap();
-    for compression in [Compression::None, zstd()] {
+    for compression in [Compression::None, zstd(), columns()] {
         let file = encrypted(compression);
         let threaded =
             encrypted_as(start(), &payloads(), compression, &key(7), &RANDOM, Some(workers.clone()));
@@ -149,7 +151,7 @@ fn h04_h07_keys_that_are_missing_unknown_or_asked_for_in_vain_are_errors_of_thei
 
 #[test]
 fn h06_every_flipped_bit_and_every_cut_is_refused() {
-    for compression in [Compression::None, zstd()] {
+    for compression in [Compression::None, zstd(), columns()] {
         let file = small(compression);
         let whole = read_with(&file, options(7)).entries;
         let ring = KeyRing::new(key(7));

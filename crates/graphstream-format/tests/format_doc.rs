@@ -193,6 +193,30 @@ fn the_page_and_the_constants_agree_on_encryption() {
 }
 
 #[test]
+fn the_page_and_the_constants_agree_on_columns() {
+    use v2::columns::{coding, op};
+    let tables = tables();
+    let codes = |head: &str| -> Vec<(u8, String)> {
+        tables[head].iter().map(|row| (row[0].parse().unwrap(), row[2].clone())).collect()
+    };
+    let expected = [
+        (op::END, "END"),
+        (op::LITERAL, "LITERAL"),
+        (op::TIME, "TIME"),
+        (op::VARINT, "VARINT"),
+        (op::FIXED, "FIXED"),
+        (op::BYTES, "BYTES"),
+        (op::OPEN, "OPEN"),
+        (op::CLOSE, "CLOSE"),
+        (op::WHOLE, "WHOLE"),
+    ];
+    let named = |(code, name): (u8, &str)| (code, name.to_owned());
+    assert_eq!(codes("code columns operation what it appends"), expected.map(named));
+    let expected = [(coding::PLAIN, "PLAIN"), (coding::DELTA, "DELTA"), (coding::TIME, "TIME")];
+    assert_eq!(codes("code relative to coding for"), expected.map(named));
+}
+
+#[test]
 fn the_page_and_the_constants_agree_on_flags_and_limits() {
     let tables = tables();
     let flags: Vec<_> =
@@ -202,6 +226,7 @@ fn the_page_and_the_constants_agree_on_flags_and_limits() {
         (header::FLAG_SEALED, "sealed"),
         (header::FLAG_CHAIN_TRAILER, "chain_trailer"),
         (header::FLAG_ENCRYPTED, "encrypted"),
+        (header::FLAG_COLUMNS, "columns"),
     ];
     assert_eq!(flags, expected.map(|(bit, name)| (format!("{bit:#04x}"), name.to_owned())));
 
@@ -214,6 +239,8 @@ fn the_page_and_the_constants_agree_on_flags_and_limits() {
         ("body_bytes_max", limits::BODY_BYTES_MAX),
         ("frame_raw_bytes_max", limits::FRAME_RAW_BYTES_MAX as u64),
         ("frames_max", limits::FRAMES_MAX.into()),
+        ("frame_shapes_max", limits::FRAME_SHAPES_MAX as u64),
+        ("frame_operations_max", limits::FRAME_OPERATIONS_MAX as u64),
         ("zstd_window_log_max", limits::ZSTD_WINDOW_LOG_MAX.into()),
         ("zstd_window_log_legacy_max", limits::ZSTD_WINDOW_LOG_LEGACY_MAX.into()),
         ("legacy_search_entries_max", limits::LEGACY_SEARCH_ENTRIES_MAX),

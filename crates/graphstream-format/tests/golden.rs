@@ -14,8 +14,8 @@ use graphstream_format::encryption::{DataKey, KeyRing};
 use graphstream_format::v2::SegmentRange;
 use graphstream_format::{ChainHash, Compression, ReadOptions, SegmentStart, SegmentVersion, v2};
 use segments::{
-    CREATED_MS, Frames, OpenFile, payload, rebody, refooter, sealed, sealed_as, sealed_from, sealed_v2,
-    start, zstd,
+    CREATED_MS, Frames, OpenFile, columns, messages, payload, rebody, refooter, sealed, sealed_as,
+    sealed_from, sealed_v2, start, zstd,
 };
 
 struct Golden {
@@ -81,6 +81,61 @@ fn v1() -> BTreeMap<&'static str, Golden> {
     add("three-entries-zstd", sealed(3, zstd()));
     add("broken-zstd-body", flipped(sealed(3, zstd()), 150));
     all
+}
+
+/// Messages of two queries, and among them payloads that are none.
+fn three_shapes() -> Vec<Vec<u8>> {
+    let mut payloads = messages(30);
+    for (index, payload) in payloads.iter_mut().enumerate().filter(|(index, _)| index % 10 == 4) {
+        *payload = segments::payload(index as u64);
+    }
+    payloads
+}
+
+/// More queries than a frame may have shapes.
+fn many_shapes() -> Vec<Vec<u8>> {
+    let mut payloads: Vec<_> =
+        (0..300_u16).map(|query| [&[10, 2][..], &query.to_be_bytes(), &[24, 1]].concat()).collect();
+    payloads.extend(messages(200));
+    payloads
+}
+
+/// Two entries, "a dozen byte" and a number.
+fn numbered(number: u8) -> Vec<u8> {
+    [&b"a dozen byte"[..], &[number]].concat()
+}
+
+/// What the entries of the numbers 1 and 2 might be stored as, each with one defect.
+fn broken_columns() -> Vec<(&'static str, Vec<u8>)> {
+    use v2::columns::{coding, op};
+    let shape = [&[op::LITERAL, 12][..], b"a dozen byte", &[op::VARINT, op::END]].concat();
+    let streams = [2, 0, 0, 2, 0, 1, 0, 3, coding::PLAIN, 2, 4];
+    let good = [&[1], shape.as_slice(), &streams].concat();
+    let with = |at: usize, byte: u8| {
+        let mut columnar = good.clone();
+        columnar[at] = byte;
+        columnar
+    };
+    let (operation, end, streams) = (shape.len() - 1, shape.len(), shape.len() + 1);
+    let upto = |at: usize, rest: &[u8]| [&good[..streams + at], rest].concat();
+    vec![
+        ("broken-columns-no-shape", with(0, 0)),
+        ("broken-columns-unknown-operation", with(operation, 9)),
+        ("broken-columns-shape-without-end", with(end, op::LITERAL)),
+        ("broken-columns-close-without-open", with(operation, op::CLOSE)),
+        ("broken-columns-open-without-close", with(operation, op::OPEN)),
+        ("broken-columns-unknown-shape", with(streams + 1, 1)),
+        ("broken-columns-first-commit-time", with(streams + 4, 1)),
+        ("broken-columns-commit-times-too-few", upto(3, &[1, 0, 0, 3, coding::PLAIN, 2, 4])),
+        ("broken-columns-unknown-coding", with(streams + 8, 3)),
+        ("broken-columns-number-left-over", upto(7, &[4, coding::PLAIN, 2, 4, 6])),
+        ("broken-columns-number-missing", upto(7, &[2, coding::PLAIN, 2])),
+        ("broken-columns-number-of-a-long-varint", upto(7, &[4, coding::PLAIN, 2, 0x84, 0])),
+        ("broken-columns-longer-than-its-rows", upto(7, &[4, coding::PLAIN, 2, 0x84, 2])),
+        ("broken-columns-bytes-behind", upto(11, &[0])),
+        ("broken-columns-cut", upto(10, &[])),
+        ("broken-columns-other-number", with(streams + 9, 6)),
+    ]
 }
 
 fn v2() -> BTreeMap<&'static str, Golden> {
@@ -163,6 +218,25 @@ fn v2() -> BTreeMap<&'static str, Golden> {
     let mut add = |name, bytes| {
         all.insert(name, Golden { bytes, exact: false });
     };
+    add("one-message-columns", sealed_as(SegmentVersion::V2, start(), &messages(1), columns()));
+    add("forty-messages-columns", sealed_as(SegmentVersion::V2, start(), &messages(40), columns()));
+    add("three-entries-columns", sealed_v2(3, columns()));
+    add("three-shapes-columns", sealed_as(SegmentVersion::V2, start(), &three_shapes(), columns()));
+    add("many-shapes-columns", sealed_as(SegmentVersion::V2, start(), &many_shapes(), columns()));
+    for (name, columnar) in broken_columns() {
+        let mut frames = Frames { columns: true, ..Frames::new(start(), true) };
+        frames.push_columnar(&[numbered(1), numbered(2)], &columnar);
+        add(name, frames.file());
+    }
+    add("broken-columns-of-rows", {
+        // Rows, said to be columns in header and footer.
+        let mut frames = Frames::standard(true);
+        frames.columns = true;
+        frames.file()
+    });
+    add("broken-columns-flag-alone", with_header_crc(sealed_v2(3, columns()), 7, 1));
+    add("broken-columns-without-flag", with_header_crc(sealed_v2(3, columns()), 6, 5));
+    add("broken-columns-footer-flags", refooter(sealed_v2(3, columns()), footer_field::FLAGS, &[5]));
     add("three-entries-zstd", sealed_v2(3, zstd()));
     add("three-frames-zstd", Frames::standard(true).file());
     add("broken-zstd-frame", flipped(sealed_v2(3, zstd()), 128 + 64 + 20));
@@ -237,18 +311,20 @@ fn options(layout: &str) -> ReadOptions {
 }
 
 fn encrypted() -> BTreeMap<&'static str, Golden> {
-    let seal = |entries: u64, compression| {
-        let last = CREATED_MS + entries as i64 - 1;
-        let range = SegmentRange { last_seq: entries, first_commit_ms: CREATED_MS, last_commit_ms: last };
+    let seal_of = |payloads: Vec<Vec<u8>>, compression| {
+        let last = CREATED_MS + payloads.len() as i64 - 1;
+        let last_seq = payloads.len() as u64;
+        let range = SegmentRange { last_seq, first_commit_ms: CREATED_MS, last_commit_ms: last };
         let random = std::array::from_fn(|index| index as u8);
         let sink = std::io::Cursor::new(Vec::new());
         let mut writer =
             v2::Writer::encrypted(sink, start(), compression, range, &golden_key(), &random).unwrap();
-        for (payload, commit_ms) in (1..=entries).map(payload).zip(CREATED_MS..) {
+        for (payload, commit_ms) in payloads.into_iter().zip(CREATED_MS..) {
             writer.push(&payload, commit_ms).unwrap();
         }
         writer.finish().unwrap().inner.into_inner()
     };
+    let seal = |entries: u64, compression| seal_of(segments::payloads(entries), compression);
     let plain = || seal(3, Compression::None);
     let mut all = BTreeMap::new();
     let mut add = |name, bytes| {
@@ -263,6 +339,8 @@ fn encrypted() -> BTreeMap<&'static str, Golden> {
     add("broken-chunk-length", flipped(plain(), 184));
     add("broken-not-encrypted", sealed_v2(3, Compression::None));
     all.insert("three-entries-zstd", Golden { bytes: seal(3, zstd()), exact: false });
+    all.insert("three-entries-columns", Golden { bytes: seal(3, columns()), exact: false });
+    all.insert("forty-messages-columns", Golden { bytes: seal_of(messages(40), columns()), exact: false });
     all
 }
 

@@ -13,8 +13,8 @@ use graphstream_format::{
     WriteOptions, limits,
 };
 use segments::{
-    Frames, OpenFile, fix_frame, read, read_with, refooter, reheader, sealed, sealed_as, sealed_v2, start,
-    zstd,
+    Frames, OpenFile, columns, fix_frame, read, read_with, refooter, reheader, sealed, sealed_as, sealed_v2,
+    start, zstd,
 };
 use sha2::{Digest, Sha256};
 
@@ -56,7 +56,7 @@ const EXTREMES: [u64; 7] = [0, 1 << 31, 1 << 32, u64::MAX / 2, u64::MAX - 160, u
 
 #[test]
 fn h01_every_header_number_at_its_extremes_is_refused_or_found_out() {
-    for compression in [Compression::None, zstd()] {
+    for compression in [Compression::None, zstd(), columns()] {
         for (at, value, sealed) in [field::FIRST_SEQ, field::LAST_SEQ, field::ENTRY_COUNT, field::BODY_LEN]
             .into_iter()
             .flat_map(|at| EXTREMES.into_iter().map(move |value| (at, value)))
@@ -422,7 +422,7 @@ fn an_entry_larger_than_a_frame_is_alone_in_one() {
         (vec![limits::PAYLOAD_BYTES_MAX, 1, 1], 2),
     ] {
         let payloads: Vec<_> = lengths.iter().map(|&len| vec![9; len]).collect();
-        for compression in [Compression::None, zstd()] {
+        for compression in [Compression::None, zstd(), columns()] {
             let file = sealed_as(SegmentVersion::V2, start(), &payloads, compression);
             assert_eq!(
                 RandomReader::open(file.as_slice(), file.len() as u64).unwrap().frames(),

@@ -15,7 +15,7 @@ use graphstream_format::{
     convert_encrypted, verify_stored,
 };
 use peak_alloc::PeakAlloc;
-use segments::{CREATED_MS, Frames, OpenFile, fix_frame, rebody, reheader, sealed, start, zstd};
+use segments::{CREATED_MS, Frames, OpenFile, columns, fix_frame, rebody, reheader, sealed, start, zstd};
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
@@ -70,7 +70,7 @@ fn a_large_segment_is_written_and_read_in_little_memory() {
         (SegmentVersion::V2, None, 3 * MIB / 2),
         (SegmentVersion::V2, Some(two()), 6 * MIB),
     ] {
-        for compression in [Compression::None, zstd()] {
+        for compression in [Compression::None, zstd(), columns()] {
             let mut options = WriteOptions::default().with_version(version).with_compression(compression);
             options.workers = workers.clone();
             let what = format!("32 MiB, {version:?}, {compression:?}, threads: {}", workers.is_some());
@@ -132,7 +132,7 @@ fn encrypted<W: Write + Seek>(sink: W, entries: u64, payload: &[u8], options: &W
 fn an_encrypted_segment_costs_what_a_plain_one_does() {
     let payload: Vec<u8> =
         (0..4096_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
-    for compression in [Compression::None, zstd()] {
+    for compression in [Compression::None, zstd(), columns()] {
         let options = WriteOptions::default().with_compression(compression);
         let (used, _) = peak(|| encrypted(Sink, 8192, &payload, &options));
         assert!(used < 3 * MIB / 2, "sealing 32 MiB, {compression:?}: {used} bytes");

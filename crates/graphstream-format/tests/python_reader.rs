@@ -40,11 +40,15 @@ fn an_independent_reader_agrees_on_every_golden_file() {
             let word = verdict.split(' ').next().unwrap().to_owned();
             // Its own judgement of a torn tail it does not give.
             match (word.as_str(), name.starts_with("broken") && name != "broken-below-durable") {
-                ("skipped", _) => assert!(name.contains("zstd"), "{layout}/{name}"),
+                ("skipped", _) => {
+                    assert!(name.contains("zstd") || name.contains("columns"), "{layout}/{name}")
+                }
                 ("damaged", broken) => assert!(broken, "{layout}/{name}: {verdict}"),
                 ("whole", broken) => {
                     assert!(!broken, "{layout}/{name} is broken");
-                    assert_eq!(entries, expected.join("\n"), "{layout}/{name}");
+                    // A payload may hold line breaks; its chain hash tells what follows them.
+                    let found: Vec<_> = entries.lines().filter(|line| line.starts_with("entry ")).collect();
+                    assert_eq!(found, expected, "{layout}/{name}");
                 }
                 _ => panic!("{layout}/{name}: {verdict}"),
             }

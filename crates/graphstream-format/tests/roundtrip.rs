@@ -22,12 +22,17 @@ use segments::{OpenFile, Read, read, read_with};
 static WORKERS: LazyLock<Workers> = LazyLock::new(|| Workers::new(NonZeroUsize::new(3).unwrap()).unwrap());
 
 fn compression() -> impl Strategy<Value = Compression> {
-    prop_oneof![Just(Compression::None), (1..=5).prop_map(|level| Compression::Zstd { level })]
+    prop_oneof![
+        Just(Compression::None),
+        (1..=5).prop_map(|level| Compression::Zstd { level }),
+        (1..=5).prop_map(|level| Compression::Columns { level }),
+    ]
 }
 
 fn payloads() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let payload = prop_oneof![
         8 => vec(any::<u8>(), 0..200),
+        16 => (0..1000_u64).prop_map(segments::message),
         1 => (any::<u8>(), 0..300_000_usize).prop_map(|(byte, len)| vec![byte; len]),
     ];
     vec(payload, 1..30)

@@ -5,16 +5,16 @@ use super::parts::{Bytes, Found};
 use crate::bytes::{array, u32_at, u64_at};
 use crate::encryption::{CHUNK_PREFIX_LEN, EXTENSION_LEN, TAG_LEN};
 use crate::error::Result;
-use crate::header::{FLAG_COMPRESSED, FLAG_ENCRYPTED, HEADER_LEN, field};
+use crate::header::{FLAG_ENCRYPTED, HEADER_LEN, field};
 use crate::read_at::ReadAt;
 use crate::v2::{
-    FINAL_HASH_LEN, FOOTER_LEN, FRAME_HEADER_LEN, Footer, FrameHeader, INDEX_ROW_LEN, IndexRow, Place,
+    FINAL_HASH_LEN, FOOTER_LEN, FRAME_HEADER_LEN, Footer, FrameHeader, INDEX_ROW_LEN, IndexRow, Place, Stored,
 };
 
 /// Where frames end and the index begins, as far as it can be told.
 #[derive(Debug)]
 pub(super) struct Frames {
-    compressed: bool,
+    form: Stored,
     encrypted: bool,
     /// Where the frames begin.
     start: u64,
@@ -38,14 +38,8 @@ impl Frames {
             flags & FLAG_ENCRYPTED != 0 || u32_at(header, field::EXT_LEN) as usize == EXTENSION_LEN;
         let extension = if encrypted { EXTENSION_LEN as u64 } else { 0 };
         let start = HEADER_LEN as u64 + extension;
-        let mut this = Self {
-            compressed: flags & FLAG_COMPRESSED != 0,
-            encrypted,
-            start,
-            index: None,
-            row: 0,
-            footer: file_len,
-        };
+        let mut this =
+            Self { form: Stored::by(flags), encrypted, start, index: None, row: 0, footer: file_len };
         // At the end of the file, or, if something was appended to that, where the header says.
         let said = start.checked_add(u64_at(header, field::BODY_LEN));
         let said = said.filter(|end| end.checked_add(FOOTER_LEN as u64).is_some_and(|end| end <= file_len));
@@ -126,7 +120,7 @@ impl Frames {
         let header = FrameHeader::decode(&fixed);
         let length = FRAME_HEADER_LEN as u64 + u64::from(header.stored_len);
         let place = Place { offset: at, sequence: None };
-        let possible = header.check(self.compressed, place).is_ok() && length <= end - at;
+        let possible = header.check(self.form, place).is_ok() && length <= end - at;
         Ok(possible.then_some(Found::new(PartKind::Frame, length)))
     }
 

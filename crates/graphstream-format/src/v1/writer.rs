@@ -82,7 +82,9 @@ impl<W: Write + Seek> Writer<W> {
         hashed.inner.write_all(&[0; HEADER_LEN]).map_err(failed)?;
         let body = match compression {
             Compression::None => Body::Plain(hashed),
-            Compression::Zstd { level } => Body::Zstd(compression::encoder(hashed, level).map_err(failed)?),
+            Compression::Zstd { level } | Compression::Columns { level } => {
+                Body::Zstd(compression::encoder(hashed, level).map_err(failed)?)
+            }
         };
         Ok(Self { body: Some(body), admission: Admission::new(start), frames: Vec::new() })
     }

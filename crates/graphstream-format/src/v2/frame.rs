@@ -1,14 +1,18 @@
 //! One frame as bytes, and as verified entries. Nothing here depends on the frames around it.
 
+use std::ops::RangeInclusive;
+
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::compress_bound;
 
+use super::columns::{self, COLUMNAR_OVERHEAD_MAX, Decoder, Encoder, Form};
 use super::{ENTRY_LEN_MIN, FRAME_HEADER_LEN, frame_field as at};
 use crate::bytes::{array, i64_at, put, u32_at, u64_at};
 use crate::chain::ChainHash;
 use crate::compression;
 use crate::damage::Damage;
 use crate::error::{Error, Result};
+use crate::header::{FLAG_COLUMNS, FLAG_COMPRESSED};
 use crate::limits;
 use crate::open::EntryRef;
 use crate::varint;
@@ -23,6 +27,29 @@ pub(crate) struct Place {
     pub(crate) offset: u64,
     /// The sequence that must start there, where that is known.
     pub(crate) sequence: Option<u64>,
+}
+
+/// How the entries of a frame are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    Rows,
+    /// Rows in a zstd frame.
+    Zstd,
+    /// Columns in a zstd frame.
+    Columns,
+}
+
+impl Stored {
+    /// As these flags of header or footer, which were checked, say.
+    pub(crate) const fn by(flags: u8) -> Self {
+        if flags & FLAG_COLUMNS != 0 {
+            Self::Columns
+        } else if flags & FLAG_COMPRESSED != 0 {
+            Self::Zstd
+        } else {
+            Self::Rows
+        }
+    }
 }
 
 /// The fields before a frame's entries.
@@ -69,7 +96,7 @@ impl FrameHeader {
     }
 
     /// Refuses lengths and counts that no writer leaves, before anything is read or allocated for them. `place` is the frame's.
-    pub(crate) fn check(&self, compressed: bool, place: Place) -> Result<()> {
+    pub(crate) fn check(&self, form: Stored, place: Place) -> Result<()> {
         let wrong =
             |what, field: usize| Err(Error::damaged(what, place.offset + field as u64, place.sequence));
         let field = |field, found: u64| Damage::FrameField { field, found };
@@ -86,10 +113,13 @@ impl FrameHeader {
             return wrong(Damage::Length { found: raw_len, max: max as u64 }, at::RAW_LEN);
         }
         let stored_len = u64::from(self.stored_len);
-        let possible = if compressed {
-            stored_len <= compress_bound(raw_len as usize) as u64 && raw_len / ZSTD_RATIO_MAX <= stored_len
-        } else {
-            stored_len == raw_len
+        let most = raw_len as usize + if form == Stored::Columns { COLUMNAR_OVERHEAD_MAX } else { 0 };
+        // Columns may be far fewer bytes than the rows, but not in a frame that is so large that the ratio tells anything.
+        let possible = match form {
+            Stored::Rows => stored_len == raw_len,
+            Stored::Zstd | Stored::Columns => {
+                stored_len <= compress_bound(most) as u64 && raw_len / ZSTD_RATIO_MAX <= stored_len
+            }
         };
         if !possible {
             return wrong(field("stored_len", stored_len), at::STORED_LEN);
@@ -101,11 +131,15 @@ impl FrameHeader {
     }
 }
 
-/// zstd's memory, kept from frame to frame. One per thread.
+/// The memory of zstd and of columns, kept from frame to frame. One per thread.
 #[derive(Default)]
 pub(crate) struct Codec {
     compressor: Option<(i32, Compressor<'static>)>,
     decompressor: Option<Decompressor<'static>>,
+    encoder: Encoder,
+    decoder: Decoder,
+    /// A columnar form that was decompressed.
+    columnar: Vec<u8>,
 }
 
 impl std::fmt::Debug for Codec {
@@ -125,12 +159,33 @@ impl Codec {
         }
     }
 
-    fn decompress(&mut self, stored: &[u8], raw: &mut Vec<u8>) -> std::io::Result<usize> {
-        let decompressor = match &mut self.decompressor {
+    /// What makes columns, and what compresses them.
+    pub(crate) fn encoders(
+        &mut self,
+        level: i32,
+    ) -> std::io::Result<(&mut Encoder, &mut Compressor<'static>)> {
+        self.compressor(level)?;
+        match &mut self.compressor {
+            Some((_, compressor)) => Ok((&mut self.encoder, compressor)),
+            None => Err(std::io::ErrorKind::Other.into()),
+        }
+    }
+
+    /// Replaces `into` by what one zstd frame holds. `None` if it is none, or is not of one of these lengths.
+    fn decompress(
+        decompressor: &mut Option<Decompressor<'static>>,
+        packed: &[u8],
+        lengths: RangeInclusive<usize>,
+        into: &mut Vec<u8>,
+    ) -> Option<()> {
+        let len = compression::content_len(packed).filter(|len| lengths.contains(len))?;
+        into.clear();
+        into.reserve_exact(len);
+        let decompressor = match decompressor {
             Some(decompressor) => decompressor,
-            none => none.insert(Decompressor::new()?),
+            none => none.insert(Decompressor::new().ok()?),
         };
-        decompressor.decompress_to_buffer(stored, raw)
+        (decompressor.decompress_to_buffer(packed, into).ok()? == len).then_some(())
     }
 }
 
@@ -163,7 +218,7 @@ impl Frame {
         &mut self,
         stored: &mut Vec<u8>,
         place: Place,
-        compressed: bool,
+        form: Stored,
         codec: &mut Codec,
     ) -> Result<()> {
         if stored.len() < FRAME_HEADER_LEN {
@@ -175,37 +230,74 @@ impl Frame {
         if computed != header.crc {
             return Err(damaged(Damage::FrameChecksum { found: header.crc, computed }));
         }
-        header.check(compressed, place)?;
+        header.check(form, place)?;
         if stored.len() - FRAME_HEADER_LEN != header.stored_len as usize {
             let found = header.stored_len.into();
             return Err(damaged(Damage::FrameField { field: "stored_len", found }));
         }
-        let start = if compressed {
-            let (_, packed) = stored.split_at(FRAME_HEADER_LEN);
-            let raw_len = header.raw_len as usize;
-            if !compression::is_one_frame(packed, raw_len) {
-                return Err(damaged(Damage::Compression));
-            }
-            self.bytes.clear();
-            self.bytes.reserve_exact(raw_len);
-            match codec.decompress(packed, &mut self.bytes) {
-                Ok(written) if written == raw_len => 0,
-                _ => return Err(damaged(Damage::Compression)),
-            }
-        } else {
-            std::mem::swap(&mut self.bytes, stored);
-            FRAME_HEADER_LEN
-        };
         self.offset = place.offset;
         self.first_seq = header.first_seq;
         self.first_commit_ms = header.first_commit_ms;
         self.chain_before = header.chain_before;
-        self.raw_len = header.raw_len as usize;
-        self.take_apart(start, &header).ok_or_else(|| damaged(Damage::FrameEntries))
+        let raw_len = header.raw_len as usize;
+        self.raw_len = raw_len;
+        let (_, packed) = stored.split_at(FRAME_HEADER_LEN);
+        let entries = match form {
+            Stored::Rows => {
+                std::mem::swap(&mut self.bytes, stored);
+                self.rows(FRAME_HEADER_LEN, &header)
+            }
+            Stored::Zstd => {
+                Codec::decompress(&mut codec.decompressor, packed, raw_len..=raw_len, &mut self.bytes)
+                    .ok_or_else(|| damaged(Damage::Compression))?;
+                self.rows(0, &header)
+            }
+            Stored::Columns => {
+                let lengths = 1..=raw_len + COLUMNAR_OVERHEAD_MAX;
+                Codec::decompress(&mut codec.decompressor, packed, lengths, &mut codec.columnar)
+                    .ok_or_else(|| damaged(Damage::Compression))?;
+                match columns::form_of(&codec.columnar, raw_len) {
+                    Some(Form::Rows { start }) => {
+                        std::mem::swap(&mut self.bytes, &mut codec.columnar);
+                        self.rows(start, &header)
+                    }
+                    Some(Form::Columns) => self.columns(&codec.columnar, &mut codec.decoder, &header),
+                    None => None,
+                }
+            }
+        };
+        entries.ok_or_else(|| damaged(Damage::FrameEntries))
     }
 
-    /// Finds the entries and continues the chain over them; `None` if they do not fill the frame exactly.
-    fn take_apart(&mut self, mut at: usize, header: &FrameHeader) -> Option<()> {
+    /// Makes the entries of columns and continues the chain over them; `None` if their rows would not have the frame's length.
+    fn columns(&mut self, columnar: &[u8], decoder: &mut Decoder, header: &FrameHeader) -> Option<()> {
+        self.entries.clear();
+        self.bytes.clear();
+        // And what the decoder may append before it sees that there is too much.
+        self.bytes.reserve_exact(self.raw_len + limits::ENTRY_OVERHEAD_BYTES_MAX);
+        decoder.begin(columnar, header.count)?;
+        let (mut commit_ms, mut chain) = (header.first_commit_ms, header.chain_before);
+        let mut rows_len = 0;
+        for index in 0..header.count {
+            let start = self.bytes.len();
+            let delta = decoder.next(columnar, &mut self.bytes, self.raw_len)?;
+            if index == 0 && delta != 0 {
+                return None;
+            }
+            commit_ms = commit_ms.checked_add_unsigned(delta)?;
+            let payload = self.bytes.get(start..)?;
+            chain = chain.after(payload);
+            rows_len += varint::len(payload.len() as u64) + varint::len(delta) + payload.len();
+            let end = self.bytes.len() as u32;
+            self.entries.push(Span { start: start as u32, end, commit_ms, chain_hash: chain });
+        }
+        self.last_commit_ms = commit_ms;
+        self.chain_after = chain;
+        (decoder.finished() && rows_len == self.raw_len).then_some(())
+    }
+
+    /// Finds the entries in rows and continues the chain over them; `None` if they do not fill the frame exactly.
+    fn rows(&mut self, mut at: usize, header: &FrameHeader) -> Option<()> {
         self.entries.clear();
         let (mut commit_ms, mut chain) = (header.first_commit_ms, header.chain_before);
         for index in 0..header.count {

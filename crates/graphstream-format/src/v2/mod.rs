@@ -4,7 +4,7 @@
 //! header (128) | body | footer (64)
 //! body    frame | frame | ... | index | chain hash of the last entry (32)
 //! frame   crc32c u32 over what follows | stored_len u32 | raw_len u32 | count u32 | first_seq u64 | first_commit_ms i64 |
-//!         chain hash before its first entry (32) | entries, zstd if the segment is compressed
+//!         chain hash before its first entry (32) | entries, zstd if the segment is compressed; sorted before that if it has columns
 //! entry   varint payload_len | varint commit_ms delta to the entry before it (0 for the first) | payload
 //! index   a row per frame: file offset u64 | first_seq u64 | first_commit_ms i64 | chain hash before it (32)
 //! footer  index_offset u64 | index_len u32 | frame_count u32 | first_seq u64 | last_seq u64 | version u8 | flags u8 |
@@ -15,11 +15,14 @@
 //! hash to the one of the next frame (or to the last), so frames are encoded, decoded and verified side by side ([`Workers`]), and one
 //! entry takes the footer, the index and one frame ([`RandomReader`]).
 //!
+//! With compression 2, what is alike in a frame's entries stands together before zstd ([`columns`]); rows stay what frames are cut by.
+//!
 //! ```text
 //!  entries -> RawFrame --encode (anywhere)--> bytes -> file      Writer: cut, encode, write in order
 //!  file -> bytes --decode + verify (anywhere)--> Frame -> entries    reader: read, decode, link in order
 //! ```
 
+pub mod columns;
 mod footer;
 mod frame;
 mod index;
@@ -31,7 +34,7 @@ mod workers;
 mod writer;
 
 pub(crate) use footer::Footer;
-pub(crate) use frame::{FrameHeader, Place};
+pub(crate) use frame::{FrameHeader, Place, Stored};
 pub(crate) use index::IndexRow;
 pub use random::RandomReader;
 pub use range::SegmentRange;
@@ -50,7 +53,8 @@ pub const FINAL_HASH_LEN: usize = 32;
 /// Length in bytes of the footer.
 pub const FOOTER_LEN: usize = 64;
 
-/// Most bytes of a frame as stored, its header included: of one entry of the largest size that zstd could not make smaller.
+/// Most bytes of a frame as stored, its header included: of one entry of the largest size that zstd could not make smaller. The first entry
+/// of a frame has a commit time delta of one byte, which leaves room for the first byte of a columnar form.
 pub(crate) const FRAME_BYTES_MAX: usize = {
     let raw = limits::PAYLOAD_BYTES_MAX + limits::ENTRY_OVERHEAD_BYTES_MAX;
     FRAME_HEADER_LEN + raw + (raw >> 8)

@@ -10,7 +10,7 @@
 //! That the whole segment is as its header says is known only to who reads all of it.
 
 use super::footer::Footer;
-use super::frame::{Codec, Frame, Place};
+use super::frame::{Codec, Frame, Place, Stored};
 use super::index::IndexRow;
 use super::{
     CHUNK_TEXT_BYTES_MAX, FOOTER_LEN, FRAME_BYTES_MAX, INDEX_ROW_LEN, footer_field, frame_field, index_field,
@@ -20,7 +20,9 @@ use crate::chain::ChainHash;
 use crate::damage::Damage;
 use crate::encryption::{CHUNK_PREFIX_LEN, ChunkOpener, EXTENSION_LEN, Extension, KeyRing, TAG_LEN};
 use crate::error::{Error, Result};
-use crate::header::{FLAG_COMPRESSED, FLAG_ENCRYPTED, FLAG_SEALED, HEADER_LEN, Header, VERSION_2, field};
+use crate::header::{
+    FLAG_COLUMNS, FLAG_COMPRESSED, FLAG_ENCRYPTED, FLAG_SEALED, HEADER_LEN, Header, VERSION_2, field,
+};
 use crate::open::EntryRef;
 use crate::read_at::ReadAt;
 
@@ -89,7 +91,9 @@ impl<S: ReadAt> RandomReader<S> {
             return Err(Error::damaged(Damage::EndsEarly, 0, None));
         };
         let footer = Footer::decode(bytes, file_len).map_err(|error| other_kind(&source).unwrap_or(error))?;
-        if footer.flags & !(FLAG_COMPRESSED | FLAG_ENCRYPTED) != FLAG_SEALED {
+        let known = FLAG_COMPRESSED | FLAG_COLUMNS | FLAG_ENCRYPTED;
+        let bare = footer.flags & (FLAG_COMPRESSED | FLAG_COLUMNS) == FLAG_COLUMNS;
+        if footer.flags & !known != FLAG_SEALED || bare {
             let what = Damage::FooterField { field: "flags", found: footer.flags.into() };
             let at = file_len - (FOOTER_LEN - footer_field::FLAGS) as u64;
             return Err(Error::damaged(what, at, None));
@@ -197,9 +201,8 @@ impl<S: ReadAt> RandomReader<S> {
             self.stored.drain(..CHUNK_PREFIX_LEN);
             self.stored.truncate(text_len);
         }
-        let compressed = self.footer.flags & FLAG_COMPRESSED != 0;
         let place = Place { offset: row.offset, sequence: Some(row.first_seq) };
-        self.frame.decode(&mut self.stored, place, compressed, &mut self.codec)?;
+        self.frame.decode(&mut self.stored, place, Stored::by(self.footer.flags), &mut self.codec)?;
         let frame = &self.frame;
         let last_seq = next.map_or(self.footer.last_seq, |next| next.first_seq - 1);
         let chain = next.map_or(self.chain, |next| next.chain_before);

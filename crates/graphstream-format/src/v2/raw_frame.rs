@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Result};
 
+use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
 
 use super::frame::{Codec, FrameHeader};
@@ -12,6 +13,14 @@ use crate::chain::ChainHash;
 use crate::compression::Compression;
 use crate::limits;
 use crate::varint;
+
+/// Appends what `bytes` are compressed to `out`, which ends at `at`.
+fn compress(compressor: &mut Compressor<'static>, bytes: &[u8], at: usize, out: &mut Vec<u8>) -> Result<()> {
+    out.reserve(compress_bound(bytes.len()));
+    let mut behind = Cursor::new(out);
+    behind.set_position(at as u64);
+    compressor.compress_to_buffer(bytes, &mut behind).map(drop)
+}
 
 #[derive(Debug)]
 pub(crate) struct RawFrame {
@@ -76,11 +85,10 @@ impl RawFrame {
         out.resize(entries_at, 0);
         match compression {
             Compression::None => out.extend_from_slice(&self.raw),
-            Compression::Zstd { level } => {
-                out.reserve(compress_bound(self.raw.len()));
-                let mut behind = Cursor::new(&mut *out);
-                behind.set_position(entries_at as u64);
-                codec.compressor(level)?.compress_to_buffer(&self.raw, &mut behind)?;
+            Compression::Zstd { level } => compress(codec.compressor(level)?, &self.raw, entries_at, out)?,
+            Compression::Columns { level } => {
+                let (columns, compressor) = codec.encoders(level)?;
+                compress(compressor, columns.encode(&self.raw, self.count), entries_at, out)?;
             }
         }
         let mut header = FrameHeader {

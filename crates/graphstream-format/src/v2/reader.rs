@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::footer::Footer;
-use super::frame::{Codec, Frame, FrameHeader, Place};
+use super::frame::{Codec, Frame, FrameHeader, Place, Stored};
 use super::index::IndexRow;
 use super::workers::{UnderWay, Workers};
 use super::{
@@ -24,7 +24,7 @@ use crate::compression;
 use crate::damage::Damage;
 use crate::encryption::{CHUNK_PREFIX_LEN, ChunkOpener, EXTENSION_LEN, Extension, KeyRing};
 use crate::error::{Error, Result};
-use crate::header::{COMPRESSION_ZSTD, HEADER_LEN, Header, field};
+use crate::header::{HEADER_LEN, Header, field};
 use crate::limits;
 use crate::open::EntryRef;
 use crate::reader::{ReadOptions, SegmentEnd, read_exact};
@@ -221,14 +221,14 @@ impl<R: Read> SealedReader<R> {
             return self.failed(Error::damaged(Damage::Frames { found, max }, offset, None), stored, frame);
         }
         self.frames_read += 1;
-        let compressed = self.header.compression == COMPRESSION_ZSTD;
+        let form = Stored::by(self.header.flags);
         let opener = self.opener.clone();
         let decode = move |frame: &mut Frame, stored: &mut Vec<u8>, codec: &mut Codec| {
             if let Some(opener) = opener {
                 let text_len = opener.open(number, false, stored, offset)?.len();
                 stored.truncate(text_len);
             }
-            frame.decode(stored, Place { offset, sequence }, compressed, codec)
+            frame.decode(stored, Place { offset, sequence }, form, codec)
         };
         if let Some(workers) = &self.workers {
             return Decoding::Worker(workers.submit(move |codec| {
@@ -247,7 +247,7 @@ impl<R: Read> SealedReader<R> {
         self.body.read(FRAME_HEADER_LEN as u64, stored, Some(sequence))?;
         let fields = FrameHeader::decode(stored);
         let place = Place { offset, sequence: Some(sequence) };
-        fields.check(self.header.compression == COMPRESSION_ZSTD, place)?;
+        fields.check(Stored::by(self.header.flags), place)?;
         let count = u64::from(fields.count);
         if count > self.header.entry_count - self.entries_read {
             let what = Damage::FrameField { field: "count", found: count };

@@ -20,8 +20,8 @@ use crate::encryption::{
 use crate::entry::SegmentStart;
 use crate::error::{Error, Result, Unwritable};
 use crate::header::{
-    COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_COMPRESSED, FLAG_ENCRYPTED, FLAG_SEALED, HEADER_LEN, Header,
-    VERSION_2,
+    COMPRESSION_COLUMNS, COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_COLUMNS, FLAG_COMPRESSED, FLAG_ENCRYPTED,
+    FLAG_SEALED, HEADER_LEN, Header, VERSION_2,
 };
 use crate::open::EntryRef;
 use crate::v1::Finished;
@@ -319,6 +319,7 @@ fn header(start: &SegmentStart, range: SegmentRange, compression: Compression, e
     let (flags, compression) = match compression {
         Compression::None => (FLAG_SEALED, COMPRESSION_NONE),
         Compression::Zstd { .. } => (FLAG_SEALED | FLAG_COMPRESSED, COMPRESSION_ZSTD),
+        Compression::Columns { .. } => (FLAG_SEALED | FLAG_COMPRESSED | FLAG_COLUMNS, COMPRESSION_COLUMNS),
     };
     Header {
         version: VERSION_2,

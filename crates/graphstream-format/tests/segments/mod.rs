@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::io::Cursor;
 
-use graphstream_format::header::{FLAG_COMPRESSED, FLAG_SEALED, HEADER_LEN, Header, field};
+use graphstream_format::header::{FLAG_COLUMNS, FLAG_COMPRESSED, FLAG_SEALED, HEADER_LEN, Header, field};
 use graphstream_format::open::{Nonce, OpenHeader, Placement, RECORDS_START, RecordEncoder};
 use graphstream_format::v2::{FOOTER_LEN, footer_field, frame_field};
 use graphstream_format::{
@@ -57,6 +57,33 @@ pub fn sealed_v2(entries: u64, compression: Compression) -> Vec<u8> {
     sealed_as(SegmentVersion::V2, start(), &payloads(entries), compression)
 }
 
+/// As `journal.proto` has entries: a query, parameters {id, name}, a time.
+pub fn message(sequence: u64) -> Vec<u8> {
+    let delimited = |field: u8, bytes: &[u8], out: &mut Vec<u8>| {
+        out.push(field << 3 | 2);
+        varint(bytes.len() as u64, out);
+        out.extend_from_slice(bytes);
+    };
+    let (mut payload, mut id, mut name) = (Vec::new(), vec![3 << 3], Vec::new());
+    let query = ["CREATE (:Person {id: $id, name: $name})", "MATCH (p {id: $id}) SET p.name = $name"];
+    delimited(1, query[sequence as usize % 3 / 2].as_bytes(), &mut payload);
+    varint(1000 + 7 * sequence, &mut id);
+    delimited(5, format!("name {sequence}").as_bytes(), &mut name);
+    for (key, value) in [("id", id), ("name", name)] {
+        let mut param = Vec::new();
+        delimited(1, key.as_bytes(), &mut param);
+        delimited(2, &value, &mut param);
+        delimited(2, &param, &mut payload);
+    }
+    payload.push(3 << 3);
+    varint(CREATED_MS as u64 + sequence, &mut payload);
+    payload
+}
+
+pub fn messages(entries: u64) -> Vec<Vec<u8>> {
+    (1..=entries).map(message).collect()
+}
+
 pub fn payloads(entries: u64) -> Vec<Vec<u8>> {
     (1..=entries).map(payload).collect()
 }
@@ -67,6 +94,8 @@ pub fn payloads(entries: u64) -> Vec<Vec<u8>> {
 pub struct Frames {
     pub start: SegmentStart,
     pub compressed: bool,
+    /// Whether it says that there are columns. [`Frames::push`] stores rows so, too.
+    pub columns: bool,
     /// The frames' bytes.
     pub frames: Vec<Vec<u8>>,
     pub next_seq: u64,
@@ -77,7 +106,8 @@ pub struct Frames {
 impl Frames {
     pub fn new(start: SegmentStart, compressed: bool) -> Self {
         let (next_seq, chain) = (start.first_seq, start.chain_before);
-        Self { start, compressed, frames: Vec::new(), next_seq, commit_ms: CREATED_MS - 1, chain }
+        let commit_ms = CREATED_MS - 1;
+        Self { start, compressed, columns: false, frames: Vec::new(), next_seq, commit_ms, chain }
     }
 
     /// Three frames of two, one and three standard payloads.
@@ -99,10 +129,29 @@ impl Frames {
             raw.extend_from_slice(payload);
             self.chain = self.chain.after(payload);
         }
-        let frame = self.frame(&raw, raw.len() as u32, payloads.len() as u32, chain_before);
+        let raw_len = raw.len() as u32;
+        if self.columns {
+            raw.insert(0, 0);
+        }
+        self.push_as(payloads.len() as u32, &raw, raw_len, chain_before);
+    }
+
+    /// A frame of these payloads, stored as this columnar form.
+    pub fn push_columnar(&mut self, payloads: &[Vec<u8>], columnar: &[u8]) {
+        let (mut raw_len, chain_before) = (0, self.chain);
+        for payload in payloads {
+            assert!(payload.len() < 128);
+            raw_len += 2 + payload.len() as u32;
+            self.chain = self.chain.after(payload);
+        }
+        self.push_as(payloads.len() as u32, columnar, raw_len, chain_before);
+    }
+
+    fn push_as(&mut self, count: u32, stored: &[u8], raw_len: u32, chain_before: ChainHash) {
+        let frame = self.frame(stored, raw_len, count, chain_before);
         self.frames.push(frame);
-        self.next_seq += payloads.len() as u64;
-        self.commit_ms += payloads.len() as i64;
+        self.next_seq += u64::from(count);
+        self.commit_ms += i64::from(count);
     }
 
     /// The next frame, whatever it says about what it holds.
@@ -129,7 +178,10 @@ impl Frames {
             index.extend_from_slice(&frame[frame_field::FIRST_SEQ..frame_field::ENTRIES]);
             file.extend_from_slice(frame);
         }
-        let flags = if self.compressed { FLAG_SEALED | FLAG_COMPRESSED } else { FLAG_SEALED };
+        let mut flags = if self.compressed { FLAG_SEALED | FLAG_COMPRESSED } else { FLAG_SEALED };
+        if self.columns {
+            flags |= FLAG_COLUMNS;
+        }
         let mut footer = (file.len() as u64).to_be_bytes().to_vec();
         footer.extend_from_slice(&(index.len() as u32).to_be_bytes());
         footer.extend_from_slice(&(self.frames.len() as u32).to_be_bytes());
@@ -143,7 +195,7 @@ impl Frames {
         let header = Header {
             version: 2,
             flags,
-            compression: self.compressed.into(),
+            compression: u8::from(self.compressed) + u8::from(self.columns),
             ext_len: 0,
             first_seq: self.start.first_seq,
             last_seq: self.next_seq - 1,
@@ -198,6 +250,10 @@ fn varint(mut value: u64, out: &mut Vec<u8>) {
         value >>= 7;
     }
     out.push(value as u8);
+}
+
+pub fn columns() -> Compression {
+    Compression::Columns { level: 3 }
 }
 
 pub fn zstd() -> Compression {
