@@ -72,6 +72,27 @@ fn a_segment_keeps_its_entries_and_hashes_there_and_back() {
 }
 
 #[test]
+fn columns_are_smaller_and_hold_the_same() {
+    let place = Place::new();
+    let (file, rows, columns) = (sealed(&place, 200), place.path("rows"), place.path("columns"));
+    let size = |output: &Path, compression: &str| {
+        let converted = convert(&file, output, "2").args(["--compression", compression, "--json"]).ok().json();
+        converted["output_bytes"].as_u64().unwrap()
+    };
+    let (of_rows, of_columns) = (size(&rows, "zstd:3"), size(&columns, "columns:3"));
+    assert!(of_columns < of_rows, "{of_columns} bytes beside {of_rows}");
+    assert_eq!(entries_of(&columns), entries_of(&file));
+    let inspected = Graphstream::new("inspect").arg("--json").arg(&columns).ok().json();
+    let header = &inspected["header"];
+    assert_eq!(header[3]["meaning"], "columns, zstd");
+    assert_eq!(header[2]["meaning"], "compressed, sealed, columns");
+    // Version 1 has none.
+    let old = place.path("v1");
+    convert(&columns, &old, "1").args(["--compression", "columns"]).ok();
+    assert_eq!(entries_of(&old), entries_of(&file));
+}
+
+#[test]
 fn the_output_is_as_readable_as_the_input() {
     let place = Place::new();
     let (file, new) = (sealed(&place, 1), place.path("new"));

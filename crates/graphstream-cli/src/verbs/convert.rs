@@ -47,7 +47,8 @@ pub(crate) struct Args {
     /// The version to write: 1 (which the predecessor reads too) or 2 (smaller, with an index)
     #[arg(long, value_name = "VERSION", value_parser = version)]
     to_version: SegmentVersion,
-    /// none, zstd, or zstd:LEVEL with a level from 1 to 19 [default: zstd:1 for version 1, zstd:3 for version 2]
+    /// none, zstd, or columns (version 2: smaller, then zstd); zstd:LEVEL or columns:LEVEL with a level from 1 to 19
+    /// [default: zstd:1 for version 1, zstd:3 for version 2]
     #[arg(long, value_name = "COMPRESSION", value_parser = compression)]
     compression: Option<Compression>,
     /// The lineage to write, for a file of the predecessor, which carries none: 32 hex digits
@@ -75,15 +76,19 @@ fn version(text: &str) -> Result<SegmentVersion, String> {
 }
 
 fn compression(text: &str) -> Result<Compression, String> {
-    let level = match text.split_once(':') {
-        None if text == "none" => return Ok(Compression::None),
-        None if text == "zstd" => return Ok(Compression::default()),
-        Some(("zstd", level)) => level.parse().ok().filter(|level| ZSTD_LEVELS.contains(level)),
-        _ => None,
+    let (word, level) = match text.split_once(':') {
+        None => (text, Some(3)),
+        Some((word, level)) => (word, level.parse().ok().filter(|level| ZSTD_LEVELS.contains(level))),
     };
-    level
-        .map(|level| Compression::Zstd { level })
-        .ok_or_else(|| "expected none, zstd, or zstd:LEVEL with a level from 1 to 19".to_owned())
+    match (word, level) {
+        ("none", Some(_)) if word == text => Ok(Compression::None),
+        ("zstd", Some(level)) => Ok(Compression::Zstd { level }),
+        ("columns", Some(level)) => Ok(Compression::Columns { level }),
+        _ => {
+            Err("expected none, zstd, columns, zstd:LEVEL or columns:LEVEL with a level from 1 to 19"
+                .to_owned())
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]

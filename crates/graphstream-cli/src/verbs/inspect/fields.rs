@@ -2,8 +2,8 @@
 
 use graphstream::format::Header;
 use graphstream::format::header::{
-    COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_CHAIN_TRAILER, FLAG_COMPRESSED, FLAG_ENCRYPTED, FLAG_SEALED,
-    VERSION_OPEN,
+    COMPRESSION_COLUMNS, COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_CHAIN_TRAILER, FLAG_COLUMNS,
+    FLAG_COMPRESSED, FLAG_ENCRYPTED, FLAG_SEALED, VERSION_OPEN,
 };
 use graphstream::format::layout::{self, Encoding, Part, PartKind};
 use serde::Serialize;
@@ -129,6 +129,7 @@ fn meaning_in_header(name: &str, value: &FieldValue, header: Option<&Header>) ->
         ("compression", FieldValue::Number(number)) => text(match u8::try_from(*number) {
             Ok(COMPRESSION_NONE) => "none",
             Ok(COMPRESSION_ZSTD) => "zstd",
+            Ok(COMPRESSION_COLUMNS) => "columns, zstd",
             _ => "unknown",
         }),
         ("body_checksum", _) => text(match header {
@@ -149,6 +150,7 @@ fn flags(bits: u64) -> Option<String> {
         (FLAG_SEALED, "sealed"),
         (FLAG_CHAIN_TRAILER, "chain trailer"),
         (FLAG_ENCRYPTED, "encrypted"),
+        (FLAG_COLUMNS, "columns"),
     ];
     let set: Vec<_> =
         names.iter().filter(|(bit, _)| bits & u64::from(*bit) != 0).map(|(_, name)| *name).collect();
