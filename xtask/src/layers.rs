@@ -117,6 +117,20 @@ const PURITY: &[Purity] = &[
         reason: "its TLS is rustls with ring: a fresh machine has a C compiler, and neither cmake nor OpenSSL",
     },
     Purity {
+        package: "graphstream-storage-object-store",
+        without: &[
+            "aws-lc*",
+            "boring*",
+            "cmake",
+            "native-tls*",
+            "openssl",
+            "openssl-sys",
+            "reqwest",
+            "s2n-tls*",
+        ],
+        reason: "its HTTP client and TLS are those that graphstream-storage-s3 has already",
+    },
+    Purity {
         package: "graphstream-journal",
         without: RUNTIMES,
         reason: "the journal runs on threads; a polled future of it never does I/O",

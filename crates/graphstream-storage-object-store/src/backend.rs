@@ -1,5 +1,6 @@
 //! The calls, one to one.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::options::ObjectStoreOptions;
 const DELETES_MAX: usize = 16;
 
 /// Any [`ObjectStore`] as a backend. Clones share it. The calls need a tokio runtime.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ObjectStoreBackend {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) options: ObjectStoreOptions,
@@ -56,6 +57,13 @@ impl ObjectStoreBackend {
         Path::parse(key.as_str()).map_err(|error| self.failing(operation, key.as_str()).fold(error.into()))
     }
 
+    pub(crate) fn check_writable(&self, operation: Operation) -> Result<()> {
+        if self.options.read_only {
+            return Err(StorageError::Unsupported { backend: self.name.to_string(), operation });
+        }
+        Ok(())
+    }
+
     /// The version that an etag stands for.
     pub(crate) fn version(&self, failing: Failing<'_>, etag: Option<String>) -> Result<Version> {
         let etag = etag.ok_or_else(|| {
@@ -63,7 +71,8 @@ impl ObjectStoreBackend {
             let put = failing.operation == Operation::Put;
             failing.with(if put { ErrorClass::TimeoutUnknown } else { ErrorClass::Other }, Error::NoVersion)
         })?;
-        Version::new(etag)
+        let bare = self.options.etags_are_quoted && !etag.ends_with('"');
+        Version::new(if bare { format!("\"{etag}\"") } else { etag })
     }
 
     pub(crate) fn meta(
@@ -92,6 +101,16 @@ impl ObjectStoreBackend {
             Ok(meta) if meta.size <= range.start => invalid_range(key, range, meta.size),
             _ => failed,
         }
+    }
+}
+
+/// Without the store: what it shows of itself may have credentials in it.
+impl fmt::Debug for ObjectStoreBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectStoreBackend")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -194,6 +213,7 @@ impl StorageBackend for ObjectStoreBackend {
     }
 
     async fn delete(&self, key: &Key) -> Result<()> {
+        self.check_writable(Operation::Delete)?;
         let path = self.path(Operation::Delete, key)?;
         let failing = self.failing(Operation::Delete, key.as_str());
         match self.store.delete(&path).await.map_err(|error| failing.fold_object(key, error)) {

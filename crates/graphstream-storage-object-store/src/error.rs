@@ -41,6 +41,61 @@ pub enum Error {
     /// The runtime shut down while a file was read.
     #[error("the tokio runtime shut down while a file was read")]
     Interrupted,
+    /// A status that `object_store` has no word for.
+    #[cfg(feature = "urls")]
+    #[error("the store answered {status}{}", code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default())]
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// The store's code for it.
+        code: Option<String>,
+    },
+    /// The store is somewhere else, it says. That is not believed: credentials would be sent there.
+    #[cfg(feature = "urls")]
+    #[error(
+        "the store answered {status} and points to {}: redirects are refused, name the store where it is",
+        host.as_deref().unwrap_or("another place")
+    )]
+    Redirected {
+        /// The HTTP status.
+        status: u16,
+        /// Where to.
+        host: Option<String>,
+    },
+    /// Whoever has the credentials gave none.
+    #[cfg(feature = "urls")]
+    #[error("{host} gave no credentials for the store")]
+    NoCredentials {
+        /// Who was asked.
+        host: String,
+        /// What came of it.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// Credentials would go over the network in the clear.
+    #[cfg(feature = "urls")]
+    #[error("credentials are not sent over http: to another machine: use https:, or anonymous=true")]
+    InTheClear,
+    /// An endpoint that is none.
+    #[cfg(feature = "urls")]
+    #[error("the endpoint is not http[s]://host[:port]")]
+    InvalidEndpoint,
+    /// An account is needed.
+    #[cfg(feature = "azure")]
+    #[error(
+        "no storage account: name it with account= or AZURE_STORAGE_ACCOUNT_NAME, 3 to 24 lower case letters and digits"
+    )]
+    NoAccount,
+    /// The header of the environment is none.
+    #[cfg(feature = "http")]
+    #[error("GRAPHSTREAM_HTTP_AUTHORIZATION is not the value of a header")]
+    InvalidAuthorization,
+    /// TLS can't be set up.
+    #[cfg(feature = "urls")]
+    #[error("TLS can't be set up")]
+    Tls {
+        /// The reason.
+        source: rustls::Error,
+    },
 }
 
 /// The calls' errors, in words of one store.
@@ -73,7 +128,7 @@ impl Failing<'_> {
             }
             Foreign::PermissionDenied { .. } | Foreign::Unauthenticated { .. } => ErrorClass::Denied,
             Foreign::InvalidPath { .. } | Foreign::UnknownConfigurationKey { .. } => ErrorClass::Other,
-            Foreign::NotFound { .. } => {
+            _ if matches!(error, Foreign::NotFound { .. }) || names_container(&error) => {
                 return self.with(ErrorClass::Other, Error::NoContainer { source: error });
             }
             _ => self.generic_class(&error),
@@ -97,6 +152,8 @@ impl Failing<'_> {
             Some(Cause::Denied) => ErrorClass::Denied,
             Some(Cause::NeverSent) => ErrorClass::Unavailable,
             Some(Cause::Impossible) => ErrorClass::Other,
+            #[cfg(feature = "urls")]
+            Some(Cause::Throttled) => ErrorClass::Throttled,
             None if changes => ErrorClass::TimeoutUnknown,
             None => ErrorClass::Unavailable,
         }
@@ -108,6 +165,8 @@ enum Cause {
     Denied,
     NeverSent,
     Impossible,
+    #[cfg(feature = "urls")]
+    Throttled,
 }
 
 /// The errors behind an error, outermost first.
@@ -125,7 +184,7 @@ fn cause(error: &Foreign) -> Option<Cause> {
         #[cfg(feature = "client")]
         if let Some(http) = cause.downcast_ref::<object_store::client::HttpError>() {
             let connect = http.kind() == object_store::client::HttpErrorKind::Connect;
-            return connect.then_some(Cause::NeverSent);
+            return if connect { Some(Cause::NeverSent) } else { answer(http) };
         }
         match cause.downcast_ref::<io::Error>()?.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(Cause::Denied),
@@ -135,6 +194,39 @@ fn cause(error: &Foreign) -> Option<Cause> {
             _ => None,
         }
     })
+}
+
+/// What the client saw behind an error without a connection's failure.
+#[cfg(feature = "urls")]
+fn answer(error: &object_store::client::HttpError) -> Option<Cause> {
+    match error.source()?.downcast_ref::<Error>()? {
+        Error::Redirected { .. } | Error::InTheClear => Some(Cause::Impossible),
+        // Nothing was sent to the store.
+        Error::NoCredentials { source, .. } => {
+            // An answer as it was seen, or the client's error around it.
+            let source = source.as_ref();
+            let answered = source.downcast_ref::<Error>().or_else(|| source.source()?.downcast_ref());
+            Some(match answered {
+                Some(Error::Answer { status: 400..=407 | 409..=428 | 430..=498, .. }) => Cause::Denied,
+                Some(Error::Redirected { .. }) => Cause::Impossible,
+                _ => Cause::NeverSent,
+            })
+        }
+        Error::Answer { status, code } => match (status, code.as_deref()) {
+            (401 | 403, _) => Some(Cause::Denied),
+            (429, _) | (_, Some("SlowDown" | "ServerBusy")) => Some(Cause::Throttled),
+            // From something in between, which may have passed the request on.
+            (408 | 499, _) => None,
+            (400..=498, _) => Some(Cause::Impossible),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(all(feature = "client", not(feature = "urls")))]
+fn answer(_error: &object_store::client::HttpError) -> Option<Cause> {
+    None
 }
 
 /// Whether a file stands where a directory is needed, or the other way round.
@@ -151,6 +243,15 @@ pub(crate) fn is_key_conflict(error: &Foreign) -> bool {
 /// Whether the system of this machine said it, and no server: then "already exists" means just that.
 pub(crate) fn is_local(error: &Foreign) -> bool {
     causes(error).any(|cause| cause.is::<io::Error>())
+}
+
+/// Whether a store certainly found an object where one was to be created: GCS, whose condition is a generation, and Azure. Of others
+/// a conflict may be about another request. `object_store` keeps status and code as text only.
+pub(crate) fn says_exists(error: &Foreign) -> bool {
+    causes(error).any(|cause| {
+        let text = cause.to_string();
+        ["412 Precondition Failed", "BlobAlreadyExists"].iter().any(|found| text.contains(found))
+    })
 }
 
 /// Whether a 404 is about the bucket. S3, GCS and Azure say so in a code in the body, and `object_store` keeps it as text only.

@@ -19,14 +19,28 @@
 //! - **Versions** are etags. A store without etags can be neither read nor written to through this.
 //!
 //! Its own retries should be off: retrying is a decorator's business.
+//!
+//! Features `azure`, `gcp` and `http` open stores by URL (`open_azure_url`, `open_gcs_url`, `open_http_url`), with an HTTP client of
+//! this crate's in place of `object_store`'s own: it follows no redirect and repeats nothing. `client` alone sorts the errors of stores
+//! over HTTP that the program opens.
 
 mod backend;
+#[cfg(any(feature = "azure", feature = "gcp", feature = "http"))]
+mod client;
 mod error;
 mod list;
+#[cfg(any(feature = "azure", feature = "gcp", feature = "http"))]
+mod open;
 mod options;
 mod put;
 
 pub use backend::ObjectStoreBackend;
 pub use error::Error;
 pub use object_store;
+#[cfg(feature = "azure")]
+pub use open::open_azure_url;
+#[cfg(feature = "gcp")]
+pub use open::open_gcs_url;
+#[cfg(feature = "http")]
+pub use open::open_http_url;
 pub use options::ObjectStoreOptions;

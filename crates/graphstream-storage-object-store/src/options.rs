@@ -10,6 +10,11 @@ pub struct ObjectStoreOptions {
     /// The store's condition on a put is not the etag but a generation (GCS): it is looked up before a put with a version.
     /// Default false.
     pub match_takes_generation: bool,
+    /// Etags come with quotes, as HTTP has them, but for listings that leave them out (Azure, WebDAV): they are added there, so that a
+    /// version has one spelling. Default false.
+    pub etags_are_quoted: bool,
+    /// Puts and deletes are refused. Default false.
+    pub read_only: bool,
     /// Files larger than this are put in parts of this size, four at a time. Bytes, default 8 MiB, at least 5 MiB.
     pub part_bytes: usize,
     /// The largest file that is put under a condition: it is in memory then. Bytes, default 256 MiB.
@@ -24,6 +29,8 @@ impl Default for ObjectStoreOptions {
         Self {
             listing_is_ordered: false,
             match_takes_generation: false,
+            etags_are_quoted: false,
+            read_only: false,
             part_bytes: 8 << 20,
             conditional_file_bytes_max: 256 << 20,
         }
@@ -42,6 +49,20 @@ impl ObjectStoreOptions {
     #[must_use]
     pub fn with_match_takes_generation(mut self, generation: bool) -> Self {
         self.match_takes_generation = generation;
+        self
+    }
+
+    /// Sets [`etags_are_quoted`](Self::etags_are_quoted).
+    #[must_use]
+    pub fn with_etags_are_quoted(mut self, quoted: bool) -> Self {
+        self.etags_are_quoted = quoted;
+        self
+    }
+
+    /// Sets [`read_only`](Self::read_only).
+    #[must_use]
+    pub fn with_read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
         self
     }
 

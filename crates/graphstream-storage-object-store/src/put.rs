@@ -16,13 +16,14 @@ use object_store::{
 };
 
 use crate::backend::ObjectStoreBackend;
-use crate::error::{Error, Failing, is_key_conflict, is_local};
+use crate::error::{Error, Failing, is_key_conflict, is_local, says_exists};
 
 /// Parts of one object under way at once.
 const PARTS_MAX: usize = 4;
 
 impl ObjectStoreBackend {
     pub(crate) async fn put_body(&self, key: &Key, body: PutBody, mode: PutMode) -> Result<Version> {
+        self.check_writable(Operation::Put)?;
         let path = self.path(Operation::Put, key)?;
         let failing = self.failing(Operation::Put, key.as_str());
         let put = match body {
@@ -88,8 +89,9 @@ impl ObjectStoreBackend {
             }
             error => error,
         })?;
-        if meta.e_tag != e_tag {
-            return Err(mismatch(key, version, meta.e_tag));
+        let found = self.version(failing, meta.e_tag)?;
+        if found != *version {
+            return Err(mismatch(key, version, Some(found)));
         }
         Ok(UpdateVersion { e_tag, version: meta.version })
     }
@@ -104,6 +106,9 @@ impl ObjectStoreBackend {
                     Some(Ok(_)) => StorageError::KeyConflict { key: key.clone() },
                     _ => StorageError::Exists { key: key.clone() },
                 }
+            }
+            (error @ Foreign::AlreadyExists { .. }, PutMode::Create) if says_exists(&error) => {
+                StorageError::Exists { key: key.clone() }
             }
             (source @ Foreign::AlreadyExists { .. }, PutMode::Create) => match self.store.head(path).await {
                 // S3 answers a create that meets another one under way with 409: no object need be there.
@@ -179,12 +184,8 @@ fn definite(failing: Failing<'_>, key: &Key, error: Foreign) -> StorageError {
     }
 }
 
-fn mismatch(key: &Key, expected: &Version, found: Option<String>) -> StorageError {
-    StorageError::VersionMismatch {
-        key: key.clone(),
-        expected: expected.clone(),
-        found: found.and_then(|found| Version::new(found).ok()),
-    }
+fn mismatch(key: &Key, expected: &Version, found: Option<Version>) -> StorageError {
+    StorageError::VersionMismatch { key: key.clone(), expected: expected.clone(), found }
 }
 
 /// The file of a put, read on blocking threads.

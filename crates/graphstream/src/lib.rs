@@ -98,6 +98,8 @@ pub use graphstream_replication as replication;
 pub use graphstream_storage as storage;
 #[cfg(feature = "fs")]
 pub use graphstream_storage_fs as storage_fs;
+#[cfg(any(feature = "azure", feature = "gcp", feature = "http"))]
+pub use graphstream_storage_object_store as storage_object_store;
 #[cfg(feature = "s3")]
 pub use graphstream_storage_s3 as storage_s3;
 #[cfg(feature = "grafeo")]

@@ -89,14 +89,16 @@ impl StoreRegistry {
         self
     }
 
-    /// The forms of URL that can be opened, in the order of their schemes.
+    /// The forms of URL that can be opened, in the order of their schemes; one that several schemes next to each other share, once.
     #[must_use]
     pub fn forms(&self) -> Forms {
         let forms = self.schemes.values().filter_map(|scheme| match scheme {
             Scheme::Open { form, .. } => Some(form.clone()),
             Scheme::NotBuilt { .. } => None,
         });
-        Forms(forms.collect())
+        let mut forms: Vec<String> = forms.collect();
+        forms.dedup();
+        Forms(forms)
     }
 
     /// Whether `url` could name a store here; asks no store.
