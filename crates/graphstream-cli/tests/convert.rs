@@ -76,7 +76,8 @@ fn columns_are_smaller_and_hold_the_same() {
     let place = Place::new();
     let (file, rows, columns) = (sealed(&place, 200), place.path("rows"), place.path("columns"));
     let size = |output: &Path, compression: &str| {
-        let converted = convert(&file, output, "2").args(["--compression", compression, "--json"]).ok().json();
+        let converted =
+            convert(&file, output, "2").args(["--compression", compression, "--json"]).ok().json();
         converted["output_bytes"].as_u64().unwrap()
     };
     let (of_rows, of_columns) = (size(&rows, "zstd:3"), size(&columns, "columns:3"));
