@@ -157,7 +157,7 @@ impl Remote {
         Ok(())
     }
 
-    /// Looks whether the store takes conditions on puts seriously, with two requests (four in a new database).
+    /// Looks whether the store keeps conditions on puts, with some 12 requests on an object of their own.
     ///
     /// # Errors
     /// [`Error::Storage`].

@@ -99,8 +99,9 @@ pub struct UploaderOptions {
     /// The longest pause between retries while the store fails. Each is drawn from 0 to a bound that starts at 100 ms and doubles.
     /// Default 30 s.
     pub retry_interval_max: Duration,
-    /// Lead also in a store that ignores conditions on puts. Nothing fences leaders there: of two at once each overwrites what the
-    /// other published, and acknowledged entries are lost. Only where something else makes sure that there is one. Default false.
+    /// Lead also in a store that does not keep conditions on puts. Nothing fences leaders there: of two at once each overwrites what
+    /// the other published, a request of one that has ended may still arrive, and *stored* entries are lost. Only where something else
+    /// rules both out. Default false.
     pub allow_unconditional_store: bool,
 }
 

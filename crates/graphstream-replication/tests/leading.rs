@@ -183,7 +183,7 @@ async fn segments_are_published_in_order_whatever_their_uploads_do() {
 #[tokio::test]
 async fn r01_an_uploader_stopped_anywhere_leaves_a_store_that_the_next_one_completes() {
     // Every call to the store is, once, the last one that this uploader makes.
-    for (operation, calls) in [(Operation::Get, 6), (Operation::Put, 8), (Operation::List, 3)] {
+    for (operation, calls) in [(Operation::Get, 8), (Operation::Put, 16), (Operation::List, 3)] {
         for call in 1..=calls {
             for fault in [Fault::Hang, Fault::HangAfter] {
                 let world = World::new();
@@ -204,7 +204,7 @@ async fn r01_an_uploader_stopped_anywhere_leaves_a_store_that_the_next_one_compl
 
 #[tokio::test]
 async fn s02_lost_answers_are_resolved_and_nobody_is_fenced_by_themselves() {
-    for call in 1..=8 {
+    for call in 1..=16 {
         let world = World::new();
         world.journal("journal", 30).close().unwrap();
         world.faults.inject(Rule::new(Operation::Put, Fault::After(ErrorClass::TimeoutUnknown)).nth(call));

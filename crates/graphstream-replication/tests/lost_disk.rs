@@ -135,7 +135,7 @@ async fn a_journal_that_lost_all_its_segments_goes_on_only_if_told_so() {
 async fn l11_a_start_that_fails_at_any_request_is_repeated() {
     for operation in [Operation::Get, Operation::Put, Operation::List] {
         for fault in [ErrorClass::Unavailable, ErrorClass::TimeoutUnknown] {
-            for nth in 1..=8 {
+            for nth in 1..=16 {
                 let world = lost().await;
                 let rule = match fault {
                     ErrorClass::TimeoutUnknown if operation == Operation::Put => Fault::After(fault),

@@ -199,21 +199,24 @@ async fn a_store_that_takes_nothing_is_an_error_and_not_a_report() {
 }
 
 #[tokio::test]
-async fn the_probe_sees_who_ignores_and_who_refuses_and_leaves_one_object() {
+async fn o4_o5_the_probe_sees_who_lies_and_leaves_one_object() {
     let key = Key::new("db/probe").unwrap();
     for (lie, create, swap) in [
         (Lie::None, Verdict::Works, Verdict::Works),
         (Lie::IgnoresConditions, Verdict::Ignored, Verdict::Ignored),
         (Lie::Unsupported, Verdict::Unsupported, Verdict::Unsupported),
-        // Only a race shows these.
-        (Lie::ChecksThenWrites, Verdict::Works, Verdict::Works),
+        (Lie::ChecksThenWrites, Verdict::Works, Verdict::Races),
+        (Lie::StoresWhatItRefused, Verdict::StoresRefused, Verdict::StoresRefused),
+        // A put that arrived twice looks the same.
+        (Lie::StoresAndRefuses, Verdict::Works, Verdict::Works),
     ] {
         let liar = Liar::new(lie);
         // On the empty store, and with the object from before.
         for _ in 0..2 {
             let conditions = probe(&liar, &key).await.unwrap();
             assert_eq!((conditions.create, conditions.swap), (create, swap), "{lie:?}");
-            assert_eq!(conditions.hold(), create == Verdict::Works);
+            assert_eq!(conditions.hold(), (create, swap) == (Verdict::Works, Verdict::Works));
+            assert_eq!(conditions.can_put(), lie != Lie::Unsupported);
         }
         let left = Lister::new(&liar.inner, ListRequest::default()).objects().await.unwrap();
         assert!(left.iter().all(|object| object.key == key));

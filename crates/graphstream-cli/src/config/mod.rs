@@ -38,7 +38,7 @@ pub(crate) struct Overrides {
     /// Segments of one database uploaded at the same time [default: 4]
     #[arg(long, value_name = "N", env = "GRAPHSTREAM_UPLOADS_MAX", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) uploads_max: Option<u16>,
-    /// Lead also in a store that ignores conditions on writes: there nothing keeps a second leader from overwriting this one
+    /// Lead also in a store that does not keep conditions on writes: there a second leader, or a late request, costs stored entries
     #[arg(long)]
     pub(crate) allow_unconditional_store: bool,
     /// Serve /metrics, /healthz, /readyz and /status over HTTP: a port (on 127.0.0.1), or ADDR:PORT

@@ -144,14 +144,8 @@ fn verdict(report: &Report) -> Result<(), Failure> {
     );
     let conditions =
         lacking.iter().all(|finding| matches!(finding.capability, Capability::Create | Capability::Match));
-    let races = lacking.iter().any(|finding| finding.verdict == Verdict::Races);
-    Err(failure.hint(match (conditions, races) {
-        (true, true) => {
-            "another store: two leaders at once would both believe that they lead, and a leader's own probe at start does not see it"
-        }
-        (true, false) => {
-            "another store: a leader refuses to start here unless --allow-unconditional-store says that there is never a second one"
-        }
-        (false, _) => "check the URL and the permissions of its credentials, or take another store",
+    Err(failure.hint(match conditions {
+        true => "another store: where conditions are not kept, a second leader or a late request costs stored entries",
+        false => "check the URL and the permissions of its credentials, or take another store",
     }))
 }

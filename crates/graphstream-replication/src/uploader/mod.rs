@@ -29,7 +29,6 @@ use graphstream_remote::{
     Committed, DatabaseId, Floor, Identity, LeaderSession, LocalChain, OwnerNonce, Remote, SegmentUploader,
     SessionOptions, UploadedSegment,
 };
-use graphstream_storage::check::Verdict;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
@@ -189,21 +188,19 @@ impl Uploader {
         Ok(())
     }
 
-    /// A store that says yes to every put can't keep two leaders apart.
+    /// A store that keeps no conditions can't keep two leaders apart.
     async fn refuse_unconditional(&mut self) -> Result<()> {
         if self.probed {
             return Ok(());
         }
         let conditions = self.remote.probe_conditions().await?;
-        let ignored = |verdict| matches!(verdict, Verdict::Works | Verdict::Ignored);
         if !conditions.hold() {
             let store = self.remote.backend().describe();
             // Where conditional puts fail, no head can be written, whatever is allowed.
-            let possible = ignored(conditions.create) && ignored(conditions.swap);
-            if !(possible && self.options.allow_unconditional_store) {
+            if !(conditions.can_put() && self.options.allow_unconditional_store) {
                 return Err(Error::UnconditionalStore { store, conditions });
             }
-            tracing::warn!(%store, "the store ignores conditions on puts: nothing here keeps a second leader from overwriting this one");
+            tracing::warn!(%store, "the store does not keep conditions on puts: nothing here keeps a second leader from overwriting this one");
         }
         self.probed = true;
         Ok(())

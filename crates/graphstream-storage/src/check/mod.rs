@@ -2,21 +2,22 @@
 //!
 //! ```text
 //!   check   every call on fresh keys below one prefix, races of 16 writers on 8 keys, then everything deleted     ─► Report
-//!   probe   two conditional puts on one key that stays: cheap enough for every start of a leader                  ─► Conditions
+//!   probe   a dozen requests on one key that stays: cheap enough for every start of a leader                      ─► Conditions
 //! ```
-//! Two kinds of store must never be taken for one with conditional puts: one that ignores the condition, says yes and overwrites
-//! ([`Verdict::Ignored`]), and one that checks and then writes, so that in a race several win ([`Verdict::Races`]). The first kind is
-//! seen by the probe, the second by [`check`](check()) only.
+//! Three kinds of store must never be taken for one with conditional puts: one that ignores the condition, says yes and overwrites
+//! ([`Verdict::Ignored`]), one that says no and overwrites ([`Verdict::StoresRefused`]), and one that checks and then writes, so that in a
+//! race several win ([`Verdict::Races`]). The first two are seen by the probe for certain, the third if it shows in a small race.
 //!
 //! The store should be bare, or under time-outs alone: a decorator that asks again also hides.
 
 mod conditions;
+mod probe;
 mod race;
 mod reading;
 mod report;
 mod scope;
 
-pub use conditions::{Conditions, probe};
+pub use probe::{Conditions, probe};
 pub use report::{Capability, Finding, Report, Verdict};
 
 use crate::error::Result;

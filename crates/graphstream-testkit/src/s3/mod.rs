@@ -6,6 +6,8 @@
 //! - **honest** keeps S3's promises by construction: a condition is checked and the object replaced under the same lock.
 //! - **ignoring** answers 200 to `If-None-Match` and `If-Match` on writes and overwrites, as Garage does.
 //! - **racing** looks whether the condition holds, takes the time of a disk, and writes whatever is there by then, as `s3s-fs` does.
+//! - **keeping** answers 412 where it should, and has written nevertheless.
+//! - **hasty** keeps its promises, but answers 412 before it has read the body, and closes while the client still writes, as `s3s-fs` does.
 //!
 //! `s3s-fs` itself is not used: it would have to be wrapped in every call (it races, ignores conditional reads, refuses `a` beside
 //! `a/b` and long names, keeps what it rejected, makes buckets by putting, lists in another order and without ETags).
@@ -52,6 +54,27 @@ pub enum Conduct {
     Racing,
     /// Says 200 and overwrites.
     Ignoring,
+    /// Says 412 and overwrites.
+    Keeping,
+    /// Keeps them; says 412 and closes without having read the body.
+    Hasty,
+}
+
+impl Conduct {
+    /// Every conduct.
+    pub const ALL: [Self; 5] = [Self::Honest, Self::Racing, Self::Ignoring, Self::Keeping, Self::Hasty];
+
+    /// In a word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Honest => "honest",
+            Self::Racing => "racing",
+            Self::Ignoring => "ignoring",
+            Self::Keeping => "keeping",
+            Self::Hasty => "hasty",
+        }
+    }
 }
 
 /// A running server. Dropping it closes all connections.

@@ -28,13 +28,11 @@ pub fn serve(conduct: Conduct) -> io::Result<()> {
 /// # Errors
 /// As [`serve`].
 pub fn serve_if_asked() -> io::Result<bool> {
-    let conduct = match std::env::var(ENVIRONMENT).as_deref() {
-        Ok("honest") => Conduct::Honest,
-        Ok("racing") => Conduct::Racing,
-        Ok("ignoring") => Conduct::Ignoring,
-        _ => return Ok(false),
-    };
-    serve(conduct).map(|()| true)
+    let Ok(name) = std::env::var(ENVIRONMENT) else { return Ok(false) };
+    match Conduct::ALL.into_iter().find(|conduct| conduct.name() == name) {
+        Some(conduct) => serve(conduct).map(|()| true),
+        None => Ok(false),
+    }
 }
 
 /// A server in a process of its own, which ends when this is dropped, or with this process.
@@ -53,14 +51,7 @@ impl S3Process {
     pub fn start(test: &str, conduct: Conduct) -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["--exact", test, "--nocapture"])
-            .env(
-                ENVIRONMENT,
-                match conduct {
-                    Conduct::Honest => "honest",
-                    Conduct::Racing => "racing",
-                    Conduct::Ignoring => "ignoring",
-                },
-            )
+            .env(ENVIRONMENT, conduct.name())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

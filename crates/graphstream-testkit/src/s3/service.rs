@@ -97,6 +97,9 @@ impl S3 for Service {
         &self,
         mut request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
+        let input = &request.input;
+        let condition = If { matches: input.if_match.as_ref(), none_matches: input.if_none_match.as_ref() };
+        self.table.hasty(&input.bucket, &input.key, condition)?;
         let body = collected(request.input.body.take()).await?;
         if request.input.content_length.is_some_and(|length| usize::try_from(length) != Ok(body.len())) {
             return Err(s3_error!(IncompleteBody));

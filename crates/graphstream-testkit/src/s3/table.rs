@@ -88,10 +88,20 @@ impl Table {
     ) -> S3Result<()> {
         self.raced(bucket, key, condition).await?;
         self.bucket(bucket, |bucket| {
-            self.check(bucket, key, condition)?;
-            bucket.objects.insert(key.to_owned(), object);
-            Ok(())
+            let checked = self.check(bucket, key, condition);
+            if checked.is_ok() || self.conduct == Conduct::Keeping {
+                bucket.objects.insert(key.to_owned(), object);
+            }
+            checked
         })
+    }
+
+    /// A hasty server's look at the condition, before the body is read.
+    pub(super) fn hasty(&self, bucket: &str, key: &str, condition: If<'_>) -> S3Result<()> {
+        match self.conduct {
+            Conduct::Hasty => self.bucket(bucket, |bucket| bucket.check(key, condition)),
+            Conduct::Honest | Conduct::Racing | Conduct::Ignoring | Conduct::Keeping => Ok(()),
+        }
     }
 
     /// What is wrong with a racing server: it looks, writes as long as a disk takes, and then does not look again.
@@ -104,7 +114,10 @@ impl Table {
     }
 
     fn check(&self, bucket: &Bucket, key: &str, condition: If<'_>) -> S3Result<()> {
-        if self.conduct == Conduct::Honest { bucket.check(key, condition) } else { Ok(()) }
+        match self.conduct {
+            Conduct::Honest | Conduct::Keeping | Conduct::Hasty => bucket.check(key, condition),
+            Conduct::Racing | Conduct::Ignoring => Ok(()),
+        }
     }
 
     pub(super) fn delete(&self, bucket: &mut Bucket, key: &str) -> S3Result<()> {
@@ -158,10 +171,12 @@ impl Table {
             if !object.checksum.agrees(claimed) {
                 return Err(s3_error!(BadDigest, "The checksum you specified did not match the parts'"));
             }
-            self.check(bucket, key, condition)?;
-            bucket.uploads.remove(id);
-            bucket.objects.insert(key.to_owned(), object.clone());
-            Ok(object)
+            let checked = self.check(bucket, key, condition);
+            if checked.is_ok() || self.conduct == Conduct::Keeping {
+                bucket.uploads.remove(id);
+                bucket.objects.insert(key.to_owned(), object.clone());
+            }
+            checked.map(|()| object)
         })
     }
 
