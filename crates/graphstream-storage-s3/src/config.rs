@@ -1,5 +1,7 @@
 //! Where the objects are and how they are to be written: plain data.
 
+use std::path::PathBuf;
+
 use crate::{CustomerKey, StaticCredentials};
 
 /// Where the credentials come from.
@@ -43,6 +45,9 @@ pub struct S3Config {
     pub region: Option<String>,
     /// `https://host[:port]` of a store that is not AWS's. Default: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, that of the region.
     pub endpoint: Option<String>,
+    /// Certificates in PEM: the authorities, or the store's own, that an `https:` endpoint may show; nobody else is trusted then. Needs the
+    /// feature `tls`. Default: `AWS_CA_BUNDLE`, the system's.
+    pub ca_file: Option<PathBuf>,
     /// The bucket in the path instead of the host name. Default: with an endpoint of its own.
     pub path_style: Option<bool>,
     /// Where the credentials come from. Default: ambient.
@@ -71,6 +76,7 @@ impl S3Config {
             bucket: bucket.into(),
             region: None,
             endpoint: None,
+            ca_file: None,
             path_style: None,
             credentials: Credentials::default(),
             encryption: Encryption::default(),
@@ -94,6 +100,13 @@ impl S3Config {
     #[must_use]
     pub fn with_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// Sets [`ca_file`](Self::ca_file).
+    #[must_use]
+    pub fn with_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
         self
     }
 

@@ -8,7 +8,7 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Builder, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
     SharedHttpClient, StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
+use aws_smithy_http_client::{Builder as HttpBuilder, Connector, ConnectorBuilder};
 
 use crate::config::{Credentials, Encryption, S3Config};
 use crate::error::Error;
@@ -24,7 +24,7 @@ pub(crate) async fn connect(config: &S3Config) -> Result<(Client, String), Error
     if let Some(endpoint) = &endpoint {
         check_endpoint(endpoint, config)?;
     }
-    let http = http_client();
+    let http = http_client(config)?;
     let (credentials, region) = identity(config, &http).await?;
     let region = match (config.region.clone().or(region), &endpoint) {
         (Some(region), _) => region,
@@ -59,18 +59,31 @@ pub(crate) fn with_fresh_credentials(client: &Client) -> Client {
     Client::from_conf(client.config().to_builder().identity_cache(IdentityCache::lazy().build()).build())
 }
 
-fn http_client() -> SharedHttpClient {
-    HttpBuilder::new().build_with_connector_fn(|_, _| {
-        // Without it the last bytes of a request wait for an acknowledgement of those before.
-        let connector = Connector::builder().enable_tcp_nodelay(true);
-        #[cfg(feature = "tls")]
-        {
-            use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-            connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
+#[cfg(feature = "tls")]
+fn http_client(config: &S3Config) -> Result<SharedHttpClient, Error> {
+    use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+    let authorities = crate::trust::authorities(config)?;
+    Ok(HttpBuilder::new().build_with_connector_fn(move |_, _| {
+        let mut connector = connector().tls_provider(Provider::Rustls(CryptoMode::Ring));
+        if let Some(authorities) = &authorities {
+            connector.set_tls_context(authorities.clone());
         }
-        #[cfg(not(feature = "tls"))]
-        connector.build_http()
-    })
+        connector.build()
+    }))
+}
+
+#[cfg(not(feature = "tls"))]
+fn http_client(config: &S3Config) -> Result<SharedHttpClient, Error> {
+    match config.ca_file {
+        Some(_) => Err(Error::NotBuilt { feature: "tls", what: "a file of certificates" }),
+        None => Ok(HttpBuilder::new().build_with_connector_fn(|_, _| connector().build_http())),
+    }
+}
+
+fn connector() -> ConnectorBuilder {
+    // Without it the last bytes of a request wait for an acknowledgement of those before.
+    Connector::builder().enable_tcp_nodelay(true)
 }
 
 fn check_bucket(bucket: &str) -> Result<(), Error> {

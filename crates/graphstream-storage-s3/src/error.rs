@@ -1,6 +1,7 @@
 //! How calls of S3 fail, and how callers of the trait see it.
 
 use std::error::Error as StdError;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -54,6 +55,29 @@ pub enum Error {
         location: Option<String>,
         /// The region that the bucket is in, if the store says.
         region: Option<String>,
+    },
+    /// The bucket is in another region than the requests were signed for.
+    #[error("{call} was answered with {status} {code}: {}", match region {
+        Some(region) => format!("the bucket is in the region {region}"),
+        None => "the region that the request was signed for is wrong".to_owned(),
+    })]
+    WrongRegion {
+        /// The call in S3's words.
+        call: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// S3's code of the error.
+        code: String,
+        /// The right one, if the store says it.
+        region: Option<String>,
+    },
+    /// The store's certificate is not trusted, is not for this host, or there is no TLS. It was told nothing.
+    #[error("{call}: the store could not be identified")]
+    Tls {
+        /// The call in S3's words.
+        call: &'static str,
+        /// What is wrong.
+        source: Boxed,
     },
     /// No answer came.
     #[error("{call} {}", if *connected { "was cut off before its answer" } else { "found no connection to the store" })]
@@ -125,6 +149,14 @@ pub enum Error {
     /// An endpoint that is not `http[s]://host[:port]`.
     #[error("the endpoint is not http://host[:port] or https://host[:port]")]
     InvalidEndpoint,
+    /// A file of trusted certificates that can't be used.
+    #[error("the certificates in {} can't be used", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Boxed,
+    },
     /// A bucket's name that can't be one.
     #[error("the bucket's name is not 3 to 63 lower-case letters, digits, dots and hyphens")]
     InvalidBucket,
@@ -168,15 +200,17 @@ impl Failure {
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        let code = match &error {
-            SdkError::ServiceError(answer) => answer.err().code().map(clean),
-            _ => None,
+        let (code, expected) = match &error {
+            SdkError::ServiceError(answer) => {
+                (answer.err().code().map(clean), answer.err().message().and_then(region_in))
+            }
+            _ => (None, None),
         };
         // Also a body that is no error of S3's (a proxy's page), as far as the status says that it failed.
         if let Some(response) = error.raw_response()
             && (code.is_some() || !response.status().is_success())
         {
-            return Self::of_answer(call, effect, response, code);
+            return Self::of_answer(call, effect, response, code, expected);
         }
         match &error {
             // It broke off on its way: nothing is known to be wrong with it.
@@ -195,6 +229,9 @@ impl Failure {
                     });
                 let class = if passing { ErrorClass::Unavailable } else { ErrorClass::Denied };
                 Self::new(Error::Credentials { call, source: boxed(error) }, class)
+            }
+            SdkError::DispatchFailure(_) if is_handshake(&error) => {
+                Self::new(Error::Tls { call, source: boxed(error) }, ErrorClass::Other)
             }
             SdkError::DispatchFailure(failure)
                 if failure.is_io() || failure.is_timeout() || failure.is_other() =>
@@ -217,18 +254,26 @@ impl Failure {
         }
     }
 
-    fn of_answer(call: &'static str, effect: Effect, response: &HttpResponse, code: Option<String>) -> Self {
+    fn of_answer(
+        call: &'static str,
+        effect: Effect,
+        response: &HttpResponse,
+        code: Option<String>,
+        expected: Option<String>,
+    ) -> Self {
         let header = |name: &str| response.headers().get(name).map(clean).filter(|text| !text.is_empty());
         let status = response.status().as_u16();
         let verdict = verdict(effect, status, code.as_deref());
-        let error = match verdict {
-            Verdict::Redirected => Error::Redirect {
-                call,
-                status,
-                location: response.headers().get("location").and_then(host),
-                region: header("x-amz-bucket-region"),
-            },
-            _ => Error::Answer { call, status, code, request_id: header("x-amz-request-id") },
+        let region = || header("x-amz-bucket-region");
+        let error = match (verdict, code) {
+            (Verdict::Redirected, _) => {
+                let location = response.headers().get("location").and_then(host);
+                Error::Redirect { call, status, location, region: region() }
+            }
+            (_, Some(code)) if WRONG_REGION.contains(&code.as_str()) => {
+                Error::WrongRegion { call, status, code, region: expected.or_else(region) }
+            }
+            (_, code) => Error::Answer { call, status, code, request_id: header("x-amz-request-id") },
         };
         let seconds = response.headers().get("retry-after").and_then(|text| text.parse::<u64>().ok());
         let size = response.headers().get("content-range");
@@ -279,6 +324,28 @@ pub(crate) fn chain<'a>(
 /// Whether the connection was never made.
 fn is_connect(error: &(dyn StdError + 'static)) -> bool {
     error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
+}
+
+/// Whether the store was not identified over TLS.
+#[cfg(feature = "tls")]
+fn is_handshake(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).any(crate::trust::is_handshake)
+}
+
+#[cfg(not(feature = "tls"))]
+fn is_handshake(_: &(dyn StdError + 'static)) -> bool {
+    false
+}
+
+/// The codes with which S3 refuses a signature for another region.
+const WRONG_REGION: &[&str] = &["AuthorizationHeaderMalformed", "IllegalLocationConstraintException"];
+
+/// The region in `the region 'us-east-1' is wrong; expecting 'eu-west-1'`.
+fn region_in(message: &str) -> Option<String> {
+    let (_, expected) = message.split_once("expecting '")?;
+    let (region, _) = expected.split_once('\'')?;
+    let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (!region.is_empty() && region.len() <= 64 && region.chars().all(known)).then(|| region.to_owned())
 }
 
 /// A server's text, as far as it can be a code, an id or a region.

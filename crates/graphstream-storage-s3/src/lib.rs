@@ -21,16 +21,21 @@ mod connect;
 mod delete;
 mod error;
 mod get;
+mod hint;
 mod list;
 mod multipart;
+mod orphans;
 mod put;
 mod secret;
 mod source;
+#[cfg(feature = "tls")]
+mod trust;
 mod url;
 mod verdict;
 
 pub use backend::S3Backend;
 pub use config::{Credentials, Encryption, S3Config};
 pub use error::Error;
+pub use orphans::{UnfinishedUpload, UploadMarker, UploadPage};
 pub use secret::{CustomerKey, StaticCredentials};
 pub use url::open_url;

@@ -6,19 +6,14 @@
 //!                                    └────────▶ AbortMultipartUpload ◀────┘
 //! ```
 //! Until the last call is sent nothing can be seen, so a failure before it is definite. Parts of an upload that could not be aborted
-//! (the process died) cost storage and are never seen: [`S3Backend::abort_orphans`], or a rule of the bucket, sweeps them.
+//! (the process died) cost storage and are never seen: [`S3Backend::unfinished_uploads`], or a rule of the bucket, sweeps them.
 
-use std::time::{Duration, SystemTime};
-
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, EncodingType,
-};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use futures_util::{StreamExt, TryStreamExt};
-use graphstream_storage::{self as storage, Key, Operation, PutMode, StorageBackend, Version};
+use graphstream_storage::{self as storage, Key, Operation, PutMode, Version};
 
 use crate::S3Backend;
 use crate::error::Failure;
-use crate::list::url_decoded;
 use crate::put::{Conditions, in_header};
 use crate::source::Source;
 use crate::verdict::Effect;
@@ -27,7 +22,6 @@ const CREATE: &str = "CreateMultipartUpload";
 const PART: &str = "UploadPart";
 const COMPLETE: &str = "CompleteMultipartUpload";
 const ABORT: &str = "AbortMultipartUpload";
-const LIST: &str = "ListMultipartUploads";
 
 /// What S3 takes for a part that is not the last.
 const PART_BYTES_MIN: u64 = 5 << 20;
@@ -212,50 +206,6 @@ impl S3Backend {
         if let Err(error) = request.upload_id(id).send().await {
             let error = Failure::of(ABORT, Effect::Unseen, error).error;
             tracing::warn!(key, upload = id, %error, "an upload is left unfinished");
-        }
-    }
-
-    /// Aborts the unfinished uploads of keys that start with `prefix` and were begun longer ago than `older_than`, by the store's
-    /// clock against this machine's; returns how many. An upload that another process is still sending fails by it, so a day is
-    /// little. Needs the right `s3:ListBucketMultipartUploads`.
-    ///
-    /// # Errors
-    /// What listing or aborting failed with; what was aborted before stays so.
-    pub async fn abort_orphans(&self, prefix: &str, older_than: Duration) -> storage::Result<u64> {
-        let mut aborted = 0_u64;
-        let (mut key_marker, mut id_marker) = (None, None);
-        loop {
-            let request = self.client().list_multipart_uploads().bucket(&self.config().bucket).prefix(prefix);
-            let request = request.encoding_type(EncodingType::Url);
-            let request = request.set_key_marker(key_marker.clone()).set_upload_id_marker(id_marker.clone());
-            let page = request.send().await.map_err(|error| {
-                self.failed(Failure::of(LIST, Effect::Unseen, error), Operation::List, prefix)
-            })?;
-            let encoded = page.encoding_type() == Some(&EncodingType::Url);
-            let decoded = |text: &str| if encoded { url_decoded(text) } else { text.to_owned() };
-            for upload in page.uploads() {
-                let begun = upload.initiated().and_then(|time| SystemTime::try_from(*time).ok());
-                let old = begun.and_then(|begun| begun.elapsed().ok()).is_some_and(|age| age >= older_than);
-                let (Some(key), Some(id)) = (upload.key().map(decoded), upload.upload_id()) else { continue };
-                if !old || !key.starts_with(prefix) {
-                    continue;
-                }
-                let request = self.client().abort_multipart_upload().bucket(&self.config().bucket);
-                match request.key(&key).upload_id(id).send().await {
-                    Ok(_) => aborted = aborted.saturating_add(1),
-                    Err(error) => {
-                        let failure = Failure::of(ABORT, Effect::Unseen, error);
-                        return Err(self.failed(failure, Operation::Delete, &key));
-                    }
-                }
-            }
-            let next =
-                (page.next_key_marker().map(decoded), page.next_upload_id_marker().map(ToOwned::to_owned));
-            if page.is_truncated() != Some(true) || next == (key_marker, id_marker) {
-                tracing::debug!(store = %self.describe(), aborted, "swept unfinished uploads");
-                return Ok(aborted);
-            }
-            (key_marker, id_marker) = next;
         }
     }
 }

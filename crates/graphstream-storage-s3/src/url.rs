@@ -13,7 +13,7 @@ const EXPECTED: &str = "a bucket and perhaps a prefix: s3://bucket/prefix";
 const TRUE_OR_FALSE: &str = "true or false";
 
 impl S3Config {
-    /// What `s3://bucket/prefix?region=..&endpoint=..&path_style=..&profile=..&anonymous=..&sse=..&kms_key_id=..&storage_class=..
+    /// What `s3://bucket/prefix?region=..&endpoint=..&ca_file=..&path_style=..&profile=..&anonymous=..&sse=..&kms_key_id=..&storage_class=..
     /// &checksums=..&conditional_puts=..` says, and the prefix. `sse` is `s3` or `kms`; keys and secrets are never in URLs.
     ///
     /// # Errors
@@ -32,6 +32,7 @@ impl S3Config {
         let mut parameters = url.parameters()?;
         config.region = parameters.take("region");
         config.endpoint = parameters.take("endpoint");
+        config.ca_file = parameters.take("ca_file").map(Into::into);
         config.path_style = parameters.take_parsed("path_style", TRUE_OR_FALSE)?;
         let profile = parameters.take("profile");
         let anonymous = parameters.take_parsed("anonymous", TRUE_OR_FALSE)?.unwrap_or(false);

@@ -99,6 +99,64 @@ fn s11_expired_credentials_are_asked_for_again() {
     }
 }
 
+/// A token service that gives out the servers' credentials; what it was asked, it hands on.
+#[cfg(feature = "ambient-credentials")]
+fn token_service() -> (String, std::sync::mpsc::Receiver<String>) {
+    use std::io::{Read, Write};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, questions) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let (mut request, mut buffer) = (String::new(), [0; 4096]);
+        // The role's session is the last thing in the form.
+        while !(request.contains("\r\n\r\n") && request.contains("RoleSessionName=")) {
+            let read = client.read(&mut buffer).unwrap();
+            assert!(read > 0, "{request}");
+            request.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        }
+        let answer = format!(
+            "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+             <AssumeRoleWithWebIdentityResult><AssumedRoleUser><AssumedRoleId>A:b</AssumedRoleId>\
+             <Arn>arn:aws:sts::123456789012:assumed-role/backup/b</Arn></AssumedRoleUser><Credentials>\
+             <AccessKeyId>{ACCESS_KEY_ID}</AccessKeyId><SecretAccessKey>{SECRET_ACCESS_KEY}</SecretAccessKey>\
+             <SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+             </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+        );
+        let length = answer.len();
+        write!(
+            client,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{answer}"
+        )
+        .unwrap();
+        asked.send(request).unwrap();
+    });
+    (url, questions)
+}
+
+#[cfg(feature = "ambient-credentials")]
+#[test]
+fn a_web_identity_is_exchanged_for_credentials() {
+    let server = S3Server::honest().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let token = directory.path().join("token");
+    std::fs::write(&token, "identity-token").unwrap();
+    let (service, questions) = token_service();
+    let environment = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/backup"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL_STS", &service),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+    ];
+    assert_eq!(child(&server.endpoint(), &environment), "first: stored, second: stored");
+    let asked = questions.recv().unwrap();
+    assert!(asked.contains("WebIdentityToken=identity-token") && asked.contains("backup"), "{asked}");
+}
+
 #[tokio::test]
 async fn s11_a_skewed_clock_may_pass() {
     let server = S3Server::honest().unwrap();

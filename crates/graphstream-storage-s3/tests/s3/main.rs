@@ -20,4 +20,5 @@ mod liars;
 mod lists;
 mod parts;
 mod reads;
+mod tls;
 mod urls;

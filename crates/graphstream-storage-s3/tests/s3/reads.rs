@@ -67,3 +67,17 @@ async fn s10_a_cut_body_is_read_on_under_the_retry_decorator() {
     assert!(read(&backend).await.unwrap() == body());
     assert_eq!(proxy.count(S3Operation::GetObject), 3);
 }
+
+#[tokio::test]
+async fn s07_an_object_that_is_replaced_while_it_is_read_is_never_mixed() {
+    let server = S3Server::honest().unwrap();
+    let (proxy, backend) = proxied(&server).await;
+    let reading = RetryBackend::new(backend.clone(), RetryPolicy::new(RetryConfig::default()));
+    proxy.inject(Rule::new(S3Operation::GetObject, Fault::Body(BodyFault::Cut(300_000))));
+    let object = reading.get(&key("a"), GetOptions::default()).await.unwrap().found().unwrap();
+    let mut other = body();
+    other.reverse();
+    backend.put(&key("a"), other.into(), PutMode::Overwrite).await.unwrap();
+    let error = object.bytes(2_000_000).await.unwrap_err();
+    assert!(matches!(error, graphstream_storage::Error::Changed { .. }), "{error:?}");
+}

@@ -15,13 +15,14 @@ fn every_parameter_means_something() {
     let (config, prefix) = parsed("s3://bucket").unwrap();
     assert_eq!((config, prefix), (S3Config::new("bucket"), None));
     let (config, prefix) = parsed(
-        "s3://bucket/some%20prefix/x/?region=eu-west-1&endpoint=http://127.0.0.1:9000&path_style=false&profile=backup&sse=kms\
+        "s3://bucket/some%20prefix/x/?region=eu-west-1&endpoint=http://127.0.0.1:9000&ca_file=/c.pem&path_style=false&profile=backup&sse=kms\
          &kms_key_id=k/1&storage_class=STANDARD_IA&checksums=false&conditional_puts=false",
     )
     .unwrap();
     let expected = S3Config::new("bucket")
         .with_region("eu-west-1")
         .with_endpoint("http://127.0.0.1:9000")
+        .with_ca_file("/c.pem")
         .with_path_style(false)
         .with_credentials(Credentials::Profile("backup".into()))
         .with_encryption(Encryption::Kms(Some("k/1".into())))
@@ -38,7 +39,7 @@ fn what_means_nothing_is_refused_without_repeating_values() {
     for (url, expected) in [
         (
             "s3://bucket?regoin=x",
-            "a s3 store has no parameter \"regoin\"; it has region, endpoint, path_style, profile, anonymous, \
+            "a s3 store has no parameter \"regoin\"; it has region, endpoint, ca_file, path_style, profile, anonymous, \
           kms_key_id, sse, storage_class, checksums, conditional_puts",
         ),
         ("s3://bucket?secret_access_key=canary", "a s3 store has no parameter \"secret_access_key\""),

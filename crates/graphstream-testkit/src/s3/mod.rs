@@ -19,9 +19,12 @@ mod object;
 mod process;
 mod service;
 mod table;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -84,6 +87,8 @@ pub struct S3Server {
     conduct: Conduct,
     access: Access,
     table: Arc<Table>,
+    /// Of a server with TLS: the certificate.
+    certificate: Option<String>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -94,6 +99,20 @@ impl S3Server {
     /// # Errors
     /// No port, no threads.
     pub fn start(conduct: Conduct) -> io::Result<Self> {
+        Self::start_behind(conduct, Door::open())
+    }
+
+    /// The same over TLS, with a certificate of its own for these host names and addresses.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); names that are none.
+    #[cfg(feature = "tls")]
+    pub fn start_with_tls(conduct: Conduct, names: &[&str]) -> io::Result<Self> {
+        Self::start_behind(conduct, tls::Certified::new(names)?.into_door())
+    }
+
+    fn start_behind(conduct: Conduct, door: Door) -> io::Result<Self> {
+        let Door { certificate, shake_hands } = door;
         let access = Access::default();
         let table = Arc::new(Table::new(BUCKET, conduct));
         let service = protocol(Service::new(Arc::clone(&table)), access.clone());
@@ -111,12 +130,12 @@ impl S3Server {
             runtime.block_on(async {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
                 tokio::select! {
-                    () = accept(listener, service) => {}
+                    () = accept(listener, service, shake_hands) => {}
                     _ = stopped => {}
                 }
             });
         })?;
-        Ok(Self { address, conduct, access, table, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, conduct, access, table, certificate, stop: Some(stop), thread: Some(thread) })
     }
 
     /// A server that keeps conditions.
@@ -139,10 +158,17 @@ impl S3Server {
         self.address
     }
 
-    /// `http://127.0.0.1:port`.
+    /// `http://127.0.0.1:port`, with TLS `https:`.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Of a server with TLS: its certificate in PEM, which is its own authority.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
     }
 
     /// The URL of a store in the bucket: `s3://bucket/prefix?endpoint=..`; the credentials come from elsewhere ([`environment`]).
@@ -229,13 +255,41 @@ fn protocol(store: impl s3s::S3, access: Access) -> S3Service {
     builder.build()
 }
 
-async fn accept(listener: tokio::net::TcpListener, service: S3Service) {
+/// A connection as the protocol reads and writes it.
+trait Connection: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
+
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Connection for T {}
+
+type Shaken = Pin<Box<dyn Future<Output = io::Result<Box<dyn Connection>>> + Send>>;
+
+/// What a connection has to pass before the first request.
+struct Door {
+    certificate: Option<String>,
+    shake_hands: Arc<dyn Fn(tokio::net::TcpStream) -> Shaken + Send + Sync>,
+}
+
+impl Door {
+    /// Nothing.
+    fn open() -> Self {
+        let shake_hands =
+            |socket| -> Shaken { Box::pin(async { Ok(Box::new(socket) as Box<dyn Connection>) }) };
+        Self { certificate: None, shake_hands: Arc::new(shake_hands) }
+    }
+}
+
+async fn accept(
+    listener: tokio::net::TcpListener,
+    service: S3Service,
+    shake_hands: Arc<dyn Fn(tokio::net::TcpStream) -> Shaken + Send + Sync>,
+) {
     loop {
         let Ok((socket, _)) = listener.accept().await else { continue };
         // Without it small answers wait for the client's delayed acknowledgement.
         let _ = socket.set_nodelay(true);
-        let service = service.clone();
+        let (service, shaken) = (service.clone(), shake_hands(socket));
         tokio::spawn(async move {
+            // A client that does not trust the server goes.
+            let Ok(socket) = shaken.await else { return };
             let connection = auto::Builder::new(TokioExecutor::new());
             let _ = connection.serve_connection(TokioIo::new(socket), service).await;
         });
