@@ -36,8 +36,9 @@ pub(crate) fn parse_database(text: &str) -> Result<DatabaseName, String> {
 /// How long a verb asks a failing store again before it says so. Daemons go on by themselves then; a signal waits no longer.
 const RETRY_ELAPSED_MAX: Duration = Duration::from_secs(15);
 
-/// Opens a store as it is.
+/// Opens a store that is there, to write, as it is. Nothing is made in passing: the name may be mistyped.
 pub(crate) async fn open_bare(url: &StoreUrl) -> Result<Arc<dyn StorageBackend>, Failure> {
+    STORES.open(url, Access::Read).await?;
     Ok(STORES.open(url, Access::Write).await?)
 }
 

@@ -12,6 +12,7 @@ fn check(url: &str) -> Graphstream {
 #[test]
 fn o4_o5_a_good_store_gets_a_table_of_good_words() {
     let place = Place::new();
+    std::fs::create_dir(place.store()).unwrap();
     for url in [place.url(), "memory:".to_owned()] {
         let done = check(&url).run().expect_code(0);
         let lines = done.lines();
@@ -40,5 +41,9 @@ fn o4_o5_a_good_store_gets_a_table_of_good_words() {
 fn a_store_that_can_not_be_opened_is_a_store_error() {
     let refused = check("file:///proc/none/store").run().expect_code(4).expect_no_stdout();
     refused.expect_stderr(["file:///proc/none/store can't be opened"]);
+    // A mistyped name is not made true.
+    let place = Place::new();
+    check(&place.url()).run().expect_code(4).expect_no_stdout();
+    assert!(!place.store().exists());
     check("file:relative").run().expect_code(2).expect_stderr(["an absolute path"]);
 }

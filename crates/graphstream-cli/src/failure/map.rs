@@ -263,12 +263,21 @@ fn journal_place(error: &journal::Error, place: &mut super::Place) {
 impl From<storage::Error> for Failure {
     fn from(error: storage::Error) -> Self {
         let (kind, hint) = storage_kind(error.class());
-        let failure = Self::of(kind, &error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::of(kind, &error).hint_or(advice(&error), hint)
     }
+}
+
+/// What the backend itself would try next.
+#[cfg(feature = "s3")]
+fn advice(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref::<graphstream::storage_s3::Error>()?.hint())
+}
+
+/// No other backend has any.
+#[cfg(not(feature = "s3"))]
+fn advice(_: &(dyn std::error::Error + 'static)) -> Option<String> {
+    None
 }
 
 fn storage_kind(class: storage::ErrorClass) -> (Kind, Option<&'static str>) {
@@ -292,11 +301,7 @@ impl From<storage::OpenError> for Failure {
     fn from(error: storage::OpenError) -> Self {
         // Without a class the URL itself is at fault.
         let (kind, hint) = error.class().map_or((Kind::Usage, None), storage_kind);
-        let failure = Self::of(kind, &error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::of(kind, &error).hint_or(advice(&error), hint)
     }
 }
 
@@ -346,11 +351,7 @@ impl From<remote::Error> for Failure {
                 _ => (Kind::Internal, None),
             },
         };
-        let mut failure = Self::of(kind, &error).place(|place| remote_place(&error, place));
-        if let Some(hint) = hint {
-            failure = failure.hint(hint);
-        }
-        failure
+        Self::of(kind, &error).place(|place| remote_place(&error, place)).hint_or(advice(&error), hint)
     }
 }
 

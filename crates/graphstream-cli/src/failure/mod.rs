@@ -215,6 +215,15 @@ impl Failure {
         self
     }
 
+    /// The first that there is.
+    pub(crate) fn hint_or(self, exact: Option<String>, otherwise: Option<&'static str>) -> Self {
+        match (exact, otherwise) {
+            (Some(exact), _) => self.hint(exact),
+            (None, Some(otherwise)) => self.hint(otherwise),
+            (None, None) => self,
+        }
+    }
+
     pub(crate) fn file(mut self, path: &Path) -> Self {
         self.0.place.file = Some(path.display().to_string());
         self

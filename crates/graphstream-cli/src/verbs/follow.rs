@@ -227,7 +227,7 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     if let Some(cache) = &args.cache {
         options = options.with_cache_dir(cache);
     }
-    if args.target.is_new() {
+    if args.once || args.target.is_new() {
         runtime.block_on(database_stands(&args, &remote, &stop))?;
         if stop.is_cancelled() {
             return report(&args, FollowerStatus::default());
@@ -263,12 +263,25 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     report(&args, status)
 }
 
-/// Waits until the database is there, or `stop`: a mistyped name must not leave an empty target behind.
+/// Waits until the database is there, or `stop`: a mistyped name must not leave an empty target behind. With `--once` it waits for nothing.
 async fn database_stands(args: &Args, remote: &Remote, stop: &Stop) -> Result<(), Failure> {
     let mut reader = HeadReader::new(remote.clone())?;
     let mut told = false;
     // A store that fails is the follower's business.
-    while let Ok(HeadPoll::Missing) = reader.poll().await {
+    loop {
+        let polled = tokio::select! {
+            polled = reader.poll() => polled,
+            () = stop.cancelled() => return Ok(()),
+        };
+        match polled {
+            // To a target with a position a missing head is damage, which the follower says.
+            Ok(HeadPoll::Missing) if args.target.is_new() => {}
+            Ok(_) => return Ok(()),
+            // Asked often enough; the follower would ask for a minute more, and the last answer would be that it asks no more.
+            Err(error) if args.once => return Err(error.into()),
+            // It is waited for, or the follower says what is wrong.
+            Err(_) => return Ok(()),
+        }
         let (database, store) = (remote.layout().database().to_string(), remote.backend().describe());
         let missing = graphstream::replication::Error::NoDatabase { database, store };
         if args.once {
@@ -282,7 +295,6 @@ async fn database_stands(args: &Args, remote: &Remote, stop: &Stop) -> Result<()
             () = stop.cancelled() => return Ok(()),
         }
     }
-    Ok(())
 }
 
 /// The last line.

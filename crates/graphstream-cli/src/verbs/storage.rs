@@ -1,4 +1,6 @@
-//! `graphstream storage`: what an object store really does.
+//! `graphstream storage`: what an object store really does, and what uploads have left in it.
+
+mod sweep;
 
 use graphstream::storage::check::{Capability, Finding, Report, Verdict, check};
 use graphstream::storage::{TimeoutBackend, TimeoutConfig};
@@ -20,6 +22,8 @@ pub(crate) struct Args {
 enum Verb {
     /// Find out what a store really does, conditional writes under races included
     Check(Check),
+    /// Find uploads in parts that nobody finishes, and abort them (S3)
+    Sweep(sweep::Sweep),
 }
 
 #[derive(Debug, clap::Args)]
@@ -48,8 +52,10 @@ struct Check {
 
 impl Args {
     pub(crate) const fn json(&self) -> bool {
-        let Verb::Check(check) = &self.verb;
-        check.json
+        match &self.verb {
+            Verb::Check(check) => check.json,
+            Verb::Sweep(sweep) => sweep.json,
+        }
     }
 }
 
@@ -74,7 +80,13 @@ struct Row<'a> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let Verb::Check(Check { url, json }) = &args.verb;
+    match &args.verb {
+        Verb::Check(args) => run_check(args),
+        Verb::Sweep(args) => sweep::run(args),
+    }
+}
+
+fn run_check(Check { url, json }: &Check) -> Result<(), Failure> {
     let report = store::runtime()?.block_on(async {
         // No decorator that asks again: it would hide what the store says.
         let backend = TimeoutBackend::new(store::open_bare(url).await?, TimeoutConfig::default());
