@@ -123,6 +123,17 @@ mod tests {
             assert!(parse_url(bad).is_err(), "{bad}");
         }
         assert!(parse_url("/srv/store").unwrap_err().contains("expected file:///path"));
+        for (url, built, feature) in [
+            ("gs://bucket/prefix", cfg!(feature = "gcp"), "`gcp`"),
+            ("abfss://container/prefix", cfg!(feature = "azure"), "`azure`"),
+            ("https://host/path", cfg!(feature = "http"), "`http`"),
+        ] {
+            assert_eq!(
+                parse_url(url).err().map(|error| error.contains(feature)),
+                (!built).then_some(true),
+                "{url}"
+            );
+        }
     }
 
     #[test]

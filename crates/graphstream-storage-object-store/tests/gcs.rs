@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use graphstream_storage::check;
 use graphstream_storage::conformance::CASES;
 use graphstream_storage::{GetOptions, Key, PutMode, StorageBackend};
 use support::{gcs, open};
@@ -36,6 +37,14 @@ async fn a_store_that_ignores_generations_is_found_out() {
     for case in CASES.iter().filter(|case| case.name.starts_with("race_create_has_one")) {
         assert!((case.run)(&store).await.is_err(), "{}", case.name);
     }
+}
+
+#[tokio::test]
+async fn the_check_finds_all_that_a_leader_needs() {
+    let server = gcs::start("bucket", true).await;
+    let store = open(&format!("gs://bucket?anonymous=true&endpoint={}", server.url())).await.unwrap();
+    let report = check::check(&store).await.unwrap();
+    assert_eq!(report.lacking().count(), 0, "{report:?}");
 }
 
 #[tokio::test]

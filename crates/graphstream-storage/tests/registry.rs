@@ -63,6 +63,16 @@ async fn a_third_party_opens_stores_of_its_own() {
 }
 
 #[test]
+fn a_form_that_several_schemes_share_is_shown_once() {
+    let mut registry = StoreRegistry::new();
+    for scheme in ["az", "azure", "memory"] {
+        let form = if scheme == "memory" { "memory:" } else { "az://name" };
+        registry.register(scheme, form, MemoryBackend::open_url);
+    }
+    assert_eq!(registry.forms().to_string(), "az://name or memory:");
+}
+
+#[test]
 fn every_mistake_has_a_message_that_says_what_was_expected() {
     for (url, message) in [
         ("", "not a URL: a store's URL begins with its scheme and a colon"),
