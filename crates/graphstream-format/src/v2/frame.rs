@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::compress_bound;
 
-use super::columns::{self, COLUMNAR_OVERHEAD_MAX, Decoder, Encoder, Form};
+use super::columns::{self, Building, COLUMNAR_OVERHEAD_MAX, Decoder, Encoder, Form};
 use super::{ENTRY_LEN_MIN, FRAME_HEADER_LEN, frame_field as at};
 use crate::bytes::{array, i64_at, put, u32_at, u64_at};
 use crate::chain::ChainHash;
@@ -272,24 +272,24 @@ impl Frame {
     /// Makes the entries of columns and continues the chain over them; `None` if their rows would not have the frame's length.
     fn columns(&mut self, columnar: &[u8], decoder: &mut Decoder, header: &FrameHeader) -> Option<()> {
         self.entries.clear();
-        self.bytes.clear();
-        // And what the decoder may append before it sees that there is too much.
-        self.bytes.reserve_exact(self.raw_len + limits::ENTRY_OVERHEAD_BYTES_MAX);
         decoder.begin(columnar, header.count)?;
+        // What was there before is written over.
+        self.bytes.resize(self.raw_len + columns::SLACK, 0);
+        let mut payloads = Building::new(&mut self.bytes);
         let (mut commit_ms, mut chain) = (header.first_commit_ms, header.chain_before);
         let mut rows_len = 0;
         for index in 0..header.count {
-            let start = self.bytes.len();
-            let delta = decoder.next(columnar, &mut self.bytes, self.raw_len)?;
+            let start = payloads.at;
+            let delta = decoder.next(columnar, &mut payloads)?;
             if index == 0 && delta != 0 {
                 return None;
             }
             commit_ms = commit_ms.checked_add_unsigned(delta)?;
-            let payload = self.bytes.get(start..)?;
+            let payload = payloads.since(start)?;
             chain = chain.after(payload);
             rows_len += varint::len(payload.len() as u64) + varint::len(delta) + payload.len();
-            let end = self.bytes.len() as u32;
-            self.entries.push(Span { start: start as u32, end, commit_ms, chain_hash: chain });
+            let (start, end) = (start as u32, payloads.at as u32);
+            self.entries.push(Span { start, end, commit_ms, chain_hash: chain });
         }
         self.last_commit_ms = commit_ms;
         self.chain_after = chain;

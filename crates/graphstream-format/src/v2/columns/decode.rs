@@ -1,6 +1,7 @@
 //! Payloads out of a frame's columns. Every byte of the columnar form is used exactly once, nothing is allocated on the word of a length,
 //! and time and memory are linear in what there is: an operation that appends nothing does not exist.
 
+use super::building::Building;
 use super::{COLUMNAR_OVERHEAD_MAX, DEPTH_MAX, coding, op, unzigzag};
 use crate::limits;
 use crate::varint;
@@ -60,9 +61,9 @@ enum Operation {
 
 /// What is left of a stream, as places in the columnar form.
 #[derive(Clone, Copy, Debug, Default)]
-struct Stream {
-    at: usize,
-    end: usize,
+pub(super) struct Stream {
+    pub(super) at: usize,
+    pub(super) end: usize,
 }
 
 /// One stream, and of numbers how they are coded.
@@ -154,8 +155,8 @@ impl Decoder {
         }
     }
 
-    /// Appends the payload of the next entry to `out`, which stays shorter than `longest` and a varint, and returns its commit time delta.
-    pub(crate) fn next(&mut self, columnar: &[u8], out: &mut Vec<u8>, longest: usize) -> Option<u64> {
+    /// Builds the payload of the next entry and returns its commit time delta.
+    pub(crate) fn next(&mut self, columnar: &[u8], out: &mut Building<'_>) -> Option<u64> {
         let id = self.ids.byte(columnar)?;
         let delta = self.commit_deltas.varint(columnar)?;
         let shape = *self.shapes.get(usize::from(id))?;
@@ -169,32 +170,27 @@ impl Decoder {
         for operation in self.operations.get(shape.operation..)? {
             match *operation {
                 Operation::End => break,
-                Operation::Literal { start, end } => {
-                    append(out, columnar.get(start as usize..end as usize)?, longest)?;
-                }
-                Operation::Time => varint::write(time, out),
-                Operation::Varint => varint::write(columns.next()?.number(columnar, time)?, out),
-                Operation::Fixed => append(out, columns.next()?.stream.take(columnar, 8)?, longest)?,
+                Operation::Literal { start, end } => out.append(columnar, start as usize, end as usize)?,
+                Operation::Time => out.varint(time)?,
+                Operation::Varint => out.varint(columns.next()?.number(columnar, time)?)?,
+                Operation::Fixed => out.append_next(columnar, &mut columns.next()?.stream, 8)?,
                 Operation::Bytes | Operation::Whole => {
                     let len = columns.next()?.stream.varint(columnar)?;
                     if matches!(operation, Operation::Bytes) {
-                        varint::write(len, out);
+                        out.varint(len)?;
                     }
-                    append(out, columns.next()?.stream.take(columnar, usize::try_from(len).ok()?)?, longest)?;
+                    out.append_next(columnar, &mut columns.next()?.stream, usize::try_from(len).ok()?)?;
                 }
                 Operation::Open => {
-                    *opened.get_mut(depth)? = out.len();
+                    *opened.get_mut(depth)? = out.at;
                     depth += 1;
                     // Room for a length of one byte, as most are.
-                    out.push(0);
+                    out.varint(0)?;
                 }
                 Operation::Close => {
                     depth = depth.checked_sub(1)?;
-                    close(out, *opened.get(depth)?)?;
+                    out.close(*opened.get(depth)?)?;
                 }
-            }
-            if out.len() > longest {
-                return None;
             }
         }
         Some(delta)
@@ -210,25 +206,6 @@ impl Decoder {
     }
 }
 
-fn append(out: &mut Vec<u8>, bytes: &[u8], longest: usize) -> Option<()> {
-    (bytes.len() <= longest.checked_sub(out.len())?).then(|| out.extend_from_slice(bytes))
-}
-
-/// Puts the length of what stands behind `at` there, where one byte was left for it.
-fn close(out: &mut Vec<u8>, at: usize) -> Option<()> {
-    let len = out.len().checked_sub(at + 1)?;
-    if len < 0x80 {
-        *out.get_mut(at)? = len as u8;
-        return Some(());
-    }
-    *out.get_mut(at)? = len as u8 | 0x80;
-    let end = out.len();
-    varint::write(len as u64 >> 7, out);
-    let more = out.len() - end;
-    out.get_mut(at + 1..)?.rotate_right(more);
-    Some(())
-}
-
 /// A stream begins with its length.
 fn stream(columnar: &[u8], at: &mut usize) -> Option<Stream> {
     let (len, read) = varint::read(columnar.get(*at..)?)?;
@@ -241,12 +218,6 @@ fn stream(columnar: &[u8], at: &mut usize) -> Option<Stream> {
 impl Stream {
     const fn len(&self) -> usize {
         self.end - self.at
-    }
-
-    fn take<'c>(&mut self, columnar: &'c [u8], len: usize) -> Option<&'c [u8]> {
-        let bytes = columnar.get(self.at..self.end)?.get(..len)?;
-        self.at += len;
-        Some(bytes)
     }
 
     fn byte(&mut self, columnar: &[u8]) -> Option<u8> {

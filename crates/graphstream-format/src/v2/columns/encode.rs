@@ -1,6 +1,6 @@
 //! The columnar form of a frame's rows. Memory is kept from frame to frame, up to a limit; nothing is allocated per entry.
 
-use super::shape::{Shaper, Slot};
+use super::shape::{Shaper, Slot, query};
 use super::{COLUMNAR_OVERHEAD_MAX, WHOLE_OPERATIONS, coding, zigzag};
 use crate::limits;
 use crate::varint;
@@ -9,6 +9,9 @@ use crate::varint;
 /// would add up.
 const KEPT_BYTES_MAX: usize = 2 << 20;
 
+/// About how many numbers of a column tell how it is coded.
+const SAMPLED: usize = 64;
+
 /// Makes columns of rows. One per thread.
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
@@ -16,12 +19,16 @@ pub(crate) struct Encoder {
     /// The shapes of this frame: as many as there are checksums. Those behind are kept for their memory.
     shapes: Vec<Shape>,
     checksums: Vec<u32>,
+    /// By a byte of the query's checksum, the shape of the last payload with it.
+    by_query: Vec<Option<u8>>,
     /// Operations of these shapes.
     operations: usize,
     ids: Vec<u8>,
     commit_deltas: Vec<u8>,
     times: Vec<u8>,
     time: u64,
+    /// The stream that is being coded.
+    scratch: Vec<u8>,
     out: Vec<u8>,
 }
 
@@ -39,8 +46,6 @@ struct Column {
     kind: Kind,
     /// Each with the time of its entry.
     numbers: Vec<(u64, u64)>,
-    /// Bytes that each coding takes.
-    costs: [usize; 3],
     /// Lengths as varints.
     lengths: Vec<u8>,
     bytes: Vec<u8>,
@@ -79,6 +84,8 @@ impl Encoder {
     fn columns(&mut self, rows: &[u8], count: u32) -> Option<()> {
         (self.operations, self.time) = (0, 0);
         self.checksums.clear();
+        self.by_query.clear();
+        self.by_query.resize(256, None);
         for stream in [&mut self.ids, &mut self.commit_deltas, &mut self.times] {
             stream.clear();
         }
@@ -102,7 +109,7 @@ impl Encoder {
             write_stream(stream, &mut self.out);
         }
         for column in shapes.iter().flat_map(|shape| shape.columns.iter().take(shape.columns_used)) {
-            column.write(&mut self.out);
+            column.write(&mut self.out, &mut self.scratch);
             if self.out.len() > longest {
                 return None;
             }
@@ -111,23 +118,26 @@ impl Encoder {
     }
 
     fn entry(&mut self, payload: &[u8]) -> Option<()> {
-        let known = if self.shaper.take_apart(payload) { self.shape(1) } else { None };
-        let id = match known {
-            Some(id) => id,
-            None => {
-                self.shaper.whole(payload);
-                self.shape(0)?
+        let place = query(payload).map_or(0, crc32c::crc32c) as usize % 256;
+        let likely = *self.by_query.get(place)?;
+        let shape = likely.and_then(|id| self.shapes.get(usize::from(id)));
+        let id = match (likely, shape) {
+            (Some(id), Some(shape)) if self.shaper.follow(&shape.operations, payload) => id,
+            _ => {
+                let id = u8::try_from(self.other_shape(payload)?).ok()?;
+                self.by_query.get_mut(place)?.replace(id);
+                id
             }
         };
-        self.ids.push(u8::try_from(id).ok()?);
+        self.ids.push(id);
         if let Some(time) = self.shaper.time {
             varint::write(zigzag(time.wrapping_sub(self.time)), &mut self.times);
             self.time = time;
         }
-        let columns = &mut self.shapes.get_mut(id)?.columns;
+        let columns = &mut self.shapes.get_mut(usize::from(id))?.columns;
         for (slot, column) in self.shaper.slots.iter().zip(columns) {
             match *slot {
-                Slot::Number(number) => column.push(number, self.time),
+                Slot::Number(number) => column.numbers.push((number, self.time)),
                 Slot::Fixed { start } => column.bytes.extend_from_slice(payload.get(start..start + 8)?),
                 Slot::Bytes { start, end } => {
                     varint::write((end - start) as u64, &mut column.lengths);
@@ -136,6 +146,15 @@ impl Encoder {
             }
         }
         Some(())
+    }
+
+    /// The shape of a payload that has to be taken apart for it.
+    fn other_shape(&mut self, payload: &[u8]) -> Option<usize> {
+        let known = if self.shaper.take_apart(payload) { self.shape(1) } else { None };
+        known.or_else(|| {
+            self.shaper.whole(payload);
+            self.shape(0)
+        })
     }
 
     /// The number of the shape that the shaper holds. `None` if it is new and there is no room for it and for this many payloads' without
@@ -194,23 +213,18 @@ impl Shape {
 
 impl Column {
     fn begin(&mut self, kind: Kind) {
-        (self.kind, self.costs) = (kind, [0; 3]);
+        self.kind = kind;
         self.numbers.clear();
         self.lengths.clear();
         self.bytes.clear();
     }
 
-    fn push(&mut self, number: u64, time: u64) {
-        let previous = self.numbers.last().map_or(0, |(previous, _)| *previous);
-        for (cost, from) in self.costs.iter_mut().zip([0, previous, time]) {
-            *cost += varint::len(zigzag(number.wrapping_sub(from)));
-        }
-        self.numbers.push((number, time));
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Vec<u8>, scratch: &mut Vec<u8>) {
         match self.kind {
-            Kind::Numbers => self.write_numbers(out),
+            Kind::Numbers => {
+                self.code(scratch);
+                write_stream(scratch, out);
+            }
             Kind::Fixed => write_stream(&self.bytes, out),
             Kind::Bytes => {
                 write_stream(&self.lengths, out);
@@ -219,17 +233,30 @@ impl Column {
         }
     }
 
-    /// In the coding that takes least, of equals the first.
-    fn write_numbers(&self, out: &mut Vec<u8>) {
-        let [plain, delta, time] = self.costs;
-        let (coding, cost) = if plain <= delta && plain <= time {
-            (coding::PLAIN, plain)
+    /// The coding that takes least, of equals the first, by a sample of the numbers.
+    fn coding(&self) -> u8 {
+        let mut costs = [0; 3];
+        let step = (self.numbers.len() / SAMPLED).max(1);
+        for pair in self.numbers.windows(2).step_by(step) {
+            let &[(previous, _), (number, time)] = pair else { continue };
+            for (cost, from) in costs.iter_mut().zip([0, previous, time]) {
+                *cost += varint::len(zigzag(number.wrapping_sub(from)));
+            }
+        }
+        let [plain, delta, time] = costs;
+        if plain <= delta && plain <= time {
+            coding::PLAIN
         } else if delta <= time {
-            (coding::DELTA, delta)
+            coding::DELTA
         } else {
-            (coding::TIME, time)
-        };
-        varint::write(1 + cost as u64, out);
+            coding::TIME
+        }
+    }
+
+    /// The numbers as a stream.
+    fn code(&self, out: &mut Vec<u8>) {
+        let coding = self.coding();
+        out.clear();
         out.push(coding);
         let mut previous = 0;
         for &(number, time) in &self.numbers {

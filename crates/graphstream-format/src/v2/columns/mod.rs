@@ -16,12 +16,14 @@
 //! whatever it can't give back byte for byte is a shape without structure ([`op::WHOLE`]). The decoder knows nothing of protobuf: it
 //! executes shapes.
 
+mod building;
 mod decode;
 mod encode;
 mod shape;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use building::{Building, SLACK};
 pub(crate) use decode::{Decoder, Form, form_of};
 pub(crate) use encode::Encoder;
 

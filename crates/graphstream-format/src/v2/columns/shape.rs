@@ -4,7 +4,7 @@
 //! message inside a field is its bytes. What a shape and its slots would not give back byte for byte is no shape at all: numbers that
 //! are not in their shortest form, wire types that are not in use, lengths beyond the end.
 
-use super::op;
+use super::{DEPTH_MAX, op};
 use crate::varint;
 
 /// The value of one slot.
@@ -53,6 +53,21 @@ impl Level {
 /// The field of an entry that is its time.
 const TIME_FIELD: u64 = 3;
 
+/// Where the bytes begin and end whose length stands at `at`.
+fn delimited(payload: &[u8], at: usize) -> Option<(usize, usize)> {
+    let (len, read) = varint::read(payload.get(at..)?)?;
+    let start = at + read;
+    let end = usize::try_from(len).ok()?.checked_add(start).filter(|&end| end <= payload.len())?;
+    Some((start, end))
+}
+
+/// What a payload begins with if it is such a message with a query.
+pub(super) fn query(payload: &[u8]) -> Option<&[u8]> {
+    const QUERY: u8 = 1 << 3 | 2;
+    let (_, end) = delimited(payload, 1).filter(|_| payload.first() == Some(&QUERY))?;
+    payload.get(..end)
+}
+
 /// Takes payloads apart. Its buffers are used again.
 #[derive(Debug, Default)]
 pub(super) struct Shaper {
@@ -78,6 +93,65 @@ impl Shaper {
         self.literal(payload, payload.len());
         self.operation(op::END);
         true
+    }
+
+    /// The slots of a payload if this shape gives it back; false otherwise. Far faster than to take it apart.
+    pub(super) fn follow(&mut self, shape: &[u8], payload: &[u8]) -> bool {
+        self.slots.clear();
+        self.time = None;
+        self.slots_by(shape, payload).is_some()
+    }
+
+    fn slots_by(&mut self, mut shape: &[u8], payload: &[u8]) -> Option<()> {
+        let (mut at, mut ends, mut depth) = (0, [0; DEPTH_MAX], 0);
+        loop {
+            let (&code, behind) = shape.split_first()?;
+            shape = behind;
+            match code {
+                op::END => return (at == payload.len()).then_some(()),
+                op::LITERAL => {
+                    let (len, read) = varint::read(shape)?;
+                    let (literal, behind) = shape.get(read..)?.split_at_checked(len as usize)?;
+                    shape = behind;
+                    if !payload.get(at..)?.starts_with(literal) {
+                        return None;
+                    }
+                    at += literal.len();
+                }
+                op::TIME | op::VARINT => {
+                    let (number, read) = varint::read(payload.get(at..)?)?;
+                    at += read;
+                    if code == op::TIME {
+                        self.time = Some(number);
+                    } else {
+                        self.slots.push(Slot::Number(number));
+                    }
+                }
+                op::FIXED => {
+                    self.slots.push(Slot::Fixed { start: at });
+                    at = at.checked_add(8).filter(|end| *end <= payload.len())?;
+                }
+                op::BYTES => {
+                    let (start, end) = delimited(payload, at)?;
+                    self.slots.push(Slot::Bytes { start, end });
+                    at = end;
+                }
+                op::OPEN => {
+                    let (start, end) = delimited(payload, at)?;
+                    *ends.get_mut(depth)? = end;
+                    depth += 1;
+                    at = start;
+                }
+                op::CLOSE => {
+                    depth = depth.checked_sub(1)?;
+                    // The length would be another one.
+                    if at != *ends.get(depth)? {
+                        return None;
+                    }
+                }
+                _ => return None,
+            }
+        }
     }
 
     /// The shape of a payload without structure.
@@ -137,10 +211,7 @@ impl Shaper {
                     (at, self.literal_at) = (behind, behind);
                 }
                 2 => {
-                    let (len, read) = varint::read(payload.get(at..end)?)?;
-                    let start = at + read;
-                    let behind =
-                        usize::try_from(len).ok()?.checked_add(start).filter(|&behind| behind <= end)?;
+                    let (start, behind) = delimited(payload.get(..end)?, at)?;
                     self.delimited(payload, (at, start, behind), level.inside(field));
                     at = behind;
                 }

@@ -22,13 +22,15 @@ fn decoded(columnar: &[u8], count: u32, raw_len: usize) -> Option<Vec<u8>> {
     }
     let mut decoder = Decoder::default();
     decoder.begin(columnar, count)?;
-    let (mut payloads, mut rows) = (Vec::new(), Vec::new());
+    let mut buffer = vec![0xee; raw_len + SLACK];
+    let (mut payloads, mut rows) = (Building::new(&mut buffer), Vec::new());
     for _ in 0..count {
-        let start = payloads.len();
-        let delta = decoder.next(columnar, &mut payloads, raw_len)?;
-        varint::write((payloads.len() - start) as u64, &mut rows);
+        let start = payloads.at;
+        let delta = decoder.next(columnar, &mut payloads)?;
+        let payload = payloads.since(start)?;
+        varint::write(payload.len() as u64, &mut rows);
         varint::write(delta, &mut rows);
-        rows.extend_from_slice(&payloads[start..]);
+        rows.extend_from_slice(payload);
     }
     decoder.finished().then_some(rows)
 }
