@@ -1,5 +1,5 @@
 //! Open files: each database holds `SHIP` for as long as it is shipped, which is one. Why it does not let go while nothing
-//! happens: docs/decisions/0020.
+//! happens: docs/decisions/0023.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
