@@ -20,6 +20,7 @@ mod schedules {
     pub(crate) mod failing;
     pub(crate) mod futures;
     pub(crate) mod group_commit;
+    pub(crate) mod held_bytes;
     pub(crate) mod rig;
     pub(crate) mod sealing;
     pub(crate) mod slow_fs;

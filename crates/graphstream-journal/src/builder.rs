@@ -175,6 +175,7 @@ impl JournalBuilder {
             recovered.lock,
             recovered.newest_sealed,
         );
+        shared.look_at_cursors()?;
         Ok((Journal::new(shared), report))
     }
 }

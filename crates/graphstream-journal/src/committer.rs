@@ -120,6 +120,11 @@ impl Committer {
         outcome
     }
 
+    /// Says so if a shipper has noted that another leader took over.
+    pub(crate) fn check_fenced(&self) -> Result<(), Failure> {
+        self.segments.check_fenced()
+    }
+
     /// Syncs the open segment and hands it to sealing. What follows goes into a new one.
     pub(crate) fn leave_segment(&mut self, host: &Shared) -> Result<(), Failure> {
         self.segments.leave(&mut self.pen.open, self.pen.tail, host)

@@ -126,15 +126,19 @@ impl Segments {
             remove_if_exists(&*self.dir.fs, &path).map_err(Failure::poison)?;
             return self.sync_dir();
         }
-        host.hand_over(SealOrder {
+        let order = SealOrder {
             first_sequence: segment.first_sequence,
             last_sequence: tail.sequence,
             chain_hash: tail.chain_hash,
             // The segment keeps its own: it goes on if it can't be handed over now.
             chain: Arc::clone(&segment.chain),
-        })?;
+        };
+        host.hand_over(order, segment.offset)?;
         *open = None;
         publish(None, tail, host);
+        if let Err(error) = host.look_at_cursors() {
+            tracing::warn!(%error, "what cursors hold back is counted as it was");
+        }
         Ok(())
     }
 

@@ -205,6 +205,21 @@ pub enum Error {
         /// How many bytes were wanted.
         bytes: u64,
     },
+    /// Cursors hold back as many bytes as the options allow, and ask for an error. Nothing of the append was queued. Appending works again
+    /// once the slowest cursor has moved: mostly the uploader's, which waits for the object store.
+    #[error(
+        "{held} bytes of segments are held back by cursor {cursor} (at sequence {sequence}), the budget is {max}"
+    )]
+    BudgetFull {
+        /// What is held back, in bytes.
+        held: u64,
+        /// The budget in bytes.
+        max: u64,
+        /// The slowest cursor.
+        cursor: String,
+        /// Where it stands.
+        sequence: u64,
+    },
     /// Sealing does not get on and as many segments as allowed are waiting for it; nothing that was queued has been
     /// written. Appending works again once sealing does.
     #[error("{waiting} segments wait to be sealed and sealing fails")]
@@ -423,6 +438,7 @@ impl Error {
             Self::Locked { .. } => ErrorKind::Locked,
             Self::Io { .. }
             | Self::Full { .. }
+            | Self::BudgetFull { .. }
             | Self::SealBacklog { .. }
             | Self::QueueFull { .. }
             | Self::Entropy { .. }

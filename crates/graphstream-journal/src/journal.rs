@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use graphstream_format::{Lineage, Position};
 
+use crate::budget::Held;
 use crate::builder::JournalBuilder;
 use crate::core::{Shared, State};
 use crate::directory::JournalDir;
@@ -87,11 +88,12 @@ impl Journal {
 
     /// Appends one entry. Its commit time is the clock's when it is written, clamped to non-decreasing.
     ///
-    /// With a full queue the call waits, or fails, as [`QueuePolicy`](crate::QueuePolicy) says; otherwise it does no file operation.
+    /// With a full queue the call waits, or fails, as [`QueuePolicy`](crate::QueuePolicy) says, and so it does at
+    /// [`held_bytes_max`](crate::JournalOptions::held_bytes_max) as [`WhenFull`](crate::WhenFull) says; otherwise it does no file operation.
     ///
     /// # Errors
-    /// [`Error::PayloadTooLarge`](crate::Error::PayloadTooLarge), [`Error::QueueFull`](crate::Error::QueueFull); after the journal's
-    /// end [`Error::Closed`](crate::Error::Closed), [`Error::Poisoned`](crate::Error::Poisoned) or [`Error::Fenced`](crate::Error::Fenced).
+    /// [`Error::PayloadTooLarge`](crate::Error::PayloadTooLarge), [`Error::QueueFull`](crate::Error::QueueFull),
+    /// [`Error::BudgetFull`](crate::Error::BudgetFull); after the journal's end [`Error::Closed`](crate::Error::Closed), [`Error::Poisoned`](crate::Error::Poisoned) or [`Error::Fenced`](crate::Error::Fenced).
     pub fn append(&self, payload: impl AsRef<[u8]>) -> Result<Ticket> {
         self.enqueue(&[(payload, None)])
     }
@@ -208,6 +210,31 @@ impl Journal {
     /// [`Journal::append`]; as [`JournalDir::set_cursor`] and [`JournalDir::remove_released`].
     pub fn release(&self, cursor: &str, sequence: u64) -> Result<usize> {
         self.shared().release(cursor, sequence)
+    }
+
+    /// Says whether an append would be held up by [`held_bytes_max`](crate::JournalOptions::held_bytes_max), whatever
+    /// [`WhenFull`](crate::WhenFull) says: for who must not wait in an append, as in asynchronous code.
+    ///
+    /// # Errors
+    /// [`Error::BudgetFull`](crate::Error::BudgetFull) if so; after the journal's end as [`Journal::append`].
+    pub fn check_room(&self) -> Result<()> {
+        self.shared().check_room()
+    }
+
+    /// What cursors hold back, as it was when last looked at; `None` without
+    /// [`held_bytes_max`](crate::JournalOptions::held_bytes_max). [`JournalDir::held`] counts it.
+    #[must_use]
+    pub fn held(&self) -> Option<Held> {
+        self.shared().held()
+    }
+
+    /// Looks at the cursors now, after one was moved by other means than [`Journal::release`]: appends that were held up go on at
+    /// once if they may. Does nothing without [`held_bytes_max`](crate::JournalOptions::held_bytes_max).
+    ///
+    /// # Errors
+    /// As [`JournalDir::held`].
+    pub fn look_at_cursors(&self) -> Result<()> {
+        self.shared().look_at_cursors()
     }
 
     /// Commit times given from now on are at least this (milliseconds since 1970): a leader passes the head's.

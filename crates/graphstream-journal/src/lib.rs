@@ -25,6 +25,7 @@
 //! A fork of the process that opened a journal is refused everything with [`Error::ForeignProcess`] and changes nothing. What no
 //! check can mend: a fork made while another thread was inside the journal may inherit a locked mutex, and wait for ever.
 
+mod budget;
 mod builder;
 mod clock;
 mod committer;
@@ -64,6 +65,7 @@ mod starting_point;
 mod sync;
 mod ticket;
 
+pub use budget::Held;
 pub use builder::JournalBuilder;
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use cursor::{Cursor, FencedNote};
@@ -78,7 +80,7 @@ pub use keys::{create_key_file, encrypt_with, generate_key, read_key_file, read_
 pub use legacy::Adoption;
 pub use lock::{LockKind, LockState, ShipLock, WriterLock};
 pub use names::{parse_segment_name, segment_name};
-pub use options::{JournalOptions, QueuePolicy, ReaderOptions, Service, SyncPolicy};
+pub use options::{JournalOptions, QueuePolicy, ReaderOptions, Service, SyncPolicy, WhenFull};
 pub use reader::JournalReader;
 pub use recovery::{RecoveryReport, TornTail};
 pub use seal::SealedSegment;

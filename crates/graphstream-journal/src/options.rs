@@ -37,6 +37,16 @@ pub enum QueuePolicy {
     Fail,
 }
 
+/// What happens to an append while cursors hold back as many bytes as they may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It waits, until a cursor has moved or the journal ends.
+    Block,
+    /// It fails with [`Error::BudgetFull`].
+    Fail,
+}
+
 /// Who does what nobody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -74,6 +84,13 @@ pub struct JournalOptions {
     /// them wait: a burst is written first. Two at most are sealed at once, and become visible in
     /// order. Each takes the memory of the compressor (3 MiB at level 3), of the largest record in the segment, and of a frame or 128 KiB twice.
     pub waiting_segments_max: usize,
+    /// How many bytes of segments cursors may hold back before appends wait or fail, at least [`JournalOptions::segment_bytes_max`] (default:
+    /// no bound). With shipping, this is the disk that an outage of the store may take: what the uploader's cursor has not passed stays.
+    /// The open segment does not count, and what was accepted before is still written (twice `queue_bytes_max` at most). Without a cursor, as where nobody
+    /// ships, nothing is held back and there is no bound. A cursor that another process moves is noticed within a second.
+    pub held_bytes_max: Option<u64>,
+    /// What an append does when `held_bytes_max` is reached (default: block, so that nothing is refused that a patient caller could keep).
+    pub when_full: WhenFull,
     /// Who does what nobody waits for (default: the pool).
     pub service: Service,
     /// Whether keys may be given for a journal that has sealed plain segments (default: no, that is refused). Then what is sealed from
@@ -96,6 +113,8 @@ impl Default for JournalOptions {
             queue_bytes_max: 8 << 20,
             queue_policy: QueuePolicy::Block,
             waiting_segments_max: 8,
+            held_bytes_max: None,
+            when_full: WhenFull::Block,
             service: Service::Pool,
             encrypt_existing: false,
             stop_at_failure: false,
@@ -160,6 +179,20 @@ impl JournalOptions {
         self
     }
 
+    /// Sets [`JournalOptions::held_bytes_max`].
+    #[must_use]
+    pub fn with_held_bytes_max(mut self, bytes: u64) -> Self {
+        self.held_bytes_max = Some(bytes);
+        self
+    }
+
+    /// Sets [`JournalOptions::when_full`].
+    #[must_use]
+    pub fn with_when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
     /// Sets [`JournalOptions::service`].
     #[must_use]
     pub fn with_service(mut self, service: Service) -> Self {
@@ -201,6 +234,9 @@ impl JournalOptions {
         }
         if self.queue_bytes_max == 0 {
             return wrong("queue_bytes_max", 0, "expected at least 1");
+        }
+        if let Some(held) = self.held_bytes_max.filter(|held| *held < self.segment_bytes_max) {
+            return wrong("held_bytes_max", held, "expected at least segment_bytes_max");
         }
         if self.segment_age_max == Some(Duration::ZERO) {
             return wrong("segment_age_max", 0, "expected more than nothing (or no bound)");

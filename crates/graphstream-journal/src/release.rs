@@ -21,6 +21,7 @@ impl Shared {
         let _releasing = locked(&self.releasing);
         if self.dir.cursor(cursor)?.is_none_or(|cursor| cursor.sequence < sequence) {
             self.dir.set_cursor(cursor, sequence, self.clock.now_ms())?;
+            self.look_at_cursors()?;
         }
         self.dir.remove_released()
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::budget::LeftSegment;
 use crate::core::{Point, Shared, State, wait_on};
 use crate::error::{Error, Result};
 use crate::failure::Failure;
@@ -16,9 +17,9 @@ const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
 impl Shared {
-    /// Called by the committer with a synced segment. Waits while too many are waiting. Sealing begins once the writer is through, or when
+    /// Called by the committer with a synced segment of so many bytes. Waits while too many are waiting. Sealing begins once the writer is through, or when
     /// half of what may wait does: the processors belong to a burst first.
-    pub(crate) fn hand_over(&self, order: SealOrder) -> Result<(), Failure> {
+    pub(crate) fn hand_over(&self, order: SealOrder, bytes: u64) -> Result<(), Failure> {
         let mut state = self.state();
         while state.to_seal.len() >= self.options.waiting_segments_max {
             if !self.pooled() {
@@ -34,6 +35,7 @@ impl Shared {
             }
             state = wait_on(self.progress(), state);
         }
+        self.count_left(&mut state, LeftSegment { last_sequence: order.last_sequence, bytes });
         state.to_seal.push(order);
         self.metrics.journal.segments_waiting.set(state.to_seal.len() as u64);
         if !self.pooled() {
@@ -129,6 +131,8 @@ impl Shared {
 
     fn note_sealed(&self, state: &mut State, sealed: SealedSegment) {
         state.to_seal.published(sealed.first_sequence);
+        let segment = LeftSegment { last_sequence: sealed.last_sequence, bytes: sealed.file_bytes };
+        self.count_sealed(state, segment);
         self.metrics.journal.segments_sealed.inc();
         self.metrics.journal.sealed_sequence.set(sealed.last_sequence);
         self.metrics.journal.segments_waiting.set(state.to_seal.len() as u64);

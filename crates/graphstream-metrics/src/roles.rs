@@ -71,6 +71,10 @@ role! {
     segments_waiting: Gauge as u64 => "graphstream_journal_waiting_segments",
     /// Appends failed because the disk was full.
     full: Counter as u64 => "graphstream_journal_full",
+    /// Bytes of segments that cursors hold back; counted where that is bounded.
+    held_bytes: Gauge as u64 => "graphstream_journal_held_bytes",
+    /// How often cursors held back as many bytes as they may, so that appends waited or failed.
+    budget_exhaustions: Counter as u64 => "graphstream_journal_budget_exhaustions",
     /// 1 after a failed write or sync: the journal must be opened again.
     poisoned: Gauge as u64 => "graphstream_journal_poisoned",
     /// The last entry that is in the operating system.

@@ -24,12 +24,7 @@ impl Shared {
         let cost = bytes + entries.len() * ITEM_BYTES;
         let mut state = self.state();
         loop {
-            if let Some(over) = &state.over {
-                return Err(over.not_written());
-            }
-            if state.closing {
-                return Err(Error::Closed);
-            }
+            state = self.make_room(state, self.options.when_full)?;
             let max = self.options.queue_bytes_max;
             if state.queued_bytes == 0 || state.queued_bytes + cost <= max {
                 break;

@@ -13,6 +13,7 @@
 mod age;
 mod enqueue;
 mod role;
+mod room;
 mod sleepers;
 mod sync_role;
 mod waiting;
@@ -28,9 +29,11 @@ use graphstream_metrics::GraphstreamMetrics;
 
 pub(crate) use age::Oldest;
 use enqueue::HAND_OVER_BYTES;
+use room::Room;
 use sleepers::Sleepers;
 pub(crate) use sleepers::Wanted;
 
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::committer::{Committer, Tail};
 use crate::directory::JournalDir;
@@ -60,7 +63,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Some position, role or failure has changed; for all but those who wait for a ticket, who sleep by themselves.
     progress: Condvar,
-    /// The queue was taken.
+    /// The queue was taken, or cursors hold back less than they may.
     space: Condvar,
     /// Only for the holder of the write role.
     committer: Mutex<Committer>,
@@ -68,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     /// One cursor is moved at a time.
     pub(crate) releasing: Mutex<()>,
+    /// The cursors are read by one thread at a time.
+    looking: Mutex<()>,
     owner_pid: u32,
 }
 
@@ -105,6 +110,9 @@ pub(crate) struct State {
     pub(crate) to_seal: SealQueue,
     pub(crate) newest_sealed: Option<SealedSegment>,
     pub(crate) seal_error: Option<Arc<Error>>,
+
+    /// What cursors may hold back, if that is bounded.
+    room: Option<Room>,
 
     /// No more appends, though what was appended is still written.
     closing: bool,
@@ -172,6 +180,7 @@ impl Shared {
         lock: WriterLock,
         newest_sealed: Option<SealedSegment>,
     ) -> Arc<Self> {
+        let room = options.held_bytes_max.map(|max| Room::new(Budget::new(max)));
         let Tail { sequence, chain_hash, .. } = committer.tail();
         let clock = committer.clock();
         let form = Form { write: options.form(), keys: dir.keys.clone(), entropy: committer.entropy() };
@@ -197,6 +206,7 @@ impl Shared {
             to_seal: SealQueue::default(),
             newest_sealed,
             seal_error: None,
+            room,
             closing: false,
             foreign: false,
             over: None,
@@ -219,6 +229,7 @@ impl Shared {
             lock: Mutex::new(Some(lock)),
             clock,
             releasing: Mutex::new(()),
+            looking: Mutex::new(()),
             owner_pid: std::process::id(),
         })
     }
@@ -302,6 +313,7 @@ impl Shared {
 
     pub(crate) fn begin_closing(&self) {
         self.state().closing = true;
+        self.space.notify_all();
     }
 
     pub(crate) fn release_lock(&self) {

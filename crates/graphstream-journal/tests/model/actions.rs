@@ -18,6 +18,8 @@ pub(crate) struct Setup {
     pub(crate) queue_bytes_max: usize,
     pub(crate) queue_fails: bool,
     pub(crate) waiting_segments_max: usize,
+    /// Appends fail when cursors hold back so much.
+    pub(crate) held_bytes_max: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub(crate) enum Action {
         name: usize,
     },
     Release,
+    /// The cursors are read, as at each rotation.
+    LookAtCursors,
     Clock {
         ms: i64,
     },
@@ -85,12 +89,11 @@ impl ReferenceStateMachine for Actions {
             Just(SyncPolicy::Always),
             Just(SyncPolicy::Interval(Duration::from_millis(1)))
         ];
-        (sync_policy, prop_oneof![Just(500_usize), Just(1 << 20)], any::<bool>(), 1..4_usize)
-            .prop_map(|(sync_policy, queue_bytes_max, queue_fails, waiting_segments_max)| Setup {
-                sync_policy,
-                queue_bytes_max,
-                queue_fails,
-                waiting_segments_max,
+        let held_bytes_max = prop_oneof![Just(None), Just(Some(1024)), Just(Some(5000))];
+        let queue_bytes_max = prop_oneof![Just(500_usize), Just(1 << 20)];
+        (sync_policy, queue_bytes_max, any::<bool>(), 1..4_usize, held_bytes_max)
+            .prop_map(|(sync_policy, queue_bytes_max, queue_fails, waiting_segments_max, held_bytes_max)| {
+                Setup { sync_policy, queue_bytes_max, queue_fails, waiting_segments_max, held_bytes_max }
             })
             .boxed()
     }
@@ -119,6 +122,7 @@ impl ReferenceStateMachine for Actions {
             3 => (0..CURSORS.len(), any::<Index>()).prop_map(|(name, at)| Action::SetCursor { name, at }),
             1 => (0..CURSORS.len()).prop_map(|name| Action::RemoveCursor { name }),
             2 => Just(Action::Release),
+            2 => Just(Action::LookAtCursors),
             2 => ms().prop_map(|ms| Action::Clock { ms }),
             1 => (0..10_000_i64).prop_map(|ms| Action::RaiseFloor { ms }),
         ]

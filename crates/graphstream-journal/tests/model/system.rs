@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use graphstream_journal::{
     Ack, Clock, Compression, Error, Journal, JournalDir, JournalOptions, QueuePolicy, RecoveryReport,
-    Service, Ticket,
+    Service, Ticket, WhenFull,
 };
 use graphstream_testkit::{CountingEntropy, CrashFs, Crashes, Image};
 
@@ -41,14 +41,16 @@ pub(crate) struct System {
 
 impl System {
     pub(crate) fn new(setup: &Setup, service: Service) -> Self {
-        let options = JournalOptions::default()
+        let mut options = JournalOptions::default()
             .with_service(service)
             .with_segment_bytes_max(1024)
             .with_sync_policy(setup.sync_policy)
             .with_queue_bytes_max(setup.queue_bytes_max)
             .with_queue_policy(if setup.queue_fails { QueuePolicy::Fail } else { QueuePolicy::Block })
             .with_waiting_segments_max(setup.waiting_segments_max)
-            .with_compression(Compression::None);
+            .with_compression(Compression::None)
+            .with_when_full(WhenFull::Fail);
+        options.held_bytes_max = setup.held_bytes_max;
         let fs = CrashFs::new();
         let mut system = Self {
             follower: Follower::default(),
@@ -122,6 +124,7 @@ impl System {
                 }
             }
             Action::Release => self.release(),
+            Action::LookAtCursors => self.look_at_cursors(),
             Action::Clock { ms } => self.clock.0.store(*ms, Ordering::SeqCst),
             Action::RaiseFloor { ms } => {
                 self.journal().raise_commit_floor(*ms);
@@ -276,6 +279,10 @@ impl System {
                 assert!(!self.is_inline() || self.expected.written < before, "an empty queue is full");
                 return;
             }
+            Err(Error::BudgetFull { held, max, .. }) => {
+                assert!(held >= max && self.options.held_bytes_max == Some(max), "{held} of {max}");
+                return;
+            }
             Err(error) => panic!("{error:?}"),
         };
         self.expected.accept(&payloads, commit_ms);
@@ -303,6 +310,21 @@ impl System {
             assert_eq!(newest.chain_hash, self.expected.chain_at(last));
             let commit_ms = self.expected.entries[last - 1].commit_ms.get_or_insert(newest.last_commit_ms);
             assert_eq!(newest.last_commit_ms, *commit_ms);
+        }
+    }
+
+    /// What the journal knows is what the directory holds, and decides whether anything may be appended.
+    fn look_at_cursors(&self) {
+        self.journal().look_at_cursors().unwrap();
+        let (held, found) = (self.journal().held(), self.dir().held().unwrap());
+        assert_eq!(held.is_some(), self.options.held_bytes_max.is_some());
+        let Some(held) = held else { return };
+        assert_eq!(held.cursor, found.cursor);
+        assert_eq!(held.cursor.map(|cursor| cursor.sequence), self.expected.passed().map(|at| at as u64));
+        if self.is_inline() {
+            assert_eq!((held.bytes, held.segments), (found.bytes, found.segments));
+            let full = found.cursor.is_some() && Some(found.bytes) >= self.options.held_bytes_max;
+            assert_eq!(self.journal().check_room().is_err(), full);
         }
     }
 
