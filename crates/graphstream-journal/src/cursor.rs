@@ -42,3 +42,13 @@ pub struct FencedNote {
     /// When it was noted, in milliseconds since 1970 (UTC).
     pub noted_ms: i64,
 }
+
+/// What the file `OUTAGE` says, written by a shipper while its store fails or the budget is exhausted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutageNote {
+    /// The shipper's name for its state.
+    pub state: String,
+    /// Since when, in milliseconds since 1970 (UTC).
+    pub since_ms: i64,
+}

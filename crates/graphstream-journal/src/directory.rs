@@ -9,7 +9,7 @@ use graphstream_format::encryption::KeyRing;
 use graphstream_format::{Header, ReadOptions};
 
 use crate::budget::{Held, LeftSegment};
-use crate::cursor::{Cursor, CursorFile, FencedNote};
+use crate::cursor::{Cursor, CursorFile, FencedNote, OutageNote};
 use crate::error::{Error, Result};
 use crate::fs::{Access, FileKind, Fs, StdFs};
 use crate::identity::Identity;
@@ -404,6 +404,25 @@ impl JournalDir {
     pub fn clear_fenced(&self) -> Result<()> {
         remove_if_exists(&*self.fs, &self.path.join(names::FENCED))?;
         self.fs.sync_dir(&self.path).map_err(Error::io("syncing", &self.path))
+    }
+
+    /// What `OUTAGE` says; `None` when whoever shipped last was well. It says something only for as long as the shipper holds `SHIP`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidJson`], [`Error::Io`].
+    pub fn outage(&self) -> Result<Option<OutageNote>> {
+        small_file::read_json(&*self.fs, &self.path.join(names::OUTAGE))
+    }
+
+    /// Writes `OUTAGE`, or removes it. Only for the process that holds `SHIP`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn note_outage(&self, note: Option<&OutageNote>) -> Result<()> {
+        match note {
+            Some(note) => small_file::replace_json(&*self.fs, &self.path, names::OUTAGE, note),
+            None => remove_if_exists(&*self.fs, &self.path.join(names::OUTAGE)),
+        }
     }
 
     /// Removes the sealed segments that every cursor has passed, oldest first, and returns how many. The newest sealed segment

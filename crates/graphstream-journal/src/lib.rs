@@ -68,7 +68,7 @@ mod ticket;
 pub use budget::Held;
 pub use builder::JournalBuilder;
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
-pub use cursor::{Cursor, FencedNote};
+pub use cursor::{Cursor, FencedNote, OutageNote};
 pub use directory::{JournalDir, SegmentBytes, SegmentInfo};
 pub use error::{Error, ErrorKind, Result};
 pub use forked::Forked;

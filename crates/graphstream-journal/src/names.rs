@@ -8,6 +8,8 @@ pub(crate) const LOCK: &str = "LOCK";
 pub(crate) const SHIP: &str = "SHIP";
 /// The shipper's note that the journal was fenced.
 pub(crate) const FENCED: &str = "FENCED";
+/// The shipper's note that what is journaled does not get away.
+pub(crate) const OUTAGE: &str = "OUTAGE";
 /// The identity of the journal.
 pub(crate) const JOURNAL_JSON: &str = "journal.json";
 /// A starting point without segments.

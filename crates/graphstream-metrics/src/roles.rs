@@ -114,6 +114,12 @@ role! {
     rpo_entries: Gauge as u64 => "graphstream_leader_rpo_entries",
     /// Age of the oldest sealed entry not covered by the published head, at the last look; 0 without one.
     rpo_seconds: SecondsGauge as f64 => "graphstream_leader_rpo_seconds",
+    /// Whether what is journaled gets away: 0 yes (healthy), 1 the store fails (degraded), 2 the disk budget is exhausted (full).
+    outage_state: Gauge as u64 => "graphstream_leader_outage_state",
+    /// How often the leader ceased to be healthy.
+    outages: Counter as u64 => "graphstream_leader_outages",
+    /// How long it was not healthy, in all.
+    outage_seconds: SecondsGauge as f64 => "graphstream_leader_outage_seconds",
     /// 1 when another leader has taken over.
     fenced: Gauge as u64 => "graphstream_leader_fenced",
     /// The epoch this leader has claimed; 0 before it has.

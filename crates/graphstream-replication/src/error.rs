@@ -276,6 +276,14 @@ pub enum Error {
         /// What is committed.
         committed: graphstream_remote::Committed,
     },
+    /// The leader's database lacks entries that its journal has: replay them, then write through.
+    #[error("the leader's database lacks entries {first} to {last} of its journal: replay them first")]
+    DatabaseLacks {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
     /// Not everything was stored before the deadline.
     #[error(
         "shutdown ended at its deadline with {unstored} entries not stored; they are in the journal and ship at the next start"
@@ -341,7 +349,7 @@ impl Error {
             | Self::EncryptedJournal { .. }
             | Self::EncryptedSegment { .. }
             | Self::NotAdopted { .. } => ErrorKind::Invalid,
-            Self::Diverged { .. } | Self::Statement { .. } => ErrorKind::Target,
+            Self::Diverged { .. } | Self::DatabaseLacks { .. } | Self::Statement { .. } => ErrorKind::Target,
             Self::NoJournal { .. }
             | Self::Cache { .. }
             | Self::LocalFile { .. }

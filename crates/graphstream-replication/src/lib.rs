@@ -13,6 +13,7 @@ mod error;
 mod follower;
 mod leader;
 mod options;
+mod outage;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod threads;
@@ -21,9 +22,13 @@ mod uploader;
 pub use budget::UploadBudget;
 pub use error::{Error, ErrorKind, Result};
 pub use follower::{Follower, FollowerStatus};
-pub use leader::{Leader, LeaderBuilder, ShutdownReport, Started, Written, continue_from_head};
+pub use leader::{
+    Appended, Leader, LeaderBuilder, ShutdownReport, Started, Synced, WriteThrough, Writing, Written,
+    continue_from_head,
+};
 pub use options::{FollowerOptions, UploaderOptions};
-pub use uploader::{Shipped, UPLOADER_CURSOR, Uploader};
+pub use outage::{Outage, OutageEvent, OutageState, OutageTransition};
+pub use uploader::{OutageStatus, Shipped, UPLOADER_CURSOR, Uploader};
 
 /// Asks a running follower or uploader to drain and end.
 pub use tokio_util::sync::CancellationToken as Stop;

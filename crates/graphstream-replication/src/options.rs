@@ -91,8 +91,8 @@ impl FollowerOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploaderOptions {
-    /// How often new segments are looked for, and whether another leader has taken over. A tenth of it is added at random. A
-    /// [`Leader`](crate::Leader) ships a segment as soon as it is sealed, whatever this says. Default 10 s.
+    /// How often new segments are looked for in the directory; the store is asked nothing while there are none. A tenth of it is added at
+    /// random. A [`Leader`](crate::Leader) ships a segment as soon as it is sealed, whatever this says. Default 10 s.
     pub upload_interval: Duration,
     /// Segments uploaded at the same time, 1 to 64. Default 4.
     pub uploads_max: usize,
@@ -103,6 +103,13 @@ pub struct UploaderOptions {
     /// the other published, a request of one that has ended may still arrive, and *stored* entries are lost. Only where something else
     /// rules both out. Default false.
     pub allow_unconditional_store: bool,
+    /// So many looks in a row that the store ends make the state [`Degraded`](crate::OutageState::Degraded). Default 3.
+    pub failures_max: u32,
+    /// So does a store that has failed for so long. Default 30 s.
+    pub failing_max: Duration,
+    /// The disk budget of whoever appends, to tell when it is exhausted ([`Full`](crate::OutageState::Full)); a
+    /// [`Leader`](crate::Leader) knows its journal's. Default: not known.
+    pub held_bytes_max: Option<u64>,
 }
 
 impl Default for UploaderOptions {
@@ -112,6 +119,9 @@ impl Default for UploaderOptions {
             uploads_max: 4,
             retry_interval_max: Duration::from_secs(30),
             allow_unconditional_store: false,
+            failures_max: 3,
+            failing_max: Duration::from_secs(30),
+            held_bytes_max: None,
         }
     }
 }
@@ -135,6 +145,27 @@ impl UploaderOptions {
     #[must_use]
     pub fn with_retry_interval_max(mut self, retry_interval_max: Duration) -> Self {
         self.retry_interval_max = retry_interval_max;
+        self
+    }
+
+    /// Sets [`failures_max`](Self::failures_max).
+    #[must_use]
+    pub fn with_failures_max(mut self, failures: u32) -> Self {
+        self.failures_max = failures.max(1);
+        self
+    }
+
+    /// Sets [`failing_max`](Self::failing_max).
+    #[must_use]
+    pub fn with_failing_max(mut self, failing_max: Duration) -> Self {
+        self.failing_max = failing_max;
+        self
+    }
+
+    /// Sets [`held_bytes_max`](Self::held_bytes_max).
+    #[must_use]
+    pub fn with_held_bytes_max(mut self, bytes: Option<u64>) -> Self {
+        self.held_bytes_max = bytes;
         self
     }
 

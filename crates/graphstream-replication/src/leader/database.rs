@@ -86,6 +86,7 @@ impl Database {
             return Err(Error::Diverged { first, last });
         }
         let payloads = super::encode(entries)?;
+        journal.check_room()?;
         self.target.begin()?;
         for (index, entry) in entries.iter().enumerate() {
             if let Err(source) = self.target.execute(entry) {

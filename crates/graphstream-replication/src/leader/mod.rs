@@ -10,14 +10,18 @@
 
 mod beginning;
 mod database;
+mod room;
+mod writing;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use graphstream_format::Position;
 use graphstream_journal::{
     Clock, Entropy, Fs, Journal, JournalOptions, ReaderOptions, RecoveryReport, StdFs, SystemClock, Ticket,
+    WhenFull,
 };
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_proto::JournalEntry;
@@ -29,9 +33,11 @@ use tokio::task::JoinHandle;
 use self::beginning::Beginning;
 pub use self::beginning::continue_from_head;
 use self::database::Database;
+use self::room::Room;
+pub use self::writing::{Appended, Synced, WriteThrough, Writing};
 use crate::threads::blocking;
 use crate::uploader::Writer;
-use crate::{Error, Result, Stop, UploadBudget, Uploader, UploaderOptions};
+use crate::{Error, OutageStatus, Result, Stop, UploadBudget, Uploader, UploaderOptions};
 
 /// How long the oldest entry waits in a leader's open segment, unless the journal's options say it.
 const SEGMENT_AGE_MAX: Duration = Duration::from_secs(10);
@@ -95,6 +101,11 @@ pub struct Leader {
     journal: Journal,
     database: Option<Arc<Mutex<Database>>>,
     committed: watch::Receiver<Committed>,
+    room: Arc<Room>,
+    /// Of an application that executes itself.
+    held: writing::Shared,
+    /// Such an application has begun.
+    written_through: AtomicBool,
     stop: Stop,
     uploading: JoinHandle<Result<()>>,
 }
@@ -182,8 +193,11 @@ impl LeaderBuilder {
         } = self;
         let fs = fs.unwrap_or_else(|| Arc::new(StdFs));
         let beginning = Beginning::of(&dir, &fs, &remote, continue_from_head).await?;
+        let options = with_an_age(journal);
+        let uploader = uploader.with_held_bytes_max(options.held_bytes_max);
+        let waits = options.when_full == WhenFull::Block;
         let counted = Arc::clone(&metrics);
-        let builder = Journal::builder(dir).options(with_an_age(journal)).metrics(counted);
+        let builder = Journal::builder(dir).options(options).metrics(counted);
         let mut builder = builder.fs(fs).clock(Arc::clone(&clock));
         if let Some(entropy) = entropy {
             builder = builder.entropy(entropy);
@@ -205,9 +219,19 @@ impl LeaderBuilder {
         let epoch = uploader.epoch().unwrap_or(0);
         let started = Started { recovery, healed, epoch, committed };
         let (stop, watch) = (Stop::new(), uploader.watch());
+        let room = Arc::new(Room::new(journal.clone(), waits, uploader.outage()));
         let stopped = stop.clone();
         let uploading = tokio::spawn(async move { uploader.run(&stopped).await });
-        let leader = Leader { journal, database, committed: watch, stop, uploading };
+        let leader = Leader {
+            journal,
+            database,
+            committed: watch,
+            room,
+            held: Arc::default(),
+            written_through: AtomicBool::new(false),
+            stop,
+            uploading,
+        };
         Ok((leader, started))
     }
 }
@@ -269,15 +293,38 @@ impl Leader {
     /// which replays them. [`Error::NoTarget`] without a database.
     pub async fn execute_batch(&self, entries: Vec<JournalEntry>) -> Result<Written> {
         let database = Arc::clone(self.database.as_ref().ok_or(Error::NoTarget)?);
-        let journal = self.journal.clone();
-        blocking("writing through", move || {
-            // A panicking database leaves `lacks` as it was when it mattered: the next call is refused if need be.
-            database.lock().unwrap_or_else(PoisonError::into_inner).write(&journal, &entries)
-        })
-        .await
+        let entries: Arc<[JournalEntry]> = entries.into();
+        // Held up before anything is executed, and without a thread that waits.
+        let write = || {
+            let (journal, database, entries) =
+                (self.journal.clone(), Arc::clone(&database), Arc::clone(&entries));
+            blocking("writing through", move || {
+                // A panicking database leaves `lacks` as it was when it mattered: the next call is refused if need be.
+                database.lock().unwrap_or_else(PoisonError::into_inner).write(&journal, &entries)
+            })
+        };
+        self.room.wait_with(write).await
+    }
+
+    /// Waits until an append is not held up by the journal's disk budget
+    /// ([`held_bytes_max`](graphstream_journal::JournalOptions::held_bytes_max)). Without one it never is.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] at the journal's end, and with [`WhenFull::Fail`] also while it is held up.
+    pub async fn room(&self) -> Result<()> {
+        self.room.wait().await
+    }
+
+    /// Whether what is journaled gets away, as of the uploader's last look.
+    #[must_use]
+    pub fn outage(&self) -> watch::Receiver<OutageStatus> {
+        self.room.outage()
     }
 
     /// Appends an entry for applications that have no database behind the leader. The ticket can be awaited.
+    ///
+    /// While the journal's disk budget is exhausted this call waits with its thread, if the journal's options say so
+    /// ([`WhenFull::Block`]): in asynchronous code, await [`room`](Self::room) before, or let it fail.
     ///
     /// # Errors
     /// [`Error::Encode`], [`Error::Journal`].
@@ -290,7 +337,7 @@ impl Leader {
     /// # Errors
     /// As [`append`](Self::append); [`Error::WriteThrough`] when a database is written through: its position would be wrong.
     pub fn append_batch(&self, entries: &[JournalEntry]) -> Result<Ticket> {
-        if self.database.is_some() {
+        if self.database.is_some() || self.written_through.load(Ordering::Acquire) {
             return Err(Error::WriteThrough);
         }
         Ok(self.journal.append_batch(&encode(entries)?)?)

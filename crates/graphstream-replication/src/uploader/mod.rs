@@ -15,6 +15,7 @@
 //! that appends it is told when one is sealed and ships it at once; beside it, it looks every upload interval.
 
 mod chain;
+mod outage;
 mod prepare;
 mod writer;
 
@@ -33,6 +34,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use self::chain::SealedChain;
+pub use self::outage::OutageStatus;
+use self::outage::Outages;
 use self::prepare::{Joint, Prepared, prepare};
 pub(crate) use self::writer::Writer;
 use crate::chance::backoff;
@@ -73,6 +76,7 @@ pub struct Uploader {
     clock: Arc<dyn Clock>,
     committed: watch::Sender<Committed>,
     budget: Option<UploadBudget>,
+    outages: Outages,
     _lock: ShipLock,
 }
 
@@ -103,6 +107,7 @@ impl Uploader {
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let nonce = OwnerNonce::random(remote.randomness())?;
+        let now_ms = clock.now_ms();
         let (dir, lock, identity, chain, published) = blocking("reading the journal", move || {
             let path = || dir.path().to_path_buf();
             let identity = dir.identity()?.ok_or_else(|| Error::NotAdopted { path: path() })?;
@@ -115,6 +120,7 @@ impl Uploader {
             let lock = dir.lock_shipper()?;
             let chain = SealedChain::open(dir.clone())?;
             let published = Published::by(&dir, &chain)?;
+            begin_to_hold(&dir, now_ms);
             Ok((dir, lock, identity, chain, published))
         })
         .await?;
@@ -126,6 +132,7 @@ impl Uploader {
         };
         let session = LeaderSession::open(remote.clone(), identity, nonce, session_options, &chain).await?;
         let (committed, _) = watch::channel(session.committed());
+        let outages = Outages::new(&options, dir.clone(), Arc::clone(&clock), Arc::clone(&metrics));
         let uploader = Self {
             dir,
             lineage,
@@ -139,6 +146,7 @@ impl Uploader {
             clock,
             committed,
             budget: None,
+            outages,
             _lock: lock,
         };
         uploader.refuse_behind()?;
@@ -166,6 +174,12 @@ impl Uploader {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Committed> {
         self.committed.subscribe()
+    }
+
+    /// Whether what is journaled gets away, as of each look of [`run`](Self::run).
+    #[must_use]
+    pub fn outage(&self) -> watch::Receiver<OutageStatus> {
+        self.outages.watch()
     }
 
     /// The claimed epoch; `None` before the first publication.
@@ -222,10 +236,7 @@ impl Uploader {
             self.queue_is(&segments);
             segments.truncate(PUBLICATION_SEGMENTS_MAX);
             if segments.is_empty() {
-                if self.session.epoch().is_some() {
-                    let checked = self.session.check(&self.chain).await;
-                    self.settle(checked).await?;
-                }
+                // The store is asked nothing: a leader that was fenced meanwhile learns it when it has something to publish.
                 shipped.committed = self.session.committed();
                 self.committed_is(shipped.committed).await?;
                 return Ok(shipped);
@@ -337,12 +348,15 @@ impl Uploader {
         if news {
             leader.last_publication_ms.set(u64::try_from(self.clock.now_ms()).unwrap_or(0));
         }
-        let (dir, now_ms) = (self.dir.clone(), self.clock.now_ms());
+        let (dir, here, now_ms) = (self.dir.clone(), self.writer.here(), self.clock.now_ms());
         blocking("moving the uploader's cursor", move || {
             let stands =
                 dir.cursor(UPLOADER_CURSOR)?.is_some_and(|cursor| cursor.sequence == committed.sequence);
             if !stands {
                 dir.set_cursor(UPLOADER_CURSOR, committed.sequence, now_ms)?;
+                if let Some(journal) = here {
+                    journal.look_at_cursors()?;
+                }
             }
             Ok(())
         })
@@ -379,8 +393,11 @@ impl Uploader {
             // Taken before the look: what is sealed during it may be missed, and is for the next one.
             let seen = self.writer.sealed();
             let sealed = if last { self.writer.seal().await } else { Ok(()) };
+            let began = tokio::time::Instant::now();
+            let looked = self.ship().await;
+            self.outages.looked(began, &looked, &self.writer).await;
             // A segment that can't be sealed, on a full disk say, does not hold up those that are.
-            let pause = match self.ship().await.and_then(|shipped| sealed.map(|()| shipped)) {
+            let pause = match looked.and_then(|shipped| sealed.map(|()| shipped)) {
                 Ok(shipped) => {
                     if shipped.segments > 0 {
                         tracing::info!(
@@ -414,6 +431,18 @@ impl Uploader {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+}
+
+/// From now on something waits to be shipped, whether the store answers or not: a cursor holds it back, and an earlier outage is over.
+fn begin_to_hold(dir: &JournalDir, now_ms: i64) {
+    let begun = dir.cursor(UPLOADER_CURSOR).and_then(|cursor| match cursor {
+        Some(_) => Ok(()),
+        None => dir.set_cursor(UPLOADER_CURSOR, 0, now_ms),
+    });
+    // On a full disk, say. Shipping may be what helps.
+    if let Err(error) = begun.and_then(|()| dir.note_outage(None)) {
+        tracing::warn!(%error, "the uploader's cursor can't be set yet");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who appends to the journal that is shipped, and what the shipper can ask of it.
 
-use graphstream_journal::{Journal, JournalDir, Level};
+use graphstream_journal::{Held, Journal, JournalDir, Level};
 
 use crate::Result;
 use crate::threads::blocking;
@@ -35,6 +35,27 @@ impl Writer {
         match self {
             Self::Elsewhere => std::future::pending().await,
             Self::Here(journal) => Ok(journal.reached(sequence.saturating_add(1), Level::Sealed).await?),
+        }
+    }
+
+    /// What cursors hold back.
+    pub(super) async fn held(&self, dir: &JournalDir) -> Result<Held> {
+        let (here, dir) = (self.here(), dir.clone());
+        blocking("counting what cursors hold back", move || match here {
+            Some(journal) => {
+                journal.look_at_cursors()?;
+                Ok(journal.held().unwrap_or_default())
+            }
+            None => Ok(dir.held()?),
+        })
+        .await
+    }
+
+    /// The journal, if this process appends to it.
+    pub(super) fn here(&self) -> Option<Journal> {
+        match self {
+            Self::Elsewhere => None,
+            Self::Here(journal) => Some(journal.clone()),
         }
     }
 
