@@ -250,6 +250,9 @@ fn status_of_a_journal_and_its_store() {
     writer.write(&entries(4, 1));
     writer.wait_for_stdout("an acknowledgement", |lines| lines.first().map(|_| ()));
     outputs.extend(printed(place.on_journal("status")));
+    // As the shipper notes it while its store fails.
+    fs::write(place.journal().join("OUTAGE"), r#"{"state": "degraded", "since_ms": 1700000000000}"#).unwrap();
+    outputs.extend(printed(place.on_journal("status")));
     drop((writer, shipper));
     place.ship();
     outputs.extend(printed(place.on_journal("status").args([

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use graphstream_format::encryption::KeyRing;
 use graphstream_format::{Header, ReadOptions};
 
-use crate::budget::{Held, LeftSegment};
 use crate::cursor::{Cursor, CursorFile, FencedNote, OutageNote};
 use crate::error::{Error, Result};
 use crate::fs::{Access, FileKind, Fs, StdFs};
@@ -297,44 +296,6 @@ impl JournalDir {
         }
         cursors.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(cursors)
-    }
-
-    /// The cursor that holds back most; `None` without any.
-    pub(crate) fn slowest_cursor(&self) -> Result<Option<Cursor>> {
-        Ok(self.cursors()?.into_iter().min_by_key(|cursor| cursor.sequence))
-    }
-
-    /// What cursors hold back: what [`JournalOptions::held_bytes_max`](crate::JournalOptions::held_bytes_max) is compared with. Reads the
-    /// headers of these segments. One that was left and waits to be sealed counts with its reserved space.
-    ///
-    /// # Errors
-    /// As [`JournalDir::segments`] and [`JournalDir::cursors`].
-    pub fn held(&self) -> Result<Held> {
-        let Some(cursor) = self.slowest_cursor()? else { return Ok(Held::default()) };
-        let segments = self.left_beyond(cursor.sequence)?;
-        let bytes = segments.iter().map(|segment| segment.bytes).sum();
-        Ok(Held { bytes, segments: segments.len(), cursor: Some(cursor) })
-    }
-
-    /// All segments with entries beyond `sequence` but the one that is open, ascending.
-    pub(crate) fn left_beyond(&self, sequence: u64) -> Result<Vec<LeftSegment>> {
-        let sequences = self.segment_sequences()?;
-        let from = sequences.partition_point(|&first| first <= sequence).saturating_sub(1);
-        let mut left = Vec::new();
-        let mut firsts = sequences.get(from..).unwrap_or_default().iter().peekable();
-        while let Some(&first) = firsts.next() {
-            let Some(segment) = self.segment(first)? else { continue };
-            let last_sequence = match firsts.peek() {
-                _ if segment.is_sealed() => segment.header.last_seq,
-                // It was left before the next one was created.
-                Some(&&next) => next.saturating_sub(1),
-                None => break,
-            };
-            if last_sequence > sequence {
-                left.push(LeftSegment { last_sequence, bytes: segment.file_bytes });
-            }
-        }
-        Ok(left)
     }
 
     /// One cursor; `None` when it was never set.

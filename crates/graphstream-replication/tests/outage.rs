@@ -37,6 +37,8 @@ async fn reach(outage: &mut watch::Receiver<OutageStatus>, state: OutageState) -
 /// Appends from `first` on until that is refused; returns the last that was not.
 async fn fill(leader: &Leader, first: u64) -> u64 {
     for number in first..10_000 {
+        // Their sizes are final then.
+        leader.journal().seal().unwrap();
         match leader.append(&entry(number)) {
             Ok(ticket) => assert_eq!(ticket.acked(Ack::Synced).await.unwrap(), number..=number),
             Err(Error::Journal(JournalError::BudgetFull { held, max, cursor, .. })) => {
@@ -144,6 +146,8 @@ async fn beside_the_writer_the_shipper_tells_when_the_budget_is_exhausted() {
     while journal.check_room().is_ok() {
         last += 1;
         append_to(&journal, last, last);
+        // Its size is final then.
+        journal.seal().unwrap();
     }
     let stop = Stop::new();
     let ship = async {

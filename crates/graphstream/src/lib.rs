@@ -38,6 +38,51 @@
 //! # }
 //! ```
 //!
+//! # Writing through
+//!
+//! [`Leader::execute`] executes, journals and commits in the leader's own database (a
+//! [`TransactionalTarget`](replay::TransactionalTarget)). An application that executes in its database itself takes the same steps as
+//! calls of their own; in another order they don't compile. Whatever is dropped between the append and the commit, the leader writes nothing
+//! more until it is told of a database that holds everything the journal does.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use graphstream::format::Position;
+//! use graphstream::remote::{DatabaseName, Remote};
+//! use graphstream::replication::Error;
+//! use graphstream::storage::MemoryBackend;
+//! use graphstream::{JournalEntry, Leader};
+//!
+//! /// The application's own database, with the position in it.
+//! struct Database {
+//!     people: Vec<String>,
+//!     position: Position,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let dir = dir.path();
+//! let remote = Remote::new(Arc::new(MemoryBackend::new()), "", DatabaseName::new("people")?)?;
+//! let (leader, _) = Leader::builder(dir.join("journal"), remote).start().await?;
+//! let mut database = Database { people: Vec::new(), position: Position::start(leader.journal().lineage()) };
+//!
+//! let through = leader.write_through(database.position).await?; // they agree
+//! let writing = through.write().await?; // nobody else writes; begin a transaction, and execute in it
+//! let entry = JournalEntry::new("CREATE (:Person {name: $name})", 1_700_000_000_000).with_param("name", "Ada");
+//! let synced = writing.append(&[entry.clone()])?.synced().await?; // on this disk
+//! database.people.push("Ada".to_owned()); // commit, with the position in the same transaction
+//! database.position = synced.position();
+//! synced.committed();
+//!
+//! // A crash between the append and the commit: the journal has what the database lacks.
+//! drop(through.write().await?.append(&[entry])?.synced().await?);
+//! assert!(matches!(through.write().await, Err(Error::Diverged { first: 2, last: 2 })));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Positions
 //!
 //! Whoever appends gets a [`Ticket`], to wait for it or to await it. Everybody else waits for a sequence and a [`Level`]: that causes

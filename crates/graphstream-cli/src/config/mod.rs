@@ -20,7 +20,7 @@ use crate::cli::Global;
 use crate::failure::{Failure, Kind};
 use crate::logs::{Filter, Format};
 use crate::store::StoreUrl;
-use crate::{http, times};
+use crate::{http, sizes, times};
 use graphstream::remote::DatabaseName;
 
 /// The variable that names the file.
@@ -38,6 +38,9 @@ pub(crate) struct Overrides {
     /// Segments of one database uploaded at the same time [default: 4]
     #[arg(long, value_name = "N", env = "GRAPHSTREAM_UPLOADS_MAX", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) uploads_max: Option<u16>,
+    /// The --held-bytes-max of the process that appends, in bytes: then status and metrics tell when it is exhausted
+    #[arg(long, value_name = "BYTES", env = "GRAPHSTREAM_HELD_BYTES_MAX", hide_env_values = true, value_parser = sizes::parse)]
+    pub(crate) held_bytes_max: Option<u64>,
     /// Lead also in a store that does not keep conditions on writes: there a second leader, or a late request, costs stored entries
     #[arg(long)]
     pub(crate) allow_unconditional_store: bool,
@@ -58,6 +61,8 @@ pub(crate) struct DatabaseSettings {
     pub(crate) upload_interval: Setting<Duration>,
     pub(crate) uploads_max: Setting<u16>,
     pub(crate) allow_unconditional_store: Setting<bool>,
+    /// Of the process that appends; only said to tell of it.
+    pub(crate) held_bytes_max: Option<u64>,
 }
 
 /// What the process runs with.
@@ -194,6 +199,7 @@ impl Settings {
                     options.each_ref().map(|options| options.allow_unconditional_store.clone()),
                     Setting::default_value(false),
                 ),
+                held_bytes_max: overrides.held_bytes_max,
                 name: database.name,
                 journal: database.journal,
                 to,

@@ -182,6 +182,12 @@ fn journal_kind(error: &journal::Error) -> (Kind, Option<&'static str>) {
             (Kind::Journal, Some("check --journal; graphstream append --journal DIR starts a new one"))
         }
         E::Full { .. } => (Kind::Full, Some(FREE_SPACE)),
+        E::BudgetFull { .. } => (
+            Kind::Full,
+            Some(
+                "look after the object store, or whatever reads by that cursor; the journal goes on once it has moved",
+            ),
+        ),
         E::UnsupportedFormat { .. } => (Kind::Journal, Some("a newer graphstream")),
         E::InvalidOption { .. } | E::InvalidCursorName | E::BeyondEnd { .. } => (Kind::Usage, None),
         E::PayloadTooLarge { .. } | E::BatchTooLarge { .. } => (Kind::Input, None),

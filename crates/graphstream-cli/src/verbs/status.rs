@@ -82,6 +82,19 @@ struct JournalStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     fenced_after: Option<u64>,
     cursors: Vec<CursorStatus>,
+    /// Bytes of segments that the slowest cursor has not passed.
+    held_bytes: u64,
+    held_segments: usize,
+    /// What the shipper says, while there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outage: Option<OutageNote>,
+}
+
+#[derive(Serialize)]
+struct OutageNote {
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since_ms: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -200,7 +213,9 @@ fn read_journal(path: &Path, keys: Option<Arc<KeyRing>>) -> Result<JournalStatus
         sequence: cursor.sequence,
         updated_ms: cursor.updated_ms,
     });
-    let (writer, shipper) = (dir.writer()?.into(), dir.shipper()?.into());
+    let (writer, shipper) = (dir.writer()?.into(), Lock::from(dir.shipper()?));
+    let outage = if shipper.held { Some(outage(&dir)?) } else { None };
+    let held = dir.held()?;
     let fenced_after = match dir.fenced()? {
         Some(note) => Some(note.after),
         None => identity.as_ref().and_then(|identity| identity.fenced_after),
@@ -229,6 +244,16 @@ fn read_journal(path: &Path, keys: Option<Arc<KeyRing>>) -> Result<JournalStatus
         shipper,
         fenced_after,
         cursors: cursors.collect(),
+        held_bytes: held.bytes,
+        held_segments: held.segments,
+        outage,
+    })
+}
+
+fn outage(dir: &JournalDir) -> Result<OutageNote, Failure> {
+    Ok(match dir.outage()? {
+        Some(note) => OutageNote { state: note.state, since_ms: Some(note.since_ms) },
+        None => OutageNote { state: "healthy".to_owned(), since_ms: None },
     })
 }
 
@@ -334,6 +359,21 @@ fn print(out: &mut Out, status: &Status) -> Result<(), Failure> {
                 counted(cursor.lag_entries, "entry", "entries"),
                 times::span(cursor.age_ms)
             ))?;
+        }
+    }
+    if let Some(journal) = status.journal.as_ref().filter(|journal| !journal.cursors.is_empty()) {
+        out.line(format_args!(
+            "  held back    {} ({})",
+            counted(journal.held_segments as u64, "segment", "segments"),
+            bytes(journal.held_bytes)
+        ))?;
+    }
+    if let Some(outage) = status.journal.as_ref().and_then(|journal| journal.outage.as_ref()) {
+        match outage.since_ms {
+            None => out.line(format_args!("  shipping     {}", palette.good(&outage.state)))?,
+            Some(since) => {
+                out.line(format_args!("  shipping     {} for {}", palette.error(&outage.state), ago(since)))?;
+            }
         }
     }
     if let Some(store) = &status.store {

@@ -37,7 +37,7 @@ use self::room::Room;
 pub use self::writing::{Appended, Synced, WriteThrough, Writing};
 use crate::threads::blocking;
 use crate::uploader::Writer;
-use crate::{Error, OutageStatus, Result, Stop, UploadBudget, Uploader, UploaderOptions};
+use crate::{Error, Result, Stop, UploadBudget, Uploader, UploaderOptions};
 
 /// How long the oldest entry waits in a leader's open segment, unless the journal's options say it.
 const SEGMENT_AGE_MAX: Duration = Duration::from_secs(10);
@@ -103,7 +103,7 @@ pub struct Leader {
     committed: watch::Receiver<Committed>,
     room: Arc<Room>,
     /// Of an application that executes itself.
-    held: writing::Shared,
+    told: writing::Shared,
     /// Such an application has begun.
     written_through: AtomicBool,
     stop: Stop,
@@ -227,7 +227,7 @@ impl LeaderBuilder {
             database,
             committed: watch,
             room,
-            held: Arc::default(),
+            told: Arc::default(),
             written_through: AtomicBool::new(false),
             stop,
             uploading,
@@ -304,21 +304,6 @@ impl Leader {
             })
         };
         self.room.wait_with(write).await
-    }
-
-    /// Waits until an append is not held up by the journal's disk budget
-    /// ([`held_bytes_max`](graphstream_journal::JournalOptions::held_bytes_max)). Without one it never is.
-    ///
-    /// # Errors
-    /// [`Error::Journal`] at the journal's end, and with [`WhenFull::Fail`] also while it is held up.
-    pub async fn room(&self) -> Result<()> {
-        self.room.wait().await
-    }
-
-    /// Whether what is journaled gets away, as of the uploader's last look.
-    #[must_use]
-    pub fn outage(&self) -> watch::Receiver<OutageStatus> {
-        self.room.outage()
     }
 
     /// Appends an entry for applications that have no database behind the leader. The ticket can be awaited.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use graphstream_journal::Journal;
 use tokio::sync::watch;
 
+use super::Leader;
 use crate::threads::blocking;
 use crate::{Error, OutageStatus, Result};
 
@@ -28,10 +29,6 @@ impl Room {
 
     pub(super) fn journal(&self) -> Journal {
         self.journal.clone()
-    }
-
-    pub(super) fn outage(&self) -> watch::Receiver<OutageStatus> {
-        self.outage.clone()
     }
 
     /// Waits until an append would not be held up.
@@ -66,5 +63,22 @@ impl Room {
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}
             }
         }
+    }
+}
+
+impl Leader {
+    /// Waits until an append is not held up by the journal's disk budget
+    /// ([`held_bytes_max`](graphstream_journal::JournalOptions::held_bytes_max)). Without one it never is.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] at the journal's end, and with [`WhenFull::Fail`](graphstream_journal::WhenFull::Fail) also while it is held up.
+    pub async fn room(&self) -> Result<()> {
+        self.room.wait().await
+    }
+
+    /// Whether what is journaled gets away, as of the uploader's last look.
+    #[must_use]
+    pub fn outage(&self) -> watch::Receiver<OutageStatus> {
+        self.room.outage.clone()
     }
 }

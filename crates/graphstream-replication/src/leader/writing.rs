@@ -58,7 +58,7 @@ use crate::{Error, Result};
 
 /// What the application's database holds, as far as it has said; `None` before it has.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct Told {
     database: Option<Database>,
 }
 
@@ -70,13 +70,13 @@ struct Database {
 }
 
 /// Shared between a leader and whoever writes through it.
-pub(super) type Shared = Arc<Mutex<Held>>;
+pub(super) type Shared = Arc<Mutex<Told>>;
 
 /// The application's database agrees with the journal: it may be written through. From [`Leader::write_through`].
 #[derive(Debug, Clone)]
 pub struct WriteThrough {
     room: Arc<Room>,
-    held: Shared,
+    told: Shared,
 }
 
 /// The right to write: nobody else has it. Dropped, nothing has happened.
@@ -84,7 +84,7 @@ pub struct WriteThrough {
 #[must_use = "nothing is journaled yet"]
 pub struct Writing {
     journal: Journal,
-    held: OwnedMutexGuard<Held>,
+    told: OwnedMutexGuard<Told>,
 }
 
 /// Entries that were appended. Dropped, the database lacks them: nothing more is written until it was healed.
@@ -92,7 +92,7 @@ pub struct Writing {
 #[must_use = "the database lacks what was appended"]
 pub struct Appended {
     journal: Journal,
-    held: OwnedMutexGuard<Held>,
+    told: OwnedMutexGuard<Told>,
     ticket: Ticket,
 }
 
@@ -100,7 +100,7 @@ pub struct Appended {
 #[derive(Debug)]
 #[must_use = "the database lacks what was appended"]
 pub struct Synced {
-    held: OwnedMutexGuard<Held>,
+    told: OwnedMutexGuard<Told>,
     written: Written,
 }
 
@@ -120,13 +120,13 @@ impl Leader {
         if self.database.is_some() {
             return Err(Error::WriteThrough);
         }
-        let mut held = Arc::clone(&self.held).lock_owned().await;
+        let mut told = Arc::clone(&self.told).lock_owned().await;
         // First, so that what was appended otherwise is compared, too.
         self.written_through.store(true, Ordering::Release);
         let journal = self.journal.clone();
         blocking("comparing the database with the journal", move || compare(&journal, position)).await?;
-        held.database = Some(Database { position, lacks: false });
-        Ok(WriteThrough { room: Arc::clone(&self.room), held: Arc::clone(&self.held) })
+        told.database = Some(Database { position, lacks: false });
+        Ok(WriteThrough { room: Arc::clone(&self.room), told: Arc::clone(&self.told) })
     }
 }
 
@@ -171,17 +171,17 @@ impl WriteThrough {
     /// # Errors
     /// [`Error::Diverged`] when the journal has what the database lacks; as [`Leader::room`].
     pub async fn write(&self) -> Result<Writing> {
-        let held = Arc::clone(&self.held).lock_owned().await;
+        let told = Arc::clone(&self.told).lock_owned().await;
         let journal = self.room.journal();
         let last = journal.positions().written.sequence;
         // Somebody may also have appended to the journal itself.
-        if let Some(Database { position, lacks }) = held.database
+        if let Some(Database { position, lacks }) = told.database
             && (lacks || last > position.sequence)
         {
             return Err(Error::Diverged { first: position.sequence.saturating_add(1), last });
         }
         self.room.wait().await?;
-        Ok(Writing { journal, held })
+        Ok(Writing { journal, told })
     }
 }
 
@@ -191,10 +191,10 @@ impl Writing {
     /// # Errors
     /// [`Error::Encode`], [`Error::Journal`]: nothing was journaled, so the application rolls back.
     pub fn append(self, entries: &[JournalEntry]) -> Result<Appended> {
-        let Self { journal, mut held } = self;
+        let Self { journal, mut told } = self;
         let ticket = journal.append_batch(&encode(entries)?)?;
-        held.lacks(true);
-        Ok(Appended { journal, held, ticket })
+        told.lacks(true);
+        Ok(Appended { journal, told, ticket })
     }
 }
 
@@ -205,18 +205,18 @@ impl Appended {
     /// [`Error::Journal`]. With a full disk, nothing was journaled: the application rolls back and may go on. With anything that
     /// ends the journal, it isn't known whether the entries will be there after a restart.
     pub async fn synced(self) -> Result<Synced> {
-        let Self { journal, mut held, ticket } = self;
+        let Self { journal, mut told, ticket } = self;
         let sequences = match ticket.acked(Ack::Synced).await {
             Ok(sequences) => sequences,
             Err(error) => {
                 // Only these say that nothing was written and that the journal goes on.
-                held.lacks(error.kind() != ErrorKind::Unavailable);
+                told.lacks(error.kind() != ErrorKind::Unavailable);
                 return Err(error.into());
             }
         };
         let (first, last) = sequences.into_inner();
         let position = blocking("reading the position", move || position_of(&journal, last)).await?;
-        Ok(Synced { held, written: Written { first, position } })
+        Ok(Synced { told, written: Written { first, position } })
     }
 }
 
@@ -229,12 +229,12 @@ impl Synced {
 
     /// The application has committed. The next writer may begin.
     pub fn committed(mut self) -> Written {
-        self.held.database = Some(Database { position: self.written.position, lacks: false });
+        self.told.database = Some(Database { position: self.written.position, lacks: false });
         self.written
     }
 }
 
-impl Held {
+impl Told {
     fn lacks(&mut self, lacks: bool) {
         if let Some(database) = &mut self.database {
             database.lacks = lacks;

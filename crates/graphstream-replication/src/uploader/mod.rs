@@ -15,6 +15,7 @@
 //! that appends it is told when one is sealed and ships it at once; beside it, it looks every upload interval.
 
 mod chain;
+mod cursor;
 mod outage;
 mod prepare;
 mod writer;
@@ -27,13 +28,15 @@ use graphstream_format::Lineage;
 use graphstream_journal::{Clock, JournalDir, SegmentInfo, ShipLock, SystemClock};
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_remote::{
-    Committed, DatabaseId, Floor, Identity, LeaderSession, LocalChain, OwnerNonce, Remote, SegmentUploader,
+    Committed, DatabaseId, Identity, LeaderSession, LocalChain, OwnerNonce, Remote, SegmentUploader,
     SessionOptions, UploadedSegment,
 };
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use self::chain::SealedChain;
+pub use self::cursor::UPLOADER_CURSOR;
+use self::cursor::{Published, begin_to_hold};
 pub use self::outage::OutageStatus;
 use self::outage::Outages;
 use self::prepare::{Joint, Prepared, prepare};
@@ -41,9 +44,6 @@ pub(crate) use self::writer::Writer;
 use crate::chance::backoff;
 use crate::threads::blocking;
 use crate::{Error, Result, Stop, UploadBudget, UploaderOptions};
-
-/// The cursor that holds back what is not committed, `cursors/uploader.json`.
-pub const UPLOADER_CURSOR: &str = "uploader";
 
 /// Segments per publication while catching up.
 const PUBLICATION_SEGMENTS_MAX: usize = 16;
@@ -236,7 +236,12 @@ impl Uploader {
             self.queue_is(&segments);
             segments.truncate(PUBLICATION_SEGMENTS_MAX);
             if segments.is_empty() {
-                // The store is asked nothing: a leader that was fenced meanwhile learns it when it has something to publish.
+                // An idle leader asks nothing: fenced meanwhile, it learns it when it has something to publish. Beside the writer a shipper
+                // looks, because the writer learns it only from here.
+                if shipped.segments == 0 && self.writer.here().is_none() && self.session.epoch().is_some() {
+                    let checked = self.session.check(&self.chain).await;
+                    self.settle(checked).await?;
+                }
                 shipped.committed = self.session.committed();
                 self.committed_is(shipped.committed).await?;
                 return Ok(shipped);
@@ -434,18 +439,6 @@ impl Uploader {
     }
 }
 
-/// From now on something waits to be shipped, whether the store answers or not: a cursor holds it back, and an earlier outage is over.
-fn begin_to_hold(dir: &JournalDir, now_ms: i64) {
-    let begun = dir.cursor(UPLOADER_CURSOR).and_then(|cursor| match cursor {
-        Some(_) => Ok(()),
-        None => dir.set_cursor(UPLOADER_CURSOR, 0, now_ms),
-    });
-    // On a full disk, say. Shipping may be what helps.
-    if let Err(error) = begun.and_then(|()| dir.note_outage(None)) {
-        tracing::warn!(%error, "the uploader's cursor can't be set yet");
-    }
-}
-
 /// The two kinds of results that may say `Fenced`.
 struct Settled<T>(Result<T>);
 
@@ -491,23 +484,5 @@ fn collect(
         Some(Ok(Err(error))) => _ = failed.get_or_insert(error),
         Some(Err(_)) => _ = failed.get_or_insert(Error::Ended("an upload")),
         None => {}
-    }
-}
-
-/// What this journal is known to have published, by its uploader's cursor.
-enum Published {
-    /// Nothing: only such a journal may create the head.
-    Nothing,
-    /// The head can't be below this; `None` when the journal no longer knows its chain hash there.
-    Something(Option<Floor>),
-}
-
-impl Published {
-    fn by(dir: &JournalDir, chain: &SealedChain) -> Result<Self> {
-        let Some(cursor) = dir.cursor(UPLOADER_CURSOR)?.filter(|cursor| cursor.sequence > 0) else {
-            return Ok(Self::Nothing);
-        };
-        let hash = chain.hash_at(cursor.sequence)?;
-        Ok(Self::Something(hash.map(|hash| Floor::new(0, cursor.sequence, hash))))
     }
 }

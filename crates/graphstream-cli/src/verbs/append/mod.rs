@@ -15,7 +15,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use graphstream::journal::{Journal, JournalOptions, RecoveryReport, SyncPolicy};
+use graphstream::journal::{
+    self, Journal, JournalOptions, RecoveryReport, SyncPolicy, Ticket, WhenFull as JournalWhenFull,
+};
 
 use self::input::{Input, Item};
 use self::pending::Pending;
@@ -65,6 +67,12 @@ pub(crate) struct Args {
     /// How long an entry may stay in the open segment; then it is sealed, for the shipper, also when nothing follows
     #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "10s")]
     segment_age_max: Duration,
+    /// How many bytes of segments the shipper (or another cursor) may leave waiting before --when-full; without a cursor there is no bound
+    #[arg(long, value_name = "BYTES", env = "GRAPHSTREAM_HELD_BYTES_MAX", value_parser = sizes::parse)]
+    held_bytes_max: Option<u64>,
+    /// What happens at --held-bytes-max: no line is read until there is room, or append ends with code 3
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = WhenFull::Block)]
+    when_full: WhenFull,
     #[command(flatten)]
     keys: KeyArgs,
     /// With a key, for a journal whose segments are plain: what is sealed from here on is encrypted, and from then on the journal
@@ -103,6 +111,15 @@ enum CommitTime {
     Entry,
 }
 
+/// What happens when the disk budget is exhausted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WhenFull {
+    /// Wait for the shipper
+    Block,
+    /// End
+    Fail,
+}
+
 /// Refused here, before a directory is made: the journal would refuse it only when it is opened.
 fn segment_bytes(text: &str) -> Result<u64, String> {
     let bytes = sizes::parse(text)?;
@@ -132,7 +149,13 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
         .with_sync_policy(policy)
         // Lines are appended ahead of their answers: none may get ahead of one that failed.
         .with_stop_at_failure(true)
-        .with_encrypt_existing(args.encrypt_existing);
+        .with_encrypt_existing(args.encrypt_existing)
+        // Waiting is done here, where a signal is heard.
+        .with_when_full(JournalWhenFull::Fail);
+    let options = match args.held_bytes_max {
+        Some(bytes) => options.with_held_bytes_max(bytes),
+        None => options,
+    };
     let mut builder = Journal::builder(journal).options(options);
     if let Some(keys) = keys {
         builder = builder.keys(keys);
@@ -150,6 +173,7 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
         args: &args,
         stopping,
         appended: 0,
+        held_up: false,
         last_line: 0,
     };
     let read = appender.read(&input, &progress);
@@ -170,6 +194,8 @@ struct Appender<'a> {
     args: &'a Args,
     stopping: Arc<AtomicBool>,
     appended: u64,
+    /// That appends are held up was said.
+    held_up: bool,
     last_line: u64,
 }
 
@@ -188,16 +214,9 @@ impl Appender<'_> {
             match item {
                 Item::Entry { line, payload, timestamp_ms } => {
                     let bytes = payload.len();
-                    let ticket = match self.args.commit_time {
-                        CommitTime::Now => self.journal.append(payload),
-                        CommitTime::Entry => self.journal.append_at(payload, timestamp_ms),
-                    }
-                    .map_err(|error| {
-                        let too_large = matches!(error, graphstream::journal::Error::PayloadTooLarge { .. });
-                        let failure = Failure::from(error);
-                        if too_large { input::bad_line(line, failure) } else { failure }
-                    })?;
+                    let Some(ticket) = self.append(line, &payload, timestamp_ms)? else { return Ok(()) };
                     self.appended += 1;
+                    self.held_up = false;
                     self.last_line = line;
                     self.pending.push(ticket, bytes);
                     if self.pending.is_full() {
@@ -206,6 +225,35 @@ impl Appender<'_> {
                 }
                 Item::Bad(failure) => return Err(failure),
                 Item::End => return Ok(()),
+            }
+        }
+    }
+
+    /// Appends a line, when there is room for it; `None` if a signal comes first.
+    fn append(&mut self, line: u64, payload: &[u8], timestamp_ms: i64) -> Result<Option<Ticket>, Failure> {
+        loop {
+            let appended = match self.args.commit_time {
+                CommitTime::Now => self.journal.append(payload),
+                CommitTime::Entry => self.journal.append_at(payload, timestamp_ms),
+            };
+            match appended {
+                Ok(ticket) => return Ok(Some(ticket)),
+                Err(error @ journal::Error::BudgetFull { .. }) if self.args.when_full == WhenFull::Block => {
+                    if !std::mem::replace(&mut self.held_up, true) {
+                        warn(format_args!("waiting with line {line}: {error}"));
+                    }
+                    // Those before it wait for nothing.
+                    self.pending.acknowledge(&self.journal)?;
+                    if self.stopping.load(Ordering::Acquire) {
+                        return Ok(None);
+                    }
+                    std::thread::sleep(TICK);
+                }
+                Err(error) => {
+                    let too_large = matches!(error, journal::Error::PayloadTooLarge { .. });
+                    let failure = Failure::from(error);
+                    return Err(if too_large { input::bad_line(line, failure) } else { failure });
+                }
             }
         }
     }
