@@ -20,7 +20,8 @@ use libfuzzer_sys::fuzz_target;
 struct Attack {
     /// A payload, and whether it is long enough for a few to fill a frame.
     entries: Vec<(Vec<u8>, bool)>,
-    compressed: bool,
+    /// None, zstd, columns.
+    compression: u8,
     changes: Vec<Change>,
 }
 
@@ -56,7 +57,7 @@ fuzz_target!(|attack: Attack| {
     if payloads.is_empty() || payloads.iter().map(Vec::len).sum::<usize>() as u64 > BODY_BYTES_MAX / 2 {
         return;
     }
-    let mut bytes = written(&payloads, attack.compressed);
+    let mut bytes = written(&payloads, attack.compression);
     let honest = bytes.clone();
     attack.changes.iter().for_each(|change| apply(change, &mut bytes));
 
@@ -107,14 +108,15 @@ fn key() -> DataKey {
     DataKey::taking(&mut [7; 32])
 }
 
-fn written(payloads: &[Vec<u8>], compressed: bool) -> Vec<u8> {
+fn written(payloads: &[Vec<u8>], compression: u8) -> Vec<u8> {
     let start = SegmentStart {
         lineage: Lineage::from_bytes(*b"0123456789abcdef"),
         first_seq: 1,
         chain_before: ChainHash::ZERO,
         created_ms: 1,
     };
-    let compression = if compressed { Compression::default() } else { Compression::None };
+    let compression = [Compression::None, Compression::Zstd { level: 3 }, Compression::Columns { level: 3 }]
+        [usize::from(compression % 3)];
     let range = SegmentRange { last_seq: payloads.len() as u64, first_commit_ms: 1, last_commit_ms: 1 };
     let random = std::array::from_fn(|index| index as u8);
     let mut writer = Writer::encrypted(Cursor::new(Vec::new()), start, compression, range, &key(), &random)

@@ -40,8 +40,8 @@ fuzz_target!(|written: Written| {
     assert!(end.is_ok_and(|end| end.torn.is_none()));
 
     for version in [SegmentVersion::V1, SegmentVersion::V2] {
-        for compression in [Compression::None, Compression::Zstd { level: i32::from(written.level % 5) + 1 }]
-        {
+        let level = i32::from(written.level % 5) + 1;
+        for compression in [Compression::None, Compression::Zstd { level }, Compression::Columns { level }] {
             let options = WriteOptions::default().with_version(version).with_compression(compression);
             let mut writer = SegmentWriter::new(Cursor::new(Vec::new()), start, &options).expect("a start");
             for entry in &expected {
