@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use graphstream_metrics::GraphstreamMetrics;
 use graphstream_remote::{Head, PlannedSegment, Remote, SegmentSink};
 use graphstream_storage::{RetryConfig, RetryPolicy};
 
@@ -95,6 +96,7 @@ pub(crate) async fn fetch(
     planned: &PlannedSegment,
     dir: &Path,
     options: &FollowerOptions,
+    metrics: &GraphstreamMetrics,
 ) -> Result<Option<CachedSegment>> {
     let name = planned.name;
     let file =
@@ -116,6 +118,7 @@ pub(crate) async fn fetch(
             Ok(Some(_)) => return Ok(Some(cached)),
             Ok(None) => return Ok(None),
             Err(error) if error.is_transient() => {
+                metrics.follower.fetch_failures.inc();
                 tracing::warn!(segment = %name, %error, failures = attempts.failures(), "fetching a segment failed");
                 if !attempts.pause(None).await {
                     return Err(error);
@@ -123,6 +126,7 @@ pub(crate) async fn fetch(
             }
             Err(Error::Remote(error @ graphstream_remote::Error::SegmentDamaged { .. })) if !damaged => {
                 damaged = true;
+                metrics.follower.fetch_failures.inc();
                 tracing::warn!(segment = %name, %error, "fetching it once more");
             }
             Err(Error::Remote(error)) => {

@@ -242,11 +242,16 @@ impl Follower {
                 break plan.head;
             }
             let (remote, options) = (self.reader.remote().clone(), self.options.clone());
+            let metrics = Arc::clone(&self.metrics);
             let (dir, head) = (self.cache.dir().to_path_buf(), Arc::clone(&plan.head));
             let mut fetched = stream::iter(plan.segments)
                 .map(|planned| {
                     let (remote, options, dir, head) = (&remote, &options, &dir, &head);
-                    async move { (planned, fetch(remote, &head.head, &planned, dir, options).await) }
+                    let metrics = &metrics;
+                    async move {
+                        let segment = fetch(remote, &head.head, &planned, dir, options, metrics).await;
+                        (planned, segment)
+                    }
                 })
                 .buffered(self.options.fetches_max.clamp(1, 64));
             while let Some((planned, segment)) = fetched.next().await {
@@ -309,8 +314,15 @@ impl Follower {
     /// A segment that the cache had no room for. It must lead where it led when the whole path was verified.
     async fn fetch_again(&self, leg: &Leg, at: Position) -> Result<CachedSegment> {
         let (planned, end) = (leg.planned, leg.end);
-        let fetched =
-            fetch(self.reader.remote(), &leg.head.head, &planned, self.cache.dir(), &self.options).await?;
+        let fetched = fetch(
+            self.reader.remote(),
+            &leg.head.head,
+            &planned,
+            self.cache.dir(),
+            &self.options,
+            &self.metrics,
+        )
+        .await?;
         let Some(segment) = fetched else {
             // Compacted away meanwhile: the next poll resolves it again. Nothing of it was applied.
             return Err(Error::Moved { segment: planned.name });

@@ -281,6 +281,10 @@ impl Uploader {
             u64::try_from(self.clock.now_ms().saturating_sub(oldest.header.first_commit_ms)).unwrap_or(0)
         });
         leader.rpo_seconds.set(Duration::from_millis(age_ms));
+        // While the store is away nothing is committed that would say it.
+        let sealed = segments.last().map_or(0, |newest| newest.header.last_seq);
+        let written = self.metrics.journal.written_sequence.get().max(sealed);
+        leader.rpo_entries.set(written.saturating_sub(self.session.committed().sequence));
     }
 
     /// The session compares the head with the end of the journal's sealed part: it must know it before it claims.
