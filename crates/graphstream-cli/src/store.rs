@@ -122,7 +122,7 @@ mod tests {
         for bad in ["", "/srv/store", "file:", "file://srv/store", "s3:bucket", "ftp://host/"] {
             assert!(parse_url(bad).is_err(), "{bad}");
         }
-        assert!(parse_url("/srv/store").unwrap_err().contains("expected file:///path"));
+        assert!(parse_url("/srv/store").unwrap_err().contains("file:///path"));
         for (url, built, feature) in [
             ("gs://bucket/prefix", cfg!(feature = "gcp"), "`gcp`"),
             ("abfss://container/prefix", cfg!(feature = "azure"), "`azure`"),

@@ -88,7 +88,7 @@ fn what_is_missing_is_named() {
 #[test]
 fn values_that_mean_nothing_are_named_with_what_was_expected() {
     for (args, told) in [
-        (&["cat", "--from", "ftp://host/x", "--database", "d"][..], "file:///path, memory: or s3://"),
+        (&["cat", "--from", "ftp://host/x", "--database", "d"][..], "memory: or s3://bucket/prefix"),
         (&["cat", "--from", "file://relative", "--database", "d"], "an absolute path: file:///srv/store"),
         (&["verify", "--from", "s3:/bucket/x", "--database", "d"], "s3://bucket/prefix"),
         (&["status", "--from", "file:///s", "--database", "A/B"], "1 to 63 characters"),

@@ -86,3 +86,27 @@ impl Admission {
         Ok(self.start.first_seq + behind)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lineage::Lineage;
+
+    #[test]
+    fn a_body_ends_at_its_limit() {
+        let mut admission = Admission::new(SegmentStart {
+            lineage: Lineage::from_bytes([7; 16]),
+            first_seq: 1,
+            chain_before: ChainHash::ZERO,
+            created_ms: 0,
+        });
+        let most = usize::try_from(limits::BODY_BYTES_MAX).unwrap();
+        let admitted = admission.check(b"payload", 0, most - 1).unwrap();
+        admission.add(admitted, b"payload", None);
+        assert!(admission.check(b"payload", 0, 1).is_ok());
+        for beyond in [2, most] {
+            let error = admission.check(b"payload", 0, beyond).unwrap_err();
+            assert!(matches!(error, Error::BodyTooLarge { sequence: 2, .. }), "{error}");
+        }
+    }
+}
