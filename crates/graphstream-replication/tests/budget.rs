@@ -24,6 +24,10 @@ struct Store {
     inner: MemoryBackend,
     seen: Mutex<Puts>,
     small_claims: watch::Sender<bool>,
+    /// Whether `at_once` segments, or all there are, were under way together.
+    enough: watch::Sender<bool>,
+    at_once: usize,
+    segments: usize,
 }
 
 #[derive(Debug, Default)]
@@ -48,8 +52,12 @@ impl StorageBackend for Store {
             seen.order.push(text);
             seen.now += 1;
             seen.most = seen.most.max(seen.now);
+            let enough = seen.now >= self.at_once || seen.order.len() == self.segments;
+            self.enough.send_if_modified(|was| enough && !std::mem::replace(was, true));
         }
         self.small_claims.subscribe().wait_for(|claims| *claims).await.unwrap();
+        // As many begin as may, however long their files take to read.
+        self.enough.subscribe().wait_for(|enough| *enough).await.unwrap();
         for _ in 0..20 {
             // Others could begin meanwhile.
             tokio::task::yield_now().await;
@@ -91,6 +99,9 @@ async fn ship(budget: &UploadBudget, big: u64) -> Puts {
         inner: MemoryBackend::new(),
         seen: Mutex::default(),
         small_claims: watch::Sender::new(false),
+        enough: watch::Sender::new(false),
+        at_once: budget.uploads_max(),
+        segments: usize::try_from(big).unwrap() + 1,
     });
     let uploader = async |name: &str, segments: u64| {
         let path = dir.path().join(name);
