@@ -12,7 +12,7 @@
 //!           or: number of shapes | shapes | shape of each entry | commit time deltas | times | columns, shape by shape
 //! ```
 //!
-//! What a payload means is not known here. [`Shaper`](shape::Shaper) guesses that it is a protobuf message as `journal.proto` has it, and
+//! What a payload means is not known here. `Shaper` guesses that it is a protobuf message as `journal.proto` has it, and
 //! whatever it can't give back byte for byte is a shape without structure ([`op::WHOLE`]). The decoder knows nothing of protobuf: it
 //! executes shapes.
 
