@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cli::{Graphstream, Place, Running, Signal, entries};
+use cli::{Graphstream, Place, Running, Signal, copy_dir, entries};
 use graphstream::format::{ReadOptions, SegmentReader, SegmentVersion, WriteOptions, convert};
 use graphstream_testkit::s3::{Conduct, S3Server, environment};
 use serde_json::Value;
@@ -274,23 +274,13 @@ fn fenced() -> Place {
     let shipper = place.replicate().args(["--upload-interval", "20ms"]).spawn();
     place.append(entries(2, 1));
     place.wait_committed(2);
-    copy(&place, &rival);
+    copy_dir(&place.journal(), &rival.journal());
     rival.append(entries(3, 1));
     rival.on_journal("replicate").args(["--once", "--database", Place::DATABASE, "--to", &place.url()]).ok();
     // Whether the fence is seen before or after this entry is appended makes no difference here.
     place.on_journal("append").stdin(entries(3, 1)).run();
     shipper.wait().expect_code(7);
     place
-}
-
-/// Copies the journal's files.
-fn copy(from: &Place, to: &Place) {
-    fs::create_dir(to.journal()).unwrap();
-    for file in fs::read_dir(from.journal()).unwrap().map(|file| file.unwrap()) {
-        if file.path().is_file() {
-            fs::copy(file.path(), to.journal().join(file.file_name())).unwrap();
-        }
-    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use cli::{Graphstream, Place, Running, Signal, entries, until};
+use cli::{Graphstream, Place, Running, Signal, copy_dir, entries, until};
 use serde_json::Value;
 
 /// A file that names databases: each with its journal of the same name, and its store if it isn't the place's.
@@ -115,7 +115,7 @@ fn r04_a_fenced_database_and_a_dead_store_do_not_stop_the_others() {
     let (mut daemon, address) = start(&place);
     wait_committed(&address, "fenced", 2);
     // Another leader takes one of them over.
-    copy(&place.path("fenced"), &place.path("copy"));
+    copy_dir(&place.path("fenced"), &place.path("copy"));
     append(&place, "copy", 3, 1);
     let other = Graphstream::new("replicate").arg("--journal").arg(place.path("copy"));
     other.args(["--database", "fenced", "--to", &place.url(), "--once"]).ok();
@@ -165,7 +165,7 @@ fn the_process_ends_when_no_database_is_left_with_the_gravest_code() {
     }
     // One head is lost, and the other journal is told that another leader has taken over.
     fs::remove_file(place.store().join("people/head.json")).unwrap();
-    copy(&place.path("places"), &place.path("copy"));
+    copy_dir(&place.path("places"), &place.path("copy"));
     append(&place, "copy", 4, 1);
     let other = Graphstream::new("replicate").arg("--journal").arg(place.path("copy"));
     other.args(["--database", "places", "--to", &place.url(), "--once"]).ok();
@@ -186,7 +186,7 @@ fn fenced_note(place: &Place) -> std::path::PathBuf {
     };
     let first = ship(&rival).args(["--upload-interval", "10ms"]).spawn();
     until("the first entry to be shipped", || place.store().join("rival/head.json").exists().then_some(()));
-    copy(&rival, &place.path("rival-copy"));
+    copy_dir(&rival, &place.path("rival-copy"));
     append(place, "rival-copy", 2, 1);
     ship(&place.path("rival-copy")).arg("--once").ok();
     append_unless_fenced(place, "rival");
@@ -228,21 +228,6 @@ fn the_log_is_json_where_that_is_said() {
     let ended = daemon.kill(Signal::Term).expect_code(0);
     for line in ended.stderr.lines() {
         serde_json::from_str::<Value>(line).unwrap();
-    }
-}
-
-/// The journal as a backup of the machine has it.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for file in fs::read_dir(from).unwrap() {
-        let file = file.unwrap();
-        let to = to.join(file.file_name());
-        if file.file_type().unwrap().is_dir() {
-            copy(&file.path(), &to);
-        } else if let Err(error) = fs::copy(file.path(), to) {
-            // What is written beside its name and then renamed may be gone by now.
-            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{}", file.path().display());
-        }
     }
 }
 

@@ -5,10 +5,9 @@ mod cli;
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
-use cli::{Finished, Graphstream, Place, Running, Signal, entries};
+use cli::{Finished, Graphstream, Place, Running, Signal, copy_dir, entries};
 
 /// A database whose first three entries both leaders have; the first leader's daemon has shipped them and runs.
 fn rivals() -> (Place, Running) {
@@ -16,7 +15,7 @@ fn rivals() -> (Place, Running) {
     place.fill(1, 3);
     let daemon = place.replicate().args(["--upload-interval", "10ms"]).spawn();
     place.wait_committed(3);
-    copy(&place.journal(), &place.path("copy"));
+    copy_dir(&place.journal(), &place.path("copy"));
     (place, daemon)
 }
 
@@ -43,21 +42,6 @@ fn assert_taken_over(place: &Place) {
     let ids: Vec<_> = published.iter().map(|line| line["params"]["id"].as_u64().unwrap()).collect();
     assert_eq!(ids, [1, 2, 3, 100, 101]);
     place.on_store("verify").ok();
-}
-
-/// The journal as a backup of the machine has it.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for file in fs::read_dir(from).unwrap() {
-        let file = file.unwrap();
-        let to = to.join(file.file_name());
-        if file.file_type().unwrap().is_dir() {
-            copy(&file.path(), &to);
-        } else if let Err(error) = fs::copy(file.path(), to) {
-            // What is written beside its name and then renamed may be gone by now.
-            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{}", file.path().display());
-        }
-    }
 }
 
 #[track_caller]

@@ -8,7 +8,7 @@ mod cli;
 use std::path::Path;
 use std::time::Duration;
 
-use cli::{Graphstream, Place};
+use cli::{Graphstream, Place, copy_dir};
 use graphstream::remote::{DatabaseName, Remote};
 use graphstream::replication::{Error, UploaderOptions};
 use graphstream::storage::check::Verdict;
@@ -81,22 +81,6 @@ async fn store_many(leader: &Leader, numbers: impl IntoIterator<Item = u64>) -> 
         }
     }
     stored
-}
-
-/// A journal as a backup of the machine has it; its leader is alive, and may rename a file meanwhile.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    for file in std::fs::read_dir(from).unwrap() {
-        let file = file.unwrap();
-        let to = to.join(file.file_name());
-        match file.file_type().unwrap().is_dir() {
-            true => copy(&file.path(), &to),
-            false => match std::fs::copy(file.path(), to) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                copied => drop(copied.unwrap()),
-            },
-        }
-    }
 }
 
 fn with_keys(call: Graphstream) -> Graphstream {
@@ -183,7 +167,7 @@ async fn takeover(conduct: Conduct, fault: &Fault, seed: u64) -> (Stored, Vec<u6
     lying(first_way);
     let mut stored = store_many(&first, 1..6).await;
     assert_eq!(stored.len(), 5, "nobody else is there");
-    copy(&place.journal(), &place.path("copy"));
+    copy_dir(&place.journal(), &place.path("copy"));
     let rival = async {
         let rival = lead(&place.path("copy"), &rivals_way.url(), false).await?;
         lying(rivals_way);
@@ -240,7 +224,7 @@ async fn a_put_arrives_late(conduct: Conduct) -> Stored {
     let way = FaultProxy::start(server.address()).unwrap();
     let first = lead(&place.journal(), &way.url(), allow).await.unwrap();
     let mut stored = store_many(&first, 1..3).await;
-    copy(&place.journal(), &place.path("copy"));
+    copy_dir(&place.journal(), &place.path("copy"));
     way.inject(Rule::new(PUT, Fault::Late(Failure::Hang)).on_key("head.json"));
     let _not_reported = first.append(&entry(3)).unwrap();
     // The segment is there and the head is under way; then the leader's machine is gone.

@@ -123,15 +123,18 @@ fn s10_a_signal_ends_what_waits_for_a_store_that_says_nothing() {
     let url = format!("s3://{BUCKET}/x?endpoint={}&region=us-east-1", proxy.url());
     let follow = Graphstream::new("follow").args(["--from", &url, "--database", Place::DATABASE]);
     let daemon = with_keys(follow.args(["--target", &target]));
-    for call in looking(&place, &url).into_iter().chain([daemon]) {
+    let replicate =
+        || with_keys(place.on_journal("replicate")).args(["--database", Place::DATABASE, "--to", &url]);
+    for call in looking(&place, &url).into_iter().chain([daemon, replicate(), replicate().arg("--once")]) {
         proxy.clear();
         proxy.inject(Rule::any(Fault::Before(Failure::Hang)).always());
         let running = call.spawn();
         cli::until("the store to be asked", || (!proxy.seen().is_empty()).then_some(()));
         // Not SIGINT, which a test in the background of a shell ignores.
         let ended = running.kill(Signal::Term);
-        // Whoever has a target in hand closes it first.
-        let expected = if ended.args.starts_with("follow") { (Some(0), None) } else { (None, Some(15)) };
+        // Whoever has a target in hand, or a journal, closes it first.
+        let orderly = ["follow", "replicate"].iter().any(|verb| ended.args.starts_with(verb));
+        let expected = if orderly { (Some(0), None) } else { (None, Some(15)) };
         assert_eq!((ended.code(), ended.signal()), expected, "{}", ended.args);
     }
 }

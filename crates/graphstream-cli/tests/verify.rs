@@ -368,10 +368,7 @@ fn journals_of_the_predecessor_are_verified() {
         assert_eq!(summary["summary"]["entries"], entries, "{name}");
         // Their headers carry no checksum; everything behind does.
         let place = Place::new();
-        fs::create_dir(place.journal()).unwrap();
-        for file in fs::read_dir(format!("{fixtures}/{name}")).unwrap().map(|file| file.unwrap()) {
-            fs::copy(file.path(), place.journal().join(file.file_name())).unwrap();
-        }
+        cli::copy_dir(&Path::new(fixtures).join(name), &place.journal());
         let path = place.segments().remove(0);
         let bytes = fs::read(&path).unwrap();
         for at in (128..bytes.len()).step_by(1009).chain([bytes.len() - 1]) {

@@ -131,25 +131,17 @@ impl Database {
     }
 
     async fn ship(&self, shared: &Shared, stop: &Stop, backoff: &mut Backoff) -> Result<(), Failure> {
-        let DatabaseSettings { name, journal, to, upload_interval, .. } = &self.settings;
-        let (journal, to) = (&journal.value, &to.value);
-        let mut uploader = {
-            let Ok(_starting) = shared.starting.acquire().await else { return Ok(()) };
-            // Before the store is touched: what can't be shipped is nothing for it.
-            let path = journal.clone();
-            let checked = tokio::task::spawn_blocking(move || can_be_shipped(&path)).await;
-            checked.map_err(|error| {
-                Failure::new(Kind::Internal, "reading the journal ended without an answer").because(&error)
-            })??;
-            let remote = shared.stores.open(to, name.value.clone()).await?;
-            let metrics = Arc::clone(&self.metrics);
-            let uploader = Uploader::open(journal, remote, options(&self.settings), metrics).await?;
-            uploader.with_upload_budget(shared.budget.clone())
+        // Nothing is under way in a store that is being opened: a signal need not wait for its answer.
+        let Some(opened) = stop.run_until_cancelled(self.open(shared)).await else {
+            tracing::warn!("stopped before the store had answered; the next run ships what is sealed");
+            return Ok(());
         };
+        let mut uploader = opened?;
+        let DatabaseSettings { journal, to, upload_interval, .. } = &self.settings;
         self.change(|known| known.committed = Some(uploader.watch()));
         self.is(State::Shipping);
         backoff.reset();
-        let (journal, interval) = (journal.display(), upload_interval.value);
+        let (journal, to, interval) = (journal.value.display(), &to.value, upload_interval.value);
         tracing::info!(%journal, %to, ?interval, "shipping");
         uploader.run(stop).await?;
         tracing::info!(
@@ -157,6 +149,23 @@ impl Database {
             "stopped, everything sealed is stored"
         );
         Ok(())
+    }
+
+    async fn open(&self, shared: &Shared) -> Result<Uploader, Failure> {
+        let DatabaseSettings { name, journal, to, .. } = &self.settings;
+        let starting = shared.starting.acquire().await;
+        let _starting = starting
+            .map_err(|error| Failure::new(Kind::Internal, "nothing starts any more").because(&error))?;
+        // Before the store is touched: what can't be shipped is nothing for it.
+        let path = journal.value.clone();
+        let checked = tokio::task::spawn_blocking(move || can_be_shipped(&path)).await;
+        checked.map_err(|error| {
+            Failure::new(Kind::Internal, "reading the journal ended without an answer").because(&error)
+        })??;
+        let remote = shared.stores.open(&to.value, name.value.clone()).await?;
+        let metrics = Arc::clone(&self.metrics);
+        let uploader = Uploader::open(&journal.value, remote, options(&self.settings), metrics).await?;
+        Ok(uploader.with_upload_budget(shared.budget.clone()))
     }
 }
 

@@ -117,17 +117,19 @@ async fn ship_database(
     let path = &settings.journal.value;
     // Before anything is sealed in passing.
     let dir = daemon::can_be_shipped(path)?;
-    let remote = stores.open(&settings.to.value, settings.name.value.clone()).await?;
-    let open_segment = seal_leftover(&dir, path)?;
-    let options = daemon::options(settings);
-    let mut uploader = Uploader::open(path, remote, options, GraphstreamMetrics::shared()).await?;
-    let shipped = tokio::select! {
-        shipped = uploader.ship() => shipped?,
-        () = stop.cancelled() => {
-            warn("stopped by a signal before everything was shipped; the next run goes on");
-            return Ok(());
-        }
+    let shipping = async {
+        let remote = stores.open(&settings.to.value, settings.name.value.clone()).await?;
+        let open_segment = seal_leftover(&dir, path)?;
+        let options = daemon::options(settings);
+        let mut uploader = Uploader::open(path, remote, options, GraphstreamMetrics::shared()).await?;
+        let shipped = uploader.ship().await?;
+        Ok::<_, Failure>((shipped, open_segment, uploader.epoch()))
     };
+    let Some(shipped) = stop.run_until_cancelled(shipping).await else {
+        warn("stopped by a signal before everything was shipped; the next run goes on");
+        return Ok(());
+    };
+    let (shipped, open_segment, epoch) = shipped?;
     report(
         settings,
         json,
@@ -138,7 +140,7 @@ async fn ship_database(
             committed_sequence: shipped.committed.sequence,
             committed_commit_ms: shipped.committed.commit_ms,
             committed_chain_hash: shipped.committed.chain_hash.to_string(),
-            epoch: uploader.epoch(),
+            epoch,
             open_segment,
         },
     )

@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 
 pub use self::finished::Finished;
 pub use self::http::{get, http_address, json};
-pub use self::place::{Place, entries, entry};
+pub use self::place::{Place, copy_dir, entries, entry};
 pub use self::running::{Running, Signal};
 
 /// How long anything may take before the test fails. Generous: machines that build at the same time are slow.

@@ -155,3 +155,19 @@ pub fn entry(n: u64) -> Value {
 pub fn entries(first: u64, count: u64) -> String {
     (first..first + count).map(|n| format!("{}\n", entry(n))).collect()
 }
+
+/// Copies a directory as a backup of the machine has it, while others may work in it.
+#[track_caller]
+pub fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        let to = to.join(file.file_name());
+        if file.file_type().unwrap().is_dir() {
+            copy_dir(&file.path(), &to);
+        } else if let Err(error) = fs::copy(file.path(), to) {
+            // What is written beside its name and then renamed may be gone by now.
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{}", file.path().display());
+        }
+    }
+}
