@@ -1,7 +1,7 @@
 //! Why a verb ended early: an exit code, a kind for programs, a message for people, and what to try next.
 //!
 //! ```text
-//! errors of the crates ──▶ map.rs ──▶ Failure { kind, message, causes, hint, place } ──▶ stderr, exit code
+//! errors of the crates ──▶ map/ ──▶ Failure { kind, message, causes, hint, place } ──▶ stderr, exit code
 //! ```
 //!
 //! This module and [`map`] are the only places that know which error means which code.

@@ -1,0 +1,104 @@
+//! Errors of leaders and followers.
+
+use std::path::Path;
+
+use graphstream::{journal, replication};
+
+use super::{FENCED, VERIFY};
+use crate::failure::{Failure, Kind};
+
+impl From<replication::Error> for Failure {
+    fn from(error: replication::Error) -> Self {
+        use replication::Error as E;
+
+        match error {
+            // Encryption was turned on while the journal was shipped: no key helps here yet.
+            E::Journal(journal::Error::EncryptionRequired { path, id }) => {
+                E::EncryptedJournal { path: path.parent().unwrap_or(&path).to_path_buf(), id }.into()
+            }
+            E::Journal(error) => error.into(),
+            E::Remote(error) => error.into(),
+            E::Target(error) => error.into(),
+            E::Segment { segment, ref source } => {
+                let failure = Self::in_segment(Path::new(&segment.to_string()), source);
+                failure
+                    .hint("graphstream verify --from URL --database NAME; nothing of the segment was applied")
+            }
+            E::Local { ref path, ref source } => Self::in_segment(path, source).hint(VERIFY),
+            other => {
+                let kind = match &other {
+                    E::LocalGap { .. } => Kind::Gap,
+                    E::FencedBefore { .. } => Kind::Fenced,
+                    E::NotAdopted { .. } => Kind::Journal,
+                    E::EncryptedJournal { .. } | E::EncryptedSegment { .. } => Kind::Usage,
+                    E::Statement { .. } => Kind::Poison,
+                    E::Misnamed { .. } | E::HeadChain { .. } | E::Payload { .. } => Kind::Corruption,
+                    E::Forked { .. } | E::DatabaseAhead { .. } | E::DatabaseForked { .. } => Kind::Fork,
+                    E::TargetLineage { .. } => Kind::Lineage,
+                    E::NoDatabase { .. } => Kind::NoDatabase,
+                    E::UnconditionalStore { .. } => Kind::Store,
+                    E::Encode { .. } => Kind::Input,
+                    _ => match other.kind() {
+                        replication::ErrorKind::Journal => Kind::Journal,
+                        replication::ErrorKind::Store => Kind::Store,
+                        replication::ErrorKind::Integrity => Kind::Corruption,
+                        replication::ErrorKind::Target => Kind::Target,
+                        replication::ErrorKind::Fenced => Kind::Fenced,
+                        _ => Kind::Internal,
+                    },
+                };
+                let hint = match &other {
+                    E::NoDatabase { .. } => Some(
+                        "check --database and the URL; graphstream replicate creates a database with its first segment",
+                    ),
+                    E::UnconditionalStore { .. } => Some(
+                        "graphstream storage check URL says more; another store, or --allow-unconditional-store if there is never a second leader",
+                    ),
+                    E::FencedBefore { .. } => Some(FENCED),
+                    E::NotAdopted { .. } => Some(
+                        "graphstream append --journal DIR < /dev/null takes over a journal of the predecessor",
+                    ),
+                    E::EncryptedJournal { .. } => Some(
+                        "a copy of its segments, which are encrypted, and of its key file elsewhere; shipping them comes with a later version",
+                    ),
+                    E::EncryptedSegment { .. } => {
+                        Some("graphstream cat --from URL --database NAME --encryption-key-file FILE reads it")
+                    }
+                    E::LocalGap { .. } => Some(VERIFY),
+                    E::TargetLineage { .. } => {
+                        Some("an empty target, or the database that this target followed before")
+                    }
+                    E::Forked { .. } | E::DatabaseAhead { .. } => {
+                        Some("an empty target: this one holds entries that are not in the history")
+                    }
+                    E::Misnamed { .. } | E::HeadChain { .. } => {
+                        Some("graphstream verify --from URL --database NAME; nothing was applied")
+                    }
+                    E::Deadline { .. } | E::NotStored { .. } | E::Moved { .. } => {
+                        Some("the same command again")
+                    }
+                    E::Cache { .. } => Some("check --cache: its disk may be full"),
+                    _ => None,
+                };
+                let failure = Self::of(kind, &other).place(|place| match &other {
+                    E::LocalGap { first, last } => {
+                        place.sequence = Some(*first);
+                        place.last_sequence = Some(*last);
+                    }
+                    E::FencedBefore { after } => place.sequence = Some(*after),
+                    E::Forked { sequence, .. }
+                    | E::HeadChain { sequence, .. }
+                    | E::Payload { sequence, .. } => {
+                        place.sequence = Some(*sequence);
+                    }
+                    E::Misnamed { segment, .. } => place.file = Some(segment.to_string()),
+                    _ => {}
+                });
+                match hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+        }
+    }
+}
