@@ -11,6 +11,7 @@ mod power_cuts;
 mod python;
 mod run;
 mod sabotage;
+mod sim;
 mod summary;
 mod workspace;
 
@@ -48,7 +49,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "sabotage",
         arguments: "[BUG...]",
-        about: "plant bugs in the journal, one after another, and see each caught by its test",
+        about: "plant bugs, one after another, and see each caught by its test",
         run: sabotage::run,
     },
     Task {
@@ -56,6 +57,12 @@ const TASKS: &[Task] = &[
         arguments: "[--kernel] [--budget TIME | --seed N]",
         about: "power cuts, faults and kills of the journal with random seeds, for 1m or as long as said; see crash --help",
         run: crash::run_task,
+    },
+    Task {
+        name: "sim",
+        arguments: "[--budget TIME | --seed N]",
+        about: "simulate leaders, followers, a failing store and crashing disks, for 1m or as long as said; see sim --help",
+        run: sim::run_task,
     },
     Task {
         name: "fuzz",

@@ -27,6 +27,7 @@ mod plan;
 mod random;
 mod reader;
 mod remote;
+mod sabotage;
 mod session;
 
 pub use epoch::{EpochObject, EpochRow};

@@ -163,7 +163,9 @@ impl Remote {
     /// [`Error::Storage`].
     pub async fn probe_conditions(&self) -> Result<Conditions> {
         let key = self.layout.probe_key()?;
-        probe(&*self.backend, &key).await.map_err(Error::storage(Attempt::Probe, &key))
+        let [a, b, c, d, e, f, g, h, ..] = self.randomness().bytes16()?;
+        let salt = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        probe(&*self.backend, &key, salt).await.map_err(Error::storage(Attempt::Probe, &key))
     }
 
     /// Looks for an object that proves that the database was not always empty: anything under `seg/`, `snap/`, `epoch/`,

@@ -365,7 +365,7 @@ impl Error {
             Self::Remote(error) => error.kind() == graphstream_remote::ErrorKind::Storage,
             // A full disk, mostly.
             Self::Journal(error) => error.kind() == graphstream_journal::ErrorKind::Unavailable,
-            Self::NoDatabase { .. } | Self::Moved { .. } => true,
+            Self::NoDatabase { .. } | Self::Moved { .. } | Self::LocalFile { .. } => true,
             _ => false,
         }
     }

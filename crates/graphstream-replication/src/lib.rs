@@ -14,6 +14,7 @@ mod follower;
 mod leader;
 mod options;
 mod outage;
+mod sabotage;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod threads;

@@ -212,8 +212,8 @@ async fn o4_o5_the_probe_sees_who_lies_and_leaves_one_object() {
     ] {
         let liar = Liar::new(lie);
         // On the empty store, and with the object from before.
-        for _ in 0..2 {
-            let conditions = probe(&liar, &key).await.unwrap();
+        for round in 0..2 {
+            let conditions = probe(&liar, &key, round).await.unwrap();
             assert_eq!((conditions.create, conditions.swap), (create, swap), "{lie:?}");
             assert_eq!(conditions.hold(), (create, swap) == (Verdict::Works, Verdict::Works));
             assert_eq!(conditions.can_put(), lie != Lie::Unsupported);
@@ -221,6 +221,6 @@ async fn o4_o5_the_probe_sees_who_lies_and_leaves_one_object() {
         let left = Lister::new(&liar.inner, ListRequest::default()).objects().await.unwrap();
         assert!(left.iter().all(|object| object.key == key));
     }
-    let error = probe(&Liar::new(Lie::ReadOnly), &key).await.unwrap_err();
+    let error = probe(&Liar::new(Lie::ReadOnly), &key, 0).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Denied);
 }

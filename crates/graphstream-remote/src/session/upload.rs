@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{LeaderSession, Shared};
 use crate::error::{Attempt, Error, Result};
-use crate::{EpochRow, Head, ObjectName, Remote, SegmentName, WindowSegment};
+use crate::{EpochRow, Head, ObjectName, Remote, SegmentName, WindowSegment, sabotage};
 
 /// A sealed segment of the journal. The caller has verified the file and computed what is said about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +156,12 @@ impl SegmentUploader {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             };
+            if sabotage::is("unknown_counts_as_success") && error.class().is_unknown() {
+                return Ok(());
+            }
+            if sabotage::is("failed_upload_is_passed") && error.class() == ErrorClass::Unavailable {
+                return Ok(());
+            }
             let exists = error.class() == ErrorClass::Exists;
             if !exists && !error.class().is_unknown() {
                 return Err(Error::storage(Attempt::UploadSegment, key)(error));

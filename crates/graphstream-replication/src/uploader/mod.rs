@@ -43,7 +43,7 @@ use self::prepare::{Joint, Prepared, prepare};
 pub(crate) use self::writer::Writer;
 use crate::chance::backoff;
 use crate::threads::blocking;
-use crate::{Error, Result, Stop, UploadBudget, UploaderOptions};
+use crate::{Error, Result, Stop, UploadBudget, UploaderOptions, sabotage};
 
 /// Segments per publication while catching up.
 const PUBLICATION_SEGMENTS_MAX: usize = 16;
@@ -253,6 +253,11 @@ impl Uploader {
             segments.retain(|segment| segment.header.last_seq > committed.sequence);
             let (uploaded, failed) = self.upload(segments, committed).await?;
             if !uploaded.is_empty() {
+                if let Some(last) = uploaded.last().filter(|_| sabotage::is("stored_before_it_is_published"))
+                {
+                    let row = Committed::new(last.name().last(), last.chain_after(), last.name().commit_ms());
+                    self.committed.send_replace(row);
+                }
                 let started = Instant::now();
                 let published = self.session.publish(&uploaded, &self.chain).await;
                 match &published {

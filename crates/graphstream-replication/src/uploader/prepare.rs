@@ -77,6 +77,10 @@ fn damaged(path: &Path) -> impl Fn(graphstream_format::Error) -> Error {
         graphstream_format::Error::KeyRequired { id } => {
             Error::EncryptedJournal { path: path.parent().unwrap_or(&path).to_path_buf(), id }
         }
+        // A disk that fails says nothing about what is on it.
+        graphstream_format::Error::Io { source, .. } => {
+            Error::LocalFile { attempted: "reading", path: path.clone(), source }
+        }
         source => Error::Local { path: path.clone(), source: Box::new(source) },
     }
 }
@@ -181,4 +185,17 @@ fn cut(dir: &JournalDir, info: &SegmentInfo, lineage: Lineage, joint: Joint) -> 
     let finished = writer.finish().map_err(recut)?;
     finished.inner.sync_all().map_err(unwritable)?;
     Ok(output_path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l14_a_segment_that_cannot_be_read_is_not_damage_and_is_tried_again() {
+        let source = std::io::Error::other("the disk");
+        let failed = graphstream_format::Error::Io { operation: "reading", offset: 0, source };
+        let error = damaged(Path::new("journal-0000000000000001.hadbj"))(failed);
+        assert!(matches!(error, Error::LocalFile { .. }) && error.is_transient(), "{error:?}");
+    }
 }

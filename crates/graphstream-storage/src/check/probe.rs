@@ -47,20 +47,21 @@ impl Conditions {
 }
 
 /// Looks whether the store keeps conditions on puts, with some 12 requests on `key`. The object stays, so that the next probe has one to
-/// begin with, and nothing needs to be deleted.
+/// begin with, and nothing needs to be deleted. `salt` is drawn at random: no two probes write the same bytes.
 ///
 /// A store that passes may still race now and then, or when it creates: [`check`](super::check()) looks harder.
 ///
 /// # Errors
 /// What the store failed with where it should have said yes or no.
-pub async fn probe(backend: &dyn StorageBackend, key: &Key) -> Result<Conditions> {
-    let probe = Probe { backend, key };
+pub async fn probe(backend: &dyn StorageBackend, key: &Key, salt: u64) -> Result<Conditions> {
+    let probe = Probe { backend, key, random: Random::new(salt) };
     Ok(Conditions { create: probe.create().await?, swap: probe.swap().await? })
 }
 
 struct Probe<'a> {
     backend: &'a dyn StorageBackend,
     key: &'a Key,
+    random: Random,
 }
 
 impl Probe<'_> {
@@ -69,7 +70,7 @@ impl Probe<'_> {
     async fn create(&self) -> Result<Verdict> {
         let (mut created, mut stored) = (0, 0);
         while created < 2 && stored < 2 {
-            let body = body();
+            let body = self.body();
             match self.put(&body, PutMode::Create).await {
                 Ok(_) => created += 1,
                 Err(error) if error.class() == ErrorClass::Exists => match self.read().await? {
@@ -86,7 +87,7 @@ impl Probe<'_> {
     async fn swap(&self) -> Result<Verdict> {
         // No store gives such a version: the probe's own object never had it.
         let never = Version::new("\"00000000000000000000000000000000\"")?;
-        let body = body();
+        let body = self.body();
         match self.put(&body, PutMode::Match(never)).await {
             Ok(_) => return Ok(Verdict::Ignored),
             Err(error) if is_refusal(&error) => {}
@@ -104,7 +105,7 @@ impl Probe<'_> {
     /// At most one of several swaps from one version may win; a rival's probe beside this one can make it none.
     async fn race(&self, version: &Version) -> Result<Verdict> {
         let racers = (0..RACERS).map(|_| async {
-            match self.put(&body(), PutMode::Match(version.clone())).await {
+            match self.put(&self.body(), PutMode::Match(version.clone())).await {
                 Ok(_) => Ok(1),
                 // Refused by the crowd, or not answered: no winner that was told so.
                 Err(error) if is_refusal(&error) || is_crowded(&error) => Ok(0),
@@ -130,11 +131,11 @@ impl Probe<'_> {
         let bytes = object.bytes(BODY_BYTES_MAX).await?;
         Ok(Some((version, String::from_utf8_lossy(&bytes).into_owned())))
     }
-}
 
-/// Every one differs, and so has a version of its own (O6).
-fn body() -> String {
-    format!("graphstream probe {:016x}", Random::unseeded().next())
+    /// Every one differs, and so has a version of its own (O6).
+    fn body(&self) -> String {
+        format!("graphstream probe {:016x}", self.random.next())
+    }
 }
 
 fn is_refusal(error: &Error) -> bool {

@@ -134,6 +134,15 @@ impl Crashes {
         choices.into_iter().filter_map(|persisted| self.image(at, &pending, persisted)).collect()
     }
 
+    /// The disk after one power cut at one boundary.
+    #[must_use]
+    pub fn boot(&mut self, at: usize, persisted: Persisted) -> CrashFs {
+        let pending = self.pending(at);
+        self.apply_durable(pending.first().copied().unwrap_or(at));
+        let disk = self.disk(at, &pending, persisted);
+        CrashFs::from_disk(disk, self.next_inode)
+    }
+
     /// Applies the first so many effects, once for all images of a boundary (and of the next ones).
     fn apply_durable(&mut self, first_pending: usize) {
         if self.durable.0 > first_pending {
@@ -148,6 +157,15 @@ impl Crashes {
 
     /// One image; `None` if this state was seen before.
     fn image(&mut self, at: usize, pending: &[usize], persisted: Persisted) -> Option<Image> {
+        let disk = self.disk(at, pending, persisted);
+        let mut hasher = DefaultHasher::new();
+        disk.hash(&mut hasher);
+        let new = self.seen.insert(hasher.finish());
+        new.then_some(Image { at, persisted, disk, next_inode: self.next_inode })
+    }
+
+    /// What is on the disk: the durable effects, and a choice of the pending ones.
+    fn disk(&self, at: usize, pending: &[usize], persisted: Persisted) -> Disk {
         let (applied, durable) = &self.durable;
         let mut disk = durable.clone();
         let mut lost_dirs = Vec::new();
@@ -169,10 +187,7 @@ impl Crashes {
         // What lies in a directory goes with its name.
         disk.dirs.retain(|dir, _| !lost_dirs.iter().any(|lost| dir.starts_with(lost)));
         disk.collect();
-        let mut hasher = DefaultHasher::new();
-        disk.hash(&mut hasher);
-        let new = self.seen.insert(hasher.finish());
-        new.then_some(Image { at, persisted, disk, next_inode: self.next_inode })
+        disk
     }
 
     /// A move between directories is pending until both are synced; the new name stands once its own directory is.

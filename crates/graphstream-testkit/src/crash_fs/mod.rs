@@ -211,6 +211,21 @@ impl CrashFs {
         Self::from_disk(inner.now.clone(), inner.next_inode)
     }
 
+    /// The same on a file system of its own, with what is pending still pending and all locks free: a process that was killed, whose
+    /// last writes a power cut may still take back.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let inner = self.lock();
+        let copy = Inner {
+            now: inner.now.clone(),
+            base: inner.base.clone(),
+            effects: inner.effects.clone(),
+            next_inode: inner.next_inode,
+            ..Inner::default()
+        };
+        Self { inner: Arc::new(Mutex::new(copy)) }
+    }
+
     /// All files, by path.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {

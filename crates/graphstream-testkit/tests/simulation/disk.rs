@@ -1,0 +1,136 @@
+//! A machine's disk, and what must be on it after whatever happens to it.
+
+use graphstream_journal::{Error, ErrorKind, Journal, JournalDir, ReaderOptions};
+use graphstream_proto::JournalEntry;
+use graphstream_testkit::{CrashFs, Crashes, Persisted};
+
+use super::chance::Chance;
+use super::store::Store;
+use super::truth::number;
+
+/// Where journals are.
+pub const DIR: &str = "/journal";
+
+/// What is known of an entry on this disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    pub number: u64,
+    /// It was acknowledged as *synced*.
+    pub synced: bool,
+}
+
+/// A disk, and what was appended to the journal on it, in order.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    pub fs: CrashFs,
+    /// There is a journal on it.
+    pub ready: bool,
+    /// The last sequence before what is expected.
+    pub base: u64,
+    pub entries: Vec<Expected>,
+}
+
+impl Disk {
+    pub fn new() -> Self {
+        Self { fs: CrashFs::new(), ready: false, base: 0, entries: Vec::new() }
+    }
+
+    /// The same disk, on its own.
+    pub fn image(&self) -> Self {
+        Self { fs: self.fs.copy(), ..self.clone() }
+    }
+
+    /// The process was killed: what the operating system has stays.
+    pub fn kill(&mut self) {
+        self.fs = self.fs.copy();
+    }
+
+    /// The power was cut, at some moment since its process was last heard of.
+    pub fn cut_power(&mut self, heard: usize, chance: &Chance) {
+        let now = self.fs.effects();
+        let heard = heard.min(now);
+        let at = heard + usize::try_from(chance.below((now - heard + 1) as u64)).unwrap();
+        let persisted = match chance.below(4) {
+            0 => Persisted::Nothing,
+            1 => Persisted::Prefix(usize::try_from(chance.below(8)).unwrap()),
+            _ => Persisted::Bits(chance.next()),
+        };
+        self.fs = Crashes::of(&self.fs).boot(at, persisted);
+    }
+
+    /// There is a journal on it now, of which nothing up to `base` was appended here.
+    pub fn begin(&mut self, base: u64) {
+        (self.ready, self.base, self.entries) = (true, base, Vec::new());
+    }
+
+    pub fn sequence(&self) -> u64 {
+        self.base + self.entries.len() as u64
+    }
+
+    /// Promise 2: what a recovered journal holds is a prefix of what was appended, with all that was synced.
+    pub fn check(&mut self, who: &str, store: &Store, journal: &Journal) {
+        let positions = journal.positions();
+        // A failure that was meant for the leader is not for us.
+        self.fs.heal();
+        let found = match read(journal.dir()) {
+            Ok(found) => found,
+            Err(error) => {
+                return store.trace.broken(format_args!("promise 4: {who} can't read its journal: {error}"));
+            }
+        };
+        let end = positions.written.sequence;
+        let synced = self.entries.iter().rposition(|entry| entry.synced).map_or(0, |at| at + 1) as u64;
+        if end < self.base + synced || end > self.sequence() {
+            store.trace.broken(format_args!(
+                "promise 2: {who} recovered to {end}, synced were {}, appended {}",
+                self.base + synced,
+                self.sequence()
+            ));
+            return;
+        }
+        for (sequence, number) in found {
+            // What is at or below the base came from elsewhere.
+            let Some(at) = sequence.checked_sub(self.base + 1) else { continue };
+            let expected = self.entries.get(usize::try_from(at).unwrap()).map(|entry| entry.number);
+            if expected != Some(number) {
+                store.trace.broken(format_args!(
+                    "promise 2: {who} found {number} at {sequence}, appended was {expected:?}"
+                ));
+            }
+        }
+        self.truncate(end);
+        // What recovery found and sealed is synced.
+        self.entries.iter_mut().for_each(|entry| entry.synced = true);
+    }
+
+    /// Entries beyond `sequence` are gone for good.
+    pub fn truncate(&mut self, sequence: u64) {
+        let keep = usize::try_from(sequence.saturating_sub(self.base)).unwrap();
+        self.entries.truncate(keep);
+    }
+
+    /// The numbers of the entries beyond `sequence`.
+    pub fn beyond(&self, sequence: u64) -> Vec<u64> {
+        let from = usize::try_from(sequence.saturating_sub(self.base)).unwrap();
+        self.entries.get(from..).unwrap_or_default().iter().map(|entry| entry.number).collect()
+    }
+}
+
+/// Sequences and numbers.
+pub fn read(dir: &JournalDir) -> graphstream_journal::Result<Vec<(u64, u64)>> {
+    dir.reader(ReaderOptions::default())?
+        .map(|entry| {
+            let entry = entry?;
+            Ok((entry.sequence, number(&JournalEntry::decode(&entry.payload, entry.sequence).unwrap())))
+        })
+        .collect()
+}
+
+/// Whether entries whose ticket failed so were definitely not written.
+pub fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::Full { .. } | Error::SealBacklog { .. } | Error::Poisoned { .. } => true,
+        Error::Shared(inner) => inner.kind() == ErrorKind::Unavailable,
+        _ => false,
+    }
+}
