@@ -1,5 +1,7 @@
 //! A machine's disk, and what must be on it after whatever happens to it.
 
+use std::sync::Arc;
+
 use graphstream_journal::{Error, ErrorKind, Journal, JournalDir, ReaderOptions};
 use graphstream_proto::JournalEntry;
 use graphstream_testkit::{CrashFs, Crashes, Persisted};
@@ -28,11 +30,14 @@ pub struct Disk {
     /// The last sequence before what is expected.
     pub base: u64,
     pub entries: Vec<Expected>,
+    /// A leader that was to go on from the head by itself began on it without a segment, and may have come so far: it stands where it stood,
+    /// or right behind something committed.
+    pub moves: bool,
 }
 
 impl Disk {
     pub fn new() -> Self {
-        Self { fs: CrashFs::new(), ready: false, base: 0, entries: Vec::new() }
+        Self { fs: CrashFs::new(), ready: false, base: 0, entries: Vec::new(), moves: false }
     }
 
     /// The same disk, on its own.
@@ -60,7 +65,15 @@ impl Disk {
 
     /// There is a journal on it now, of which nothing up to `base` was appended here.
     pub fn begin(&mut self, base: u64) {
-        (self.ready, self.base, self.entries) = (true, base, Vec::new());
+        (self.ready, self.base, self.entries, self.moves) = (true, base, Vec::new(), false);
+    }
+
+    /// Whether a leader may go on from the head by itself on it: there is no segment, though there may have been some that were committed and
+    /// removed.
+    pub fn has_no_segment(&self) -> bool {
+        JournalDir::open_on(DIR, Arc::new(self.fs.clone()))
+            .and_then(|dir| dir.segment_sequences())
+            .map_or(true, |sequences| sequences.is_empty())
     }
 
     pub fn sequence(&self) -> u64 {
@@ -79,6 +92,18 @@ impl Disk {
             }
         };
         let end = positions.written.sequence;
+        if self.moves && (!self.ready || end > self.sequence()) {
+            if store.truth().chain_at(end) != Some(positions.written.chain_hash) || !found.is_empty() {
+                store
+                    .trace
+                    .broken(format_args!("promise 2: {who} goes on from {end}, which is not the head's"));
+            }
+            self.begin(end);
+            store.truth().counts.continued += 1;
+            store.trace.note(format_args!("{who} goes on from the head, after {end}"));
+            return;
+        }
+        self.moves = false;
         let synced = self.entries.iter().rposition(|entry| entry.synced).map_or(0, |at| at + 1) as u64;
         if end < self.base + synced || end > self.sequence() {
             store.trace.broken(format_args!(

@@ -213,9 +213,10 @@ impl Machine {
         if !by_itself {
             self.provision(line).await?;
         }
-        let (fs, ready) = {
-            let disk = self.disk.lock().unwrap();
-            (disk.fs.clone(), disk.ready)
+        let fs = {
+            let mut disk = self.disk.lock().unwrap();
+            disk.moves |= by_itself && disk.has_no_segment();
+            disk.fs.clone()
         };
         line.watch(&fs);
         // The note of a fence that nobody was told of any more: what is beyond it goes aside.
@@ -240,13 +241,6 @@ impl Machine {
         match started {
             Ok((leader, started)) => {
                 line.heard();
-                // One that has nothing of its own may begin later than it did.
-                if !ready || (by_itself && self.disk.lock().unwrap().entries.is_empty()) {
-                    let mut disk = self.disk.lock().unwrap();
-                    disk.begin(leader.journal().positions().written.sequence);
-                    self.store.truth().counts.continued += 1;
-                    self.note(format_args!("goes on from the head, after {}", disk.base));
-                }
                 self.disk.lock().unwrap().check(&self.name, &self.store, leader.journal());
                 self.store.truth().counts.claims += 1;
                 self.note(format_args!(

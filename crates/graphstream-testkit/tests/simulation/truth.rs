@@ -164,6 +164,14 @@ impl Truth {
         self.head.is_some()
     }
 
+    /// The chain hash after a committed entry.
+    pub fn chain_at(&self, sequence: u64) -> Option<ChainHash> {
+        match usize::try_from(sequence).unwrap().checked_sub(1) {
+            None => Some(ChainHash::ZERO),
+            Some(at) => self.committed.get(at).map(|row| row.1),
+        }
+    }
+
     fn is_committed(&self, number: u64) -> bool {
         self.seen.contains(&number)
     }
