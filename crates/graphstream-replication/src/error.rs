@@ -358,6 +358,11 @@ impl Error {
         }
     }
 
+    /// Whether the head is gone. No leader makes a new one, but who runs already waits for it to be put back.
+    pub(crate) fn is_missing_head(&self) -> bool {
+        matches!(self, Self::Remote(graphstream_remote::Error::HeadMissing { .. }))
+    }
+
     /// Whether trying again later may help, without anybody doing anything here.
     #[must_use]
     pub fn is_transient(&self) -> bool {

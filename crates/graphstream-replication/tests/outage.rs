@@ -93,6 +93,33 @@ async fn s01_an_outage_longer_than_the_budget_is_told_and_caught_up_on() {
     target.assert_holds(last + 1);
 }
 
+/// S08: a leader whose head is deleted goes on journaling, publishes nothing, says so, and goes on when the head is back.
+#[tokio::test]
+async fn s08_a_running_leader_waits_for_a_head_that_is_gone() {
+    let world = World::new();
+    let metrics = GraphstreamMetrics::shared();
+    let leader = lead(&world, WhenFull::Fail, &metrics).await;
+    leader.append(&entry(1)).unwrap().acked(Ack::Synced).await.unwrap();
+    leader.sync().await.unwrap();
+    let head = world.object(&world.head_key()).await;
+    world.remove(&world.head_key()).await;
+    leader.append(&entry(2)).unwrap().acked(Ack::Synced).await.unwrap();
+    leader.journal().seal().unwrap();
+    let mut outage = leader.outage();
+    reach(&mut outage, OutageState::Degraded).await;
+    assert!(!world.keys("").await.contains(&world.head_key()), "a running leader never creates a head");
+    leader.append(&entry(3)).unwrap().acked(Ack::Synced).await.unwrap();
+    assert!(leader.is_shipping() && leader.watch().borrow().sequence == 1);
+
+    world.put(&world.head_key(), head).await;
+    reach(&mut outage, OutageState::Healthy).await;
+    assert_eq!(leader.sync().await.unwrap().sequence, 3);
+    leader.shutdown(LONG).await.unwrap();
+    let target = Recorder::default();
+    world.catch_up(&target).await.unwrap();
+    target.assert_holds(3);
+}
+
 /// With one thread for everything, a writer that waits must not keep the uploader from ending the wait.
 #[tokio::test]
 async fn who_writes_through_waits_for_the_store_without_a_thread() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{Guard, Shared, State, locked};
 use crate::budget::{Budget, Held, LeftSegment};
 use crate::error::{Error, Result};
-use crate::options::WhenFull;
+use crate::options::{Service, WhenFull};
 use crate::sync::Instant;
 
 /// How often the cursors are read while appends are held up: another process may have moved one.
@@ -35,6 +35,8 @@ impl Room {
 impl Shared {
     /// Goes on once something may be appended. With [`WhenFull::Fail`] it says that nothing may.
     pub(super) fn make_room<'a>(&'a self, mut state: Guard<'a>, when_full: WhenFull) -> Result<Guard<'a>> {
+        // Inline every run does the same steps: one look before each wait or refusal, whatever the time is.
+        let mut looks = true;
         loop {
             if let Some(over) = &state.over {
                 return Err(over.not_written());
@@ -47,7 +49,11 @@ impl Shared {
             };
             self.check_process(&mut state);
             let left = state.room.as_mut().map_or(Duration::ZERO, |room| {
-                let left = LOOK_INTERVAL.saturating_sub(room.looked.elapsed());
+                let left = match self.options.service {
+                    Service::Inline if std::mem::take(&mut looks) => Duration::ZERO,
+                    Service::Inline => LOOK_INTERVAL,
+                    Service::Pool => LOOK_INTERVAL.saturating_sub(room.looked.elapsed()),
+                };
                 if left.is_zero() {
                     // The others wait for what this one finds.
                     room.looked = Instant::now();
@@ -70,6 +76,7 @@ impl Shared {
                 return Err(refusal);
             }
             (state, _) = self.space.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+            looks = true;
         }
     }
 

@@ -395,7 +395,7 @@ impl Uploader {
     }
 
     /// Ships until `stop`, then once more, so that everything sealed by then is stored. While the store fails it backs off
-    /// and tries for ever.
+    /// and tries for ever; so it does while the head is gone, which somebody has to put back.
     ///
     /// # Errors
     /// As [`ship`](Self::ship), but only what no retry mends; in the last look also what a retry might. The journal's own end
@@ -424,7 +424,7 @@ impl Uploader {
                     backoff.reset();
                     self.options.upload_interval + backoff.jitter(self.options.upload_interval / 10)
                 }
-                Err(error) if error.is_transient() && !last => {
+                Err(error) if (error.is_transient() || error.is_missing_head()) && !last => {
                     let pause = backoff.next_pause();
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,

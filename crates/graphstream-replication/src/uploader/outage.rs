@@ -75,7 +75,7 @@ impl Outages {
     pub(super) async fn looked<T>(&mut self, began: Instant, result: &Result<T, Error>, writer: &Writer) {
         let event = match result {
             Ok(_) => Some(OutageEvent::Answered),
-            Err(error) if error.kind() == ErrorKind::Store => {
+            Err(error) if error.kind() == ErrorKind::Store || error.is_missing_head() => {
                 Some(OutageEvent::Failed { began: began.duration_since(self.started) })
             }
             // The store has nothing to do with it.
