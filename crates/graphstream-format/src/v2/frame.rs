@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::compress_bound;
 
+use super::chaining::{Chaining, Span};
 use super::columns::{self, Building, COLUMNAR_OVERHEAD_MAX, Decoder, Encoder, Form};
 use super::{ENTRY_LEN_MIN, FRAME_HEADER_LEN, frame_field as at};
 use crate::bytes::{array, i64_at, put, u32_at, u64_at};
@@ -204,17 +205,36 @@ pub(crate) struct Frame {
     entries: Vec<Span>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    start: u32,
-    end: u32,
-    commit_ms: i64,
-    chain_hash: ChainHash,
-}
-
 impl Frame {
     /// Decodes a whole frame. `stored` is its bytes, and holds nothing of use afterwards.
     pub(crate) fn decode(
+        &mut self,
+        stored: &mut Vec<u8>,
+        place: Place,
+        form: Stored,
+        codec: &mut Codec,
+    ) -> Result<()> {
+        self.unpack(stored, place, form, codec)?;
+        self.chain();
+        Ok(())
+    }
+
+    /// Continues the chain over the entries of a frame that was unpacked.
+    pub(crate) fn chain(&mut self) {
+        self.chain_after = self.chaining().finish();
+    }
+
+    /// The same for two frames at once.
+    pub(crate) fn chain_two(one: &mut Self, other: &mut Self) {
+        [one.chain_after, other.chain_after] = one.chaining().finish_two(other.chaining());
+    }
+
+    fn chaining(&mut self) -> Chaining<'_> {
+        Chaining::new(&self.bytes, &mut self.entries, self.chain_before)
+    }
+
+    /// As [`Frame::decode`], but for the chain.
+    pub(crate) fn unpack(
         &mut self,
         stored: &mut Vec<u8>,
         place: Place,
@@ -276,7 +296,7 @@ impl Frame {
         // What was there before is written over.
         self.bytes.resize(self.raw_len + columns::SLACK, 0);
         let mut payloads = Building::new(&mut self.bytes);
-        let (mut commit_ms, mut chain) = (header.first_commit_ms, header.chain_before);
+        let mut commit_ms = header.first_commit_ms;
         let mut rows_len = 0;
         for index in 0..header.count {
             let start = payloads.at;
@@ -286,20 +306,18 @@ impl Frame {
             }
             commit_ms = commit_ms.checked_add_unsigned(delta)?;
             let payload = payloads.since(start)?;
-            chain = chain.after(payload);
             rows_len += varint::len(payload.len() as u64) + varint::len(delta) + payload.len();
             let (start, end) = (start as u32, payloads.at as u32);
-            self.entries.push(Span { start, end, commit_ms, chain_hash: chain });
+            self.entries.push(Span { start, end, commit_ms, chain_hash: ChainHash::ZERO });
         }
         self.last_commit_ms = commit_ms;
-        self.chain_after = chain;
         (decoder.finished() && rows_len == self.raw_len).then_some(())
     }
 
     /// Finds the entries in rows and continues the chain over them; `None` if they do not fill the frame exactly.
     fn rows(&mut self, mut at: usize, header: &FrameHeader) -> Option<()> {
         self.entries.clear();
-        let (mut commit_ms, mut chain) = (header.first_commit_ms, header.chain_before);
+        let mut commit_ms = header.first_commit_ms;
         for index in 0..header.count {
             let (payload_len, read) = varint::read(self.bytes.get(at..)?)?;
             at += read;
@@ -310,12 +328,16 @@ impl Frame {
             }
             commit_ms = commit_ms.checked_add_unsigned(delta)?;
             let end = at + payload_len as usize;
-            chain = chain.after(self.bytes.get(at..end)?);
-            self.entries.push(Span { start: at as u32, end: end as u32, commit_ms, chain_hash: chain });
+            self.bytes.get(at..end)?;
+            self.entries.push(Span {
+                start: at as u32,
+                end: end as u32,
+                commit_ms,
+                chain_hash: ChainHash::ZERO,
+            });
             at = end;
         }
         self.last_commit_ms = commit_ms;
-        self.chain_after = chain;
         (at == self.bytes.len()).then_some(())
     }
 
@@ -330,7 +352,7 @@ impl Frame {
             sequence: self.first_seq + index as u64,
             commit_ms: place.commit_ms,
             chain_hash: place.chain_hash,
-            payload: self.bytes.get(place.start as usize..place.end as usize)?,
+            payload: place.payload(&self.bytes)?,
         })
     }
 

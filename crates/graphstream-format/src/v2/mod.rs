@@ -22,7 +22,10 @@
 //!  file -> bytes --decode + verify (anywhere)--> Frame -> entries    reader: read, decode, link in order
 //! ```
 
+mod body;
+mod chaining;
 pub mod columns;
+mod decoding;
 mod footer;
 mod frame;
 mod index;

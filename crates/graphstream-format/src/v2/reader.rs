@@ -5,15 +5,15 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
+use super::body::Body;
+use super::decoding::{Batch, DecodeWith, Decoded, Decoding};
 use super::footer::Footer;
-use super::frame::{Codec, Frame, FrameHeader, Place, Stored};
+use super::frame::{Codec, FrameHeader, Place, Stored};
 use super::index::IndexRow;
-use super::workers::{UnderWay, Workers};
+use super::workers::Workers;
 use super::{
     CHUNK_TEXT_BYTES_MAX, FINAL_HASH_LEN, FOOTER_LEN, FRAME_HEADER_LEN, INDEX_ROW_LEN, footer_field,
     frame_field,
@@ -29,9 +29,6 @@ use crate::limits;
 use crate::open::EntryRef;
 use crate::reader::{ReadOptions, SegmentEnd, read_exact};
 
-/// Bytes of a frame that are read, and allocated for, at once at first.
-const STEP: usize = 64 << 10;
-
 /// The part of a [`SegmentReader`](crate::SegmentReader) behind the header.
 pub(crate) struct SealedReader<R> {
     header: Header,
@@ -39,15 +36,16 @@ pub(crate) struct SealedReader<R> {
     expected_chain: Option<ChainHash>,
     body_bytes_max: u64,
     codec: Codec,
-    /// Opens the chunks of an encrypted segment.
-    opener: Option<Arc<ChunkOpener>>,
+    with: DecodeWith,
     /// The next chunk's length, once that was read.
     chunk_len: Option<usize>,
     /// Frames that were read.
     frames_read: u32,
     workers: Option<Workers>,
-    /// Frames that were read and not linked yet, in order.
+    /// Frames that were read, in order.
     under_way: VecDeque<Decoding>,
+    /// Frames that were decoded and not linked yet, in order.
+    decoded: VecDeque<Decoded>,
     /// Entries whose frames were read.
     entries_read: u64,
     /// Entry bytes, before compression, whose frames were read.
@@ -55,9 +53,9 @@ pub(crate) struct SealedReader<R> {
     /// Nothing more is read.
     read_failed: bool,
     /// Buffers to be used again.
-    spare: Vec<(Vec<u8>, Frame)>,
+    spare: Vec<Decoded>,
     /// The frame whose entries are given out, and how many of them were.
-    frame: Frame,
+    present: Decoded,
     given: usize,
     /// Entry bytes, before compression, of the frames up to this one.
     raw_bytes: u64,
@@ -68,18 +66,6 @@ pub(crate) struct SealedReader<R> {
     chain_before: Option<ChainHash>,
     /// What the index must be.
     index: Vec<u8>,
-}
-
-enum Decoding {
-    Done(Box<Decoded>),
-    Worker(UnderWay<Decoded>),
-}
-
-/// What became of a frame, with both buffers.
-struct Decoded {
-    result: Result<()>,
-    stored: Vec<u8>,
-    frame: Frame,
 }
 
 impl<R: Read> SealedReader<R> {
@@ -96,15 +82,10 @@ impl<R: Read> SealedReader<R> {
             (Some(key), Some(extension)) => Some(Arc::new(ChunkOpener::new(key, &header, extension)?)),
             _ => None,
         };
-        let body = Body {
-            inner,
-            hasher: Sha256::new(),
-            offset: HEADER_LEN as u64 + u64::from(header.ext_len),
-            left: header.body_len,
-        };
+        let body = Body::new(inner, HEADER_LEN as u64 + u64::from(header.ext_len), header.body_len);
         Ok(Self {
             body,
-            opener,
+            with: DecodeWith { opener, form: Stored::by(header.flags) },
             chunk_len: None,
             frames_read: 0,
             expected_chain: options.expected_chain,
@@ -112,12 +93,13 @@ impl<R: Read> SealedReader<R> {
             codec: Codec::default(),
             workers: None,
             under_way: VecDeque::new(),
+            decoded: VecDeque::new(),
             entries_read: 0,
             raw_bytes_read: 0,
             read_failed: false,
             raw_bytes: 0,
             spare: Vec::new(),
-            frame: Frame::default(),
+            present: Decoded::new(),
             given: 0,
             entries_before: 0,
             chain: ChainHash::ZERO,
@@ -134,11 +116,11 @@ impl<R: Read> SealedReader<R> {
 
     /// The next entry; `None` after the last one.
     pub(crate) fn next_entry(&mut self) -> Result<Option<EntryRef<'_>>> {
-        if self.given == self.frame.count() && !self.next_frame()? {
+        if self.given == self.present.frame.count() && !self.next_frame()? {
             return Ok(None);
         }
         self.given += 1;
-        Ok(self.frame.entry(self.given - 1))
+        Ok(self.present.frame.entry(self.given - 1))
     }
 
     /// The chain hash before the first entry; unknown until that was read.
@@ -148,35 +130,57 @@ impl<R: Read> SealedReader<R> {
 
     /// Makes the next frame the one whose entries are given out; false after the last.
     fn next_frame(&mut self) -> Result<bool> {
-        let depth = self.workers.as_ref().map_or(1, |workers| workers.threads() + 1);
-        while self.under_way.len() < depth && !self.read_failed {
-            let decoding = match self.frame_follows() {
-                Ok(false) => break,
-                Ok(true) => self.start_decoding(),
-                Err(error) => {
-                    let (stored, frame) = self.spare.pop().unwrap_or_default();
-                    self.failed(error, stored, frame)
-                }
-            };
-            self.under_way.push_back(decoding);
+        if self.decoded.is_empty() && !self.next_batch()? {
+            return Ok(false);
         }
-        let decoded = match self.under_way.pop_front() {
-            None => return Ok(false),
-            Some(Decoding::Done(decoded)) => *decoded,
-            Some(Decoding::Worker(under_way)) => under_way.wait()?,
-        };
-        decoded.result?;
-        self.entries_before += self.frame.count() as u64;
-        let passed = std::mem::replace(&mut self.frame, decoded.frame);
+        let Some(mut decoded) = self.decoded.pop_front() else { return Ok(false) };
+        std::mem::replace(&mut decoded.result, Ok(()))?;
+        self.entries_before += self.present.frame.count() as u64;
+        let passed = std::mem::replace(&mut self.present, decoded);
+        self.spare.push(passed);
         self.given = 0;
-        self.spare.push((decoded.stored, passed));
         self.link()?;
         Ok(true)
     }
 
+    /// Waits for the next frames, and has those behind them read and decoded; false after the last.
+    fn next_batch(&mut self) -> Result<bool> {
+        let depth = self.workers.as_ref().map_or(1, |workers| workers.threads() + 1);
+        while self.under_way.len() < depth {
+            let batch = self.read_batch();
+            if batch.is_empty() {
+                break;
+            }
+            let with = self.with.clone();
+            self.under_way.push_back(match &self.workers {
+                Some(workers) => Decoding::Worker(workers.submit(move |codec| batch.decode(&with, codec))),
+                None => Decoding::Done(batch.decode(&with, &mut self.codec)),
+            });
+        }
+        let Some(batch) = self.under_way.pop_front() else { return Ok(false) };
+        self.decoded.extend(batch.wait()?.into_frames());
+        Ok(true)
+    }
+
+    /// Reads the frames that are decoded together. An error shows after the frames before it; nothing behind it is read.
+    fn read_batch(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        while batch.has_room() && !self.read_failed {
+            let follows = self.frame_follows();
+            if matches!(follows, Ok(false)) {
+                break;
+            }
+            let mut next = self.spare.pop().unwrap_or_else(Decoded::new);
+            next.result = follows.and_then(|_| self.read_frame(&mut next));
+            self.read_failed = next.result.is_err();
+            batch.push(next);
+        }
+        batch
+    }
+
     /// Whether a frame follows, rather than the index.
     fn frame_follows(&mut self) -> Result<bool> {
-        if self.opener.is_none() {
+        if self.with.opener.is_none() {
             return Ok(self.entries_read < self.header.entry_count);
         }
         let length = match self.chunk_len {
@@ -193,61 +197,36 @@ impl<R: Read> SealedReader<R> {
         Ok(length as u64 != self.body.left)
     }
 
-    /// An error shows after the frames before it; nothing behind it is read.
-    fn failed(&mut self, error: Error, stored: Vec<u8>, frame: Frame) -> Decoding {
-        self.read_failed = true;
-        Decoding::Done(Box::new(Decoded { result: Err(error), stored, frame }))
-    }
-
-    fn start_decoding(&mut self) -> Decoding {
-        let (mut stored, mut frame) = self.spare.pop().unwrap_or_default();
-        stored.clear();
-        let number = self.frames_read;
+    /// Reads the bytes of the next frame.
+    fn read_frame(&mut self, next: &mut Decoded) -> Result<()> {
+        next.stored.clear();
+        next.number = self.frames_read;
         // How many entries an encrypted frame holds shows only when it was decrypted.
-        let sequence = self.opener.is_none().then_some(self.header.first_seq + self.entries_read);
-        let read = match self.chunk_len.take() {
+        let sequence = self.with.opener.is_none().then_some(self.header.first_seq + self.entries_read);
+        let offset = match self.chunk_len.take() {
             Some(length) => {
                 let offset = self.body.offset - CHUNK_PREFIX_LEN as u64;
-                self.body.read(length as u64, &mut stored, None).map(|()| offset)
+                self.body.read(length as u64, &mut next.stored, None).map(|()| offset)
             }
-            None => self.read_frame(&mut stored),
-        };
-        let offset = match read {
-            Ok(offset) => offset,
-            Err(error) => return self.failed(error, stored, frame),
-        };
-        if number == limits::FRAMES_MAX {
-            let (found, max) = (u64::from(number) + 1, u64::from(limits::FRAMES_MAX));
-            return self.failed(Error::damaged(Damage::Frames { found, max }, offset, None), stored, frame);
+            None => self.read_plain(&mut next.stored),
+        }?;
+        next.place = Place { offset, sequence };
+        if next.number == limits::FRAMES_MAX {
+            let (found, max) = (u64::from(next.number) + 1, u64::from(limits::FRAMES_MAX));
+            return Err(Error::damaged(Damage::Frames { found, max }, offset, None));
         }
         self.frames_read += 1;
-        let form = Stored::by(self.header.flags);
-        let opener = self.opener.clone();
-        let decode = move |frame: &mut Frame, stored: &mut Vec<u8>, codec: &mut Codec| {
-            if let Some(opener) = opener {
-                let text_len = opener.open(number, false, stored, offset)?.len();
-                stored.truncate(text_len);
-            }
-            frame.decode(stored, Place { offset, sequence }, form, codec)
-        };
-        if let Some(workers) = &self.workers {
-            return Decoding::Worker(workers.submit(move |codec| {
-                let result = decode(&mut frame, &mut stored, codec);
-                Decoded { result, stored, frame }
-            }));
-        }
-        let result = decode(&mut frame, &mut stored, &mut self.codec);
-        Decoding::Done(Box::new(Decoded { result, stored, frame }))
+        Ok(())
     }
 
-    /// Reads the bytes of the next frame and returns where it stands. Its lengths and its count are checked before they are trusted.
-    fn read_frame(&mut self, stored: &mut Vec<u8>) -> Result<u64> {
+    /// The same for one that is not encrypted; returns where it stands. Its lengths and its count are checked before they are trusted.
+    fn read_plain(&mut self, stored: &mut Vec<u8>) -> Result<u64> {
         let offset = self.body.offset;
         let sequence = self.header.first_seq + self.entries_read;
         self.body.read(FRAME_HEADER_LEN as u64, stored, Some(sequence))?;
         let fields = FrameHeader::decode(stored);
         let place = Place { offset, sequence: Some(sequence) };
-        fields.check(Stored::by(self.header.flags), place)?;
+        fields.check(self.with.form, place)?;
         let count = u64::from(fields.count);
         if count > self.header.entry_count - self.entries_read {
             let what = Damage::FrameField { field: "count", found: count };
@@ -265,7 +244,7 @@ impl<R: Read> SealedReader<R> {
 
     /// Checks that the new frame goes on where the one before it ended, and notes its row of the index.
     fn link(&mut self) -> Result<()> {
-        let frame = &self.frame;
+        let frame = &self.present.frame;
         let sequence = self.header.first_seq + self.entries_before;
         let damaged = |what, field: usize| Error::damaged(what, frame.offset + field as u64, Some(sequence));
         if frame.first_seq != sequence {
@@ -294,7 +273,7 @@ impl<R: Read> SealedReader<R> {
         if first {
             let (found, expected) = (self.header.prev_segment_checksum, frame.chain_before.prefix_u64());
             // An encrypted segment shows none.
-            if found != expected && self.opener.is_none() {
+            if found != expected && self.with.opener.is_none() {
                 let offset = field::PREV_SEGMENT_CHECKSUM as u64;
                 return Err(Error::damaged(Damage::ChainPrefix { expected, found }, offset, Some(sequence)));
             }
@@ -324,7 +303,7 @@ impl<R: Read> SealedReader<R> {
         let expected = self.index.len() + FINAL_HASH_LEN;
         let mut index_offset = self.body.offset;
         let mut found = Vec::new();
-        match (&self.opener, self.chunk_len) {
+        match (&self.with.opener, self.chunk_len) {
             (Some(opener), Some(length)) => {
                 index_offset -= CHUNK_PREFIX_LEN as u64;
                 self.body.read(length as u64, &mut found, Some(last))?;
@@ -341,7 +320,7 @@ impl<R: Read> SealedReader<R> {
             let what = Damage::HeaderField { field: "last_commit_ms", found };
             return Err(damaged(what, field::LAST_COMMIT_MS as u64));
         }
-        if self.entries_before + self.frame.count() as u64 != self.header.entry_count {
+        if self.entries_before + self.present.frame.count() as u64 != self.header.entry_count {
             let what = Damage::HeaderField { field: "entry_count", found: self.header.entry_count };
             return Err(damaged(what, field::ENTRY_COUNT as u64));
         }
@@ -358,8 +337,7 @@ impl<R: Read> SealedReader<R> {
             let what = Damage::Chain { expected: self.chain, found };
             return Err(damaged(what, index_offset + rows.len() as u64));
         }
-        let checksum: [u8; 32] = std::mem::take(&mut self.body.hasher).finalize().into();
-        if checksum != self.header.body_checksum {
+        if self.body.checksum() != self.header.body_checksum {
             return Err(Error::damaged(Damage::BodyChecksum, field::BODY_CHECKSUM as u64, None));
         }
         self.check_footer(index_offset)?;
@@ -387,40 +365,6 @@ impl<R: Read> SealedReader<R> {
         footer.check_against(&self.header, start)?;
         if !compression::at_end(&mut self.body.inner).map_err(|source| Error::read(source, end))? {
             return Err(Error::damaged(Damage::TrailingBytes, end, None));
-        }
-        Ok(())
-    }
-}
-
-/// The body as stored: hashes and counts what is read of it.
-struct Body<R> {
-    inner: R,
-    hasher: Sha256,
-    offset: u64,
-    left: u64,
-}
-
-impl<R: Read> Body<R> {
-    /// Appends the next `len` bytes. The buffer grows with what is really there, not with what a length claims.
-    fn read(&mut self, mut len: u64, into: &mut Vec<u8>, sequence: Option<u64>) -> Result<()> {
-        let early = |offset| Error::damaged(Damage::EndsEarly, offset, sequence);
-        if len > self.left {
-            return Err(early(self.offset));
-        }
-        while len > 0 {
-            let before = into.len();
-            // As much again as has arrived already: a claim alone costs no more than the first step.
-            let step = len.min(before.max(STEP) as u64);
-            into.resize(before + step as usize, 0);
-            let arrived = into.get_mut(before..).unwrap_or_default();
-            self.inner.read_exact(arrived).map_err(|source| match source.kind() {
-                ErrorKind::UnexpectedEof => early(self.offset),
-                _ => Error::read(source, self.offset),
-            })?;
-            self.hasher.update(&*arrived);
-            self.offset += step;
-            self.left -= step;
-            len -= step;
         }
         Ok(())
     }

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 /// [`SegmentReader::with_workers`](crate::SegmentReader::with_workers). Clones are handles of the same threads, which end when the last
 /// handle is dropped. Results do not depend on their number: bytes and entries are the same as without them.
 ///
-/// A reader or writer has at most one frame per thread, and one more, under way: memory is bounded by that many frames.
+/// A writer has at most one frame per thread, and one more, under way, a reader two per thread and two more: memory is bounded by that
+/// many frames.
 #[derive(Clone, Debug)]
 pub struct Workers {
     pool: Arc<Pool>,
