@@ -21,7 +21,8 @@ const HELP: &str = "\
 usage: cargo xtask crash [--budget TIME | --seed N | --kill-seed N]
        cargo xtask crash --kernel [--budget TIME | --seed N]
 
-The journal's crash tests in release builds, with new random seeds, for TIME (90, 90s, 10m, 2h; 1m without).
+The crash tests of journal and leader in release builds, with new random seeds, for TIME (90, 90s, 10m, 2h; 1m without), but not
+before a leader was killed 500 times.
 
   --seed N        one random life of the journal on a disk in memory
   --kill-seed N   one round of killed processes
@@ -38,6 +39,45 @@ const SECONDS: &str = "GRAPHSTREAM_CRASH_SECONDS";
 const ROUNDS: &str = "GRAPHSTREAM_KILL_ROUNDS";
 /// Kills of each kind between two looks at the clock: some seconds.
 const KILLS: &str = "100";
+/// Looks at the clock at least.
+const ROUNDS_MIN: u32 = 5;
+
+/// A test in a release build.
+struct CrashTest {
+    package: &'static str,
+    /// Beyond the package's default ones.
+    features: &'static str,
+    binary: &'static str,
+    name: &'static str,
+}
+
+const POWER_CUTS: CrashTest = CrashTest {
+    package: "graphstream-journal",
+    features: "",
+    binary: "crash_random",
+    name: "random_lives_survive_power_cuts_and_faults",
+};
+
+const KILLED: [CrashTest; 3] = [
+    CrashTest {
+        package: "graphstream-journal",
+        features: "",
+        binary: "killed",
+        name: "r01_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged",
+    },
+    CrashTest {
+        package: "graphstream-cli",
+        features: "",
+        binary: "crash_syscalls",
+        name: "r01_a_writer_killed_at_random_system_calls_loses_nothing_it_acknowledged",
+    },
+    CrashTest {
+        package: "graphstream",
+        features: "grafeo",
+        binary: "leader_killed",
+        name: "r05_l11_a_leader_killed_at_random_steps_goes_on_from_what_it_has_left",
+    },
+];
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +94,7 @@ enum Order {
 /// The task `crash`.
 pub(crate) fn run_task(arguments: &[String]) -> Result<()> {
     match parse(arguments)? {
-        Order::Seed(seed) => run(power_cuts()?.env(SEED, seed.to_string())),
+        Order::Seed(seed) => run(POWER_CUTS.command()?.env(SEED, seed.to_string())),
         Order::KillSeed(seed) => kills(seed),
         Order::Kernel(order) => power_cuts::run_order(&order),
         Order::Help => {
@@ -63,31 +103,18 @@ pub(crate) fn run_task(arguments: &[String]) -> Result<()> {
         }
         Order::For(budget) => {
             // Building is not what the time is for.
-            for (package, binary) in [
-                ("graphstream-journal", "crash_random"),
-                ("graphstream-journal", "killed"),
-                ("graphstream-cli", "crash_syscalls"),
-            ] {
-                run(&mut cargo(&[
-                    "test",
-                    "--quiet",
-                    "--release",
-                    "--no-run",
-                    "--package",
-                    package,
-                    "--test",
-                    binary,
-                ])?)?;
+            for test in KILLED.iter().chain([&POWER_CUTS]) {
+                run(test.build()?.arg("--no-run"))?;
             }
             let started = Instant::now();
             let simulated = budget.mul_f64(0.75).as_secs().max(1);
-            run(power_cuts()?.env(SECONDS, simulated.to_string()))?;
+            run(POWER_CUTS.command()?.env(SECONDS, simulated.to_string()))?;
             for round in 1.. {
                 let seed = RandomState::new().hash_one(round) >> 32;
                 kills(seed).with_context(|| format!("to repeat it: cargo xtask crash --kill-seed {seed}"))?;
                 let seconds = started.elapsed().as_secs();
                 eprintln!("crash: {seconds} of {} s, {round} rounds of kills", budget.as_secs());
-                if started.elapsed() >= budget {
+                if started.elapsed() >= budget && round >= ROUNDS_MIN {
                     break;
                 }
             }
@@ -115,34 +142,31 @@ fn parse(arguments: &[String]) -> Result<Order> {
     Ok(order)
 }
 
-fn power_cuts() -> Result<Command> {
-    test("graphstream-journal", "crash_random", "random_lives_survive_power_cuts_and_faults")
-}
-
 fn kills(seed: u64) -> Result<()> {
-    let tests = [
-        ("graphstream-journal", "killed", "r01_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged"),
-        (
-            "graphstream-cli",
-            "crash_syscalls",
-            "r01_a_writer_killed_at_random_system_calls_loses_nothing_it_acknowledged",
-        ),
-    ];
-    for (package, binary, name) in tests {
-        run(test(package, binary, name)?.env(SEED, seed.to_string()).env(ROUNDS, KILLS))?;
+    for test in &KILLED {
+        run(test.command()?.env(SEED, seed.to_string()).env(ROUNDS, KILLS))?;
     }
     Ok(())
 }
 
-/// One test, in release.
-fn test(package: &str, binary: &str, name: &str) -> Result<Command> {
-    let arguments = ["test", "--quiet", "--release", "--package", package, "--test", binary];
-    let mut command = cargo(&arguments)?;
-    command.args(["--", "--exact", name, "--nocapture"]);
-    for variable in [SEED, SECONDS, ROUNDS] {
-        command.env_remove(variable);
+impl CrashTest {
+    fn build(&self) -> Result<Command> {
+        let arguments =
+            ["test", "--quiet", "--release", "--package", self.package, "--features", self.features];
+        let mut command = cargo(&arguments)?;
+        command.args(["--test", self.binary]);
+        Ok(command)
     }
-    Ok(command)
+
+    /// Runs it and nothing else.
+    fn command(&self) -> Result<Command> {
+        let mut command = self.build()?;
+        command.args(["--", "--exact", self.name, "--nocapture"]);
+        for variable in [SEED, SECONDS, ROUNDS] {
+            command.env_remove(variable);
+        }
+        Ok(command)
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use graphstream_testkit::fault_proxy::{
-    Answer, BodyFault, Failure, Fault, FaultProxy, ListFault, Rule, S3Operation,
+    Answer, BodyFault, Failure, Fault, FaultProxy, Held, ListFault, Rule, S3Operation,
 };
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -334,6 +334,26 @@ async fn late_requests_land_when_told_in_their_order() {
         assert_eq!(objects.lock().unwrap()["/b/late"], body);
     }
     assert!(proxy.land_late().await.is_none());
+}
+
+#[test]
+fn what_is_held_goes_on_when_it_is_released() {
+    for (held, expected) in [(Held::Request, None), (Held::Answer, Some("one"))] {
+        let (proxy, objects) = rig();
+        proxy.inject(Rule::new(S3Operation::PutObject, Fault::Hold(held)));
+        let mut asking = Client::asking(&proxy, "PUT", "/b/held", "one");
+        let stored = || objects.lock().unwrap().get("/b/held").cloned();
+        while proxy.struck() == 0 || stored().is_none() && expected.is_some() {
+            std::thread::yield_now();
+        }
+        assert_eq!(stored().as_deref(), expected.map(str::as_bytes), "{held:?}");
+        asking.0.set_nonblocking(true).unwrap();
+        assert_eq!(asking.0.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "{held:?}");
+        asking.0.set_nonblocking(false).unwrap();
+        proxy.release();
+        assert!(asking.whole().starts_with("HTTP/1.1 200"), "{held:?}");
+        assert_eq!(stored().unwrap(), "one");
+    }
 }
 
 #[test]

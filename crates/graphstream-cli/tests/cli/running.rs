@@ -14,6 +14,8 @@ pub enum Signal {
     Kill,
     Term,
     Int,
+    Stop,
+    Cont,
 }
 
 /// What a thread has read from an output so far.
@@ -153,6 +155,8 @@ impl Running {
             Signal::Kill => return self.child.kill().unwrap(),
             Signal::Term => "TERM",
             Signal::Int => "INT",
+            Signal::Stop => "STOP",
+            Signal::Cont => "CONT",
         };
         let kill = format!("kill -{name} {}", self.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");

@@ -25,6 +25,8 @@ pub enum Fault {
     Late(Failure),
     /// Waits, then all is well.
     Delay(Duration),
+    /// Waits for the test to call [`release`](crate::fault_proxy::FaultProxy::release), then all is well.
+    Hold(Held),
     /// The body of the answer is damaged, if the server says that all is well (2xx).
     Body(BodyFault),
     /// A page of a listing is damaged; other answers are not.
@@ -32,6 +34,15 @@ pub enum Fault {
     /// The last whole object that came from this key is the answer, with all its headers: another key's makes the wrong object,
     /// the request's own an old one. When none has come yet, nothing happens.
     Replay(String),
+}
+
+/// What is on its way while the test does something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// The request: the server has not seen it.
+    Request,
+    /// The answer: the server has acted.
+    Answer,
 }
 
 /// What comes of a request in place of the server's answer.

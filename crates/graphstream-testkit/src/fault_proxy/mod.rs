@@ -30,9 +30,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-pub use fault::{Answer, BodyFault, Failure, Fault, ListFault};
+pub use fault::{Answer, BodyFault, Failure, Fault, Held, ListFault};
 pub use operation::S3Operation;
 pub use rule::Rule;
 
@@ -66,6 +66,8 @@ pub struct FaultProxy {
 struct Shared {
     server: SocketAddr,
     state: Mutex<State>,
+    /// Changes whenever what is held may go on.
+    released: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -114,7 +116,7 @@ impl FaultProxy {
             objects: HashMap::new(),
             late: VecDeque::new(),
         };
-        let shared = Arc::new(Shared { server, state: Mutex::new(state) });
+        let shared = Arc::new(Shared { server, state: Mutex::new(state), released: watch::Sender::new(()) });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (orders, received) = mpsc::unbounded_channel();
         let theirs = Arc::clone(&shared);
@@ -166,6 +168,11 @@ impl FaultProxy {
     #[must_use]
     pub fn struck(&self) -> usize {
         self.shared.state().seen.iter().filter(|seen| seen.struck).count()
+    }
+
+    /// What is held now ([`Fault::Hold`]) goes on.
+    pub fn release(&self) {
+        self.shared.released.send_replace(());
     }
 
     /// From now on connections are refused; those that are open end.

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use super::line::{Line, Orders};
 use super::operation::{classify, parameter};
 use super::sent::{Broken, Sent};
-use super::{Answer, Failure, Fault, Order, S3Operation, Seen, Shared, listing};
+use super::{Answer, Failure, Fault, Held, Order, S3Operation, Seen, Shared, listing};
 
 /// A request, read whole.
 pub(super) type Request = http::Request<Bytes>;
@@ -85,6 +85,8 @@ async fn answer(
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Sent>, Broken> {
     let (operation, subject) = classify(request.method(), request.uri());
+    // Before anybody sees that the request is here, and may release it.
+    let mut released = shared.released.subscribe();
     let fault = {
         let mut state = shared.state();
         let fault = state.script.fault(operation, &subject);
@@ -130,6 +132,18 @@ async fn answer(
         Some(Fault::Delay(time)) => {
             tokio::time::sleep(time).await;
             forwarded(request).await
+        }
+        Some(Fault::Hold(held)) => {
+            let response = match held {
+                Held::Request => None,
+                Held::Answer => Some(forwarded(request.clone()).await),
+            };
+            // The handle that would release it lives longer than this thread.
+            let _ = released.changed().await;
+            match response {
+                Some(response) => response,
+                None => forwarded(request).await,
+            }
         }
         Some(Fault::Body(fault)) => {
             let response = forwarded(request).await;
