@@ -337,6 +337,22 @@ impl JournalDir {
         if names::is_cursor_name(name) { Ok(format!("{name}.json")) } else { Err(Error::InvalidCursorName) }
     }
 
+    /// What the shipper keeps in `upload_manifest.json`, as it stands there; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::FileTooLarge`], [`Error::Io`].
+    pub fn upload_manifest(&self) -> Result<Option<Vec<u8>>> {
+        small_file::read(&*self.fs, &self.path.join(names::UPLOAD_MANIFEST))
+    }
+
+    /// Replaces `upload_manifest.json` durably: after a power cut the old or the new one is there. Only for the process that holds `SHIP`.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::InvalidJson`] for what can't be JSON.
+    pub fn set_upload_manifest<T: serde::Serialize>(&self, manifest: &T) -> Result<()> {
+        small_file::replace_json(&*self.fs, &self.path, names::UPLOAD_MANIFEST, manifest)
+    }
+
     /// What `FENCED` says; `None` when the journal is not fenced.
     ///
     /// # Errors
@@ -392,7 +408,16 @@ impl JournalDir {
     /// # Errors
     /// As [`JournalDir::segments`] and [`JournalDir::cursors`].
     pub fn remove_released(&self) -> Result<usize> {
-        let Some(Cursor { sequence: passed, .. }) = self.slowest_cursor()? else { return Ok(0) };
+        self.remove_released_through(u64::MAX)
+    }
+
+    /// As [`JournalDir::remove_released`], but only segments that end at or before `sequence`.
+    ///
+    /// # Errors
+    /// As [`JournalDir::remove_released`].
+    pub fn remove_released_through(&self, sequence: u64) -> Result<usize> {
+        let Some(slowest) = self.slowest_cursor()? else { return Ok(0) };
+        let passed = slowest.sequence.min(sequence);
         let sequences = self.segment_sequences()?;
         let mut removed = 0;
         for pair in sequences.windows(2) {

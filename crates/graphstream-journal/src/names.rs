@@ -14,6 +14,8 @@ pub(crate) const OUTAGE: &str = "OUTAGE";
 pub(crate) const JOURNAL_JSON: &str = "journal.json";
 /// A starting point without segments.
 pub(crate) const RECOVERY_JSON: &str = "recovery.json";
+/// What the shipper keeps about the store.
+pub(crate) const UPLOAD_MANIFEST: &str = "upload_manifest.json";
 /// Where named cursors stand.
 pub(crate) const CURSORS: &str = "cursors";
 /// Where a predecessor's segments are kept after they were sealed again.

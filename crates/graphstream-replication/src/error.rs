@@ -363,6 +363,18 @@ impl Error {
         matches!(self, Self::Remote(graphstream_remote::Error::HeadMissing { .. }))
     }
 
+    /// Its words and those of its causes, for a report.
+    #[must_use]
+    pub(crate) fn in_full(&self) -> String {
+        let mut words = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            words = format!("{words}: {cause}");
+            source = cause.source();
+        }
+        words
+    }
+
     /// Whether trying again later may help, without anybody doing anything here.
     #[must_use]
     pub fn is_transient(&self) -> bool {

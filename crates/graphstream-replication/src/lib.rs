@@ -7,6 +7,7 @@
 //!
 //! All three run on tokio; file work and targets run on blocking threads.
 
+mod archive;
 mod budget;
 mod chance;
 mod error;
@@ -20,16 +21,23 @@ pub mod simulation;
 mod threads;
 mod uploader;
 
+pub use archive::{
+    ArchiveFailure, ArchiveOptions, ArchivePlan, ArchiveSegment, ArchiveState, ArchiveStatus, ArchiveView,
+    LiveJournal, NotNext, Pending,
+};
 pub use budget::UploadBudget;
 pub use error::{Error, ErrorKind, Result};
 pub use follower::{Follower, FollowerStatus};
 pub use leader::{
-    Appended, Leader, LeaderBuilder, ShutdownReport, Started, Synced, WriteThrough, Writing, Written,
-    continue_from_head,
+    AppendTicket, Appended, Leader, LeaderBuilder, Level, ShutdownReport, Started, Synced, WriteThrough,
+    Writing, Written, continue_from_head,
 };
 pub use options::{FollowerOptions, UploaderOptions};
 pub use outage::{Outage, OutageEvent, OutageState, OutageTransition};
-pub use uploader::{OutageStatus, Shipped, UPLOADER_CURSOR, Uploader};
+pub use uploader::{
+    CacheOptions, CacheStats, CleanupStats, ManifestSegment, OutageStatus, SegmentCache, Shipped,
+    UPLOADER_CURSOR, UploadAck, UploadManifest, UploadMessage, Uploader, UploaderHandle,
+};
 
 /// Asks a running follower or uploader to drain and end.
 pub use tokio_util::sync::CancellationToken as Stop;

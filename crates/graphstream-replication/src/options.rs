@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::archive::ArchiveOptions;
+use crate::uploader::CacheOptions;
+
 /// The longest first pause after a failure; what `retry_interval_max` bounds starts from it.
 pub(crate) const RETRY_INTERVAL_FIRST: Duration = Duration::from_millis(100);
 
@@ -111,6 +114,10 @@ pub struct UploaderOptions {
     /// The disk budget of whoever appends, to tell when it is exhausted ([`Full`](crate::OutageState::Full)); a
     /// [`Leader`](crate::Leader) knows its journal's. Default: not known.
     pub held_bytes_max: Option<u64>,
+    /// How many segments are published at once, and whether local ones go right after.
+    pub archive: ArchiveOptions,
+    /// How long published segments stay on the local disk.
+    pub cache: CacheOptions,
 }
 
 impl Default for UploaderOptions {
@@ -123,6 +130,8 @@ impl Default for UploaderOptions {
             failures_max: 3,
             failing_max: Duration::from_secs(30),
             held_bytes_max: None,
+            archive: ArchiveOptions::default(),
+            cache: CacheOptions::default(),
         }
     }
 }
@@ -174,6 +183,20 @@ impl UploaderOptions {
     #[must_use]
     pub fn with_allow_unconditional_store(mut self, allow: bool) -> Self {
         self.allow_unconditional_store = allow;
+        self
+    }
+
+    /// Sets [`archive`](Self::archive).
+    #[must_use]
+    pub fn with_archive(mut self, archive: ArchiveOptions) -> Self {
+        self.archive = archive;
+        self
+    }
+
+    /// Sets [`cache`](Self::cache).
+    #[must_use]
+    pub fn with_cache(mut self, cache: CacheOptions) -> Self {
+        self.cache = cache;
         self
     }
 }

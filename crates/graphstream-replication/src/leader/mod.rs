@@ -11,6 +11,7 @@
 mod beginning;
 mod database;
 mod room;
+mod ticket;
 mod writing;
 
 use std::path::{Path, PathBuf};
@@ -20,8 +21,7 @@ use std::time::Duration;
 
 use graphstream_format::Position;
 use graphstream_journal::{
-    Clock, Entropy, Fs, Journal, JournalOptions, ReaderOptions, RecoveryReport, StdFs, SystemClock, Ticket,
-    WhenFull,
+    Clock, Entropy, Fs, Journal, JournalOptions, ReaderOptions, RecoveryReport, StdFs, SystemClock, WhenFull,
 };
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_proto::JournalEntry;
@@ -34,10 +34,13 @@ use self::beginning::Beginning;
 pub use self::beginning::continue_from_head;
 use self::database::Database;
 use self::room::Room;
+pub use self::ticket::{AppendTicket, Level};
 pub use self::writing::{Appended, Synced, WriteThrough, Writing};
 use crate::threads::blocking;
 use crate::uploader::Writer;
-use crate::{Error, Result, Stop, UploadBudget, Uploader, UploaderOptions};
+use crate::{
+    ArchiveStatus, ArchiveView, Error, Result, Stop, UploadBudget, Uploader, UploaderHandle, UploaderOptions,
+};
 
 /// How long the oldest entry waits in a leader's open segment, unless the journal's options say it.
 const SEGMENT_AGE_MAX: Duration = Duration::from_secs(10);
@@ -106,6 +109,8 @@ pub struct Leader {
     told: writing::Shared,
     /// Such an application has begun.
     written_through: AtomicBool,
+    archive: ArchiveView,
+    uploader: UploaderHandle,
     stop: Stop,
     uploading: JoinHandle<Result<()>>,
 }
@@ -220,6 +225,7 @@ impl LeaderBuilder {
         let started = Started { recovery, healed, epoch, committed };
         let (stop, watch) = (Stop::new(), uploader.watch());
         let room = Arc::new(Room::new(journal.clone(), waits, uploader.outage()));
+        let (archive, handle) = (uploader.archive(), uploader.handle());
         let stopped = stop.clone();
         let uploading = tokio::spawn(async move { uploader.run(&stopped).await });
         let leader = Leader {
@@ -229,6 +235,8 @@ impl LeaderBuilder {
             room,
             told: Arc::default(),
             written_through: AtomicBool::new(false),
+            archive,
+            uploader: handle,
             stop,
             uploading,
         };
@@ -313,7 +321,7 @@ impl Leader {
     ///
     /// # Errors
     /// [`Error::Encode`], [`Error::Journal`].
-    pub fn append(&self, entry: &JournalEntry) -> Result<Ticket> {
+    pub fn append(&self, entry: &JournalEntry) -> Result<AppendTicket> {
         self.append_batch(std::slice::from_ref(entry))
     }
 
@@ -321,11 +329,12 @@ impl Leader {
     ///
     /// # Errors
     /// As [`append`](Self::append); [`Error::WriteThrough`] when a database is written through: its position would be wrong.
-    pub fn append_batch(&self, entries: &[JournalEntry]) -> Result<Ticket> {
+    pub fn append_batch(&self, entries: &[JournalEntry]) -> Result<AppendTicket> {
         if self.database.is_some() || self.written_through.load(Ordering::Acquire) {
             return Err(Error::WriteThrough);
         }
-        Ok(self.journal.append_batch(&encode(entries)?)?)
+        let ticket = self.journal.append_batch(&encode(entries)?)?;
+        Ok(AppendTicket::new(ticket, self.committed.clone()))
     }
 
     /// Waits until everything up to `sequence` is *stored*: in the object store and covered by the published head. It rides
@@ -334,9 +343,19 @@ impl Leader {
     /// # Errors
     /// [`Error::NotStored`] when the uploader has ended; [`shutdown`](Self::shutdown) says why.
     pub async fn stored(&self, sequence: u64) -> Result<Committed> {
-        let mut committed = self.committed.clone();
-        let reached = committed.wait_for(|committed| committed.sequence >= sequence).await;
-        reached.map(|committed| *committed).map_err(|_| Error::NotStored { sequence })
+        ticket::stored(self.committed.clone(), sequence).await
+    }
+
+    /// Waits until everything up to `sequence` has reached `level`. It causes no write, sync or upload: it rides those that happen.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] when the journal ends before; as [`stored`](Self::stored).
+    pub async fn reached(&self, sequence: u64, level: Level) -> Result<()> {
+        match level {
+            Level::Written => Ok(self.journal.reached(sequence, graphstream_journal::Level::Written).await?),
+            Level::Synced => Ok(self.journal.reached(sequence, graphstream_journal::Level::Synced).await?),
+            Level::Stored => self.stored(sequence).await.map(drop),
+        }
     }
 
     /// Seals, uploads and publishes everything appended before the call, and waits until it is *stored*.
@@ -363,6 +382,21 @@ impl Leader {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Committed> {
         self.committed.clone()
+    }
+
+    /// Asks the uploader: upload now, say when, end.
+    #[must_use]
+    pub fn uploader(&self) -> UploaderHandle {
+        self.uploader.clone()
+    }
+
+    /// What is archived, what waits and what failed, and what a lost machine would cost now. Looks at one file's header.
+    ///
+    /// # Errors
+    /// [`Error::Journal`].
+    pub async fn archive(&self) -> Result<ArchiveStatus> {
+        let (archive, written) = (self.archive.clone(), self.journal.positions().written.sequence);
+        blocking("looking at the open segment", move || archive.status(written)).await
     }
 
     /// Whether the uploader still runs. When not, [`shutdown`](Self::shutdown) says why.

@@ -14,10 +14,17 @@
 //! When a segment is left is the journal's business (size, `segment_age_max`, request), not the uploader's. In the process
 //! that appends it is told when one is sealed and ships it at once; beside it, it looks every upload interval.
 
+mod cache;
 mod chain;
 mod cursor;
+mod keeping;
+mod manifest;
+mod messages;
+mod opening;
 mod outage;
 mod prepare;
+mod running;
+mod uploading;
 mod writer;
 
 use std::path::Path;
@@ -25,28 +32,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graphstream_format::Lineage;
-use graphstream_journal::{Clock, JournalDir, SegmentInfo, ShipLock, SystemClock};
+use graphstream_journal::{Clock, JournalDir, ShipLock, SystemClock};
 use graphstream_metrics::GraphstreamMetrics;
-use graphstream_remote::{
-    Committed, DatabaseId, Identity, LeaderSession, LocalChain, OwnerNonce, Remote, SegmentUploader,
-    SessionOptions, UploadedSegment,
-};
+use graphstream_remote::{Committed, DatabaseId, Identity, LeaderSession, LocalChain, OwnerNonce, Remote};
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
 
+pub use self::cache::{CacheOptions, CacheStats, CleanupStats, SegmentCache};
 use self::chain::SealedChain;
 pub use self::cursor::UPLOADER_CURSOR;
-use self::cursor::{Published, begin_to_hold};
+pub use self::manifest::{ManifestSegment, UploadManifest};
+use self::messages::Requests;
+pub use self::messages::{UploadAck, UploadMessage, UploaderHandle};
+use self::opening::Opened;
 pub use self::outage::OutageStatus;
 use self::outage::Outages;
-use self::prepare::{Joint, Prepared, prepare};
 pub(crate) use self::writer::Writer;
-use crate::chance::backoff;
+use crate::archive::{ArchivePlan, ArchiveState, ArchiveView, Gap, LiveJournal};
 use crate::threads::blocking;
-use crate::{Error, Result, Stop, UploadBudget, UploaderOptions, sabotage};
-
-/// Segments per publication while catching up.
-const PUBLICATION_SEGMENTS_MAX: usize = 16;
+use crate::{Error, Result, UploadBudget, UploaderOptions, sabotage};
 
 /// What one look at the journal shipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +80,11 @@ pub struct Uploader {
     committed: watch::Sender<Committed>,
     budget: Option<UploadBudget>,
     outages: Outages,
+    archive: ArchiveView,
+    cache: SegmentCache,
+    /// The committed sequence that manifest and cursor say.
+    noted: Option<u64>,
+    requests: Requests,
     _lock: ShipLock,
 }
 
@@ -94,6 +102,19 @@ impl Uploader {
     ) -> Result<Self> {
         let path = dir.as_ref().to_path_buf();
         let dir = blocking("opening the journal's directory", move || Ok(JournalDir::open(path)?)).await?;
+        Self::open_on(dir, remote, options, metrics).await
+    }
+
+    /// As [`open`](Self::open), for a directory that was opened, on whatever file system.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_on(
+        dir: JournalDir,
+        remote: Remote,
+        options: UploaderOptions,
+        metrics: Arc<GraphstreamMetrics>,
+    ) -> Result<Self> {
         Self::open_with(Writer::Elsewhere, dir, remote, options, metrics, Arc::new(SystemClock)).await
     }
 
@@ -108,32 +129,31 @@ impl Uploader {
     ) -> Result<Self> {
         let nonce = OwnerNonce::random(remote.randomness())?;
         let now_ms = clock.now_ms();
-        let (dir, lock, identity, chain, published) = blocking("reading the journal", move || {
-            let path = || dir.path().to_path_buf();
-            let identity = dir.identity()?.ok_or_else(|| Error::NotAdopted { path: path() })?;
-            if let Some(id) = identity.encryption_key {
-                return Err(Error::EncryptedJournal { path: path(), id });
-            }
-            if let Some(note) = dir.fenced()? {
-                return Err(Error::FencedBefore { after: note.after });
-            }
-            let lock = dir.lock_shipper()?;
-            let chain = SealedChain::open(dir.clone())?;
-            let published = Published::by(&dir, &chain)?;
-            begin_to_hold(&dir, now_ms);
-            Ok((dir, lock, identity, chain, published))
+        let (dir, opened) = blocking("reading the journal", move || {
+            let opened = Opened::new(&dir, now_ms)?;
+            Ok((dir, opened))
         })
         .await?;
+        let session_options = opened.session_options();
+        let Opened { lock, identity, chain, noted, .. } = opened;
         let lineage = identity.lineage;
         let identity = Identity::new(DatabaseId::from_bytes(identity.database_id), lineage);
-        let session_options = match published {
-            Published::Nothing => SessionOptions::default().with_create(true),
-            Published::Something(floor) => SessionOptions::default().with_create(false).with_floor(floor),
-        };
         let session = LeaderSession::open(remote.clone(), identity, nonce, session_options, &chain).await?;
-        let (committed, _) = watch::channel(session.committed());
+        let published = session.committed();
+        let mut keep = options.cache.clone();
+        if options.archive.delete_after_archive {
+            keep = CacheOptions::nothing();
+        }
+        let (dir, cache) = blocking("looking for published segments", move || {
+            let cache = SegmentCache::open(&dir, published.sequence, keep)?;
+            Ok((dir, cache))
+        })
+        .await?;
+        let state = ArchiveState::new(options.archive.clone(), published.sequence);
+        let (committed, _) = watch::channel(published);
         let outages = Outages::new(&options, dir.clone(), Arc::clone(&clock), Arc::clone(&metrics));
         let uploader = Self {
+            archive: ArchiveView::new(state, dir.clone(), Arc::clone(&clock)),
             dir,
             lineage,
             writer,
@@ -147,6 +167,9 @@ impl Uploader {
             committed,
             budget: None,
             outages,
+            cache,
+            noted,
+            requests: Requests::new(),
             _lock: lock,
         };
         uploader.refuse_behind()?;
@@ -174,6 +197,18 @@ impl Uploader {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Committed> {
         self.committed.subscribe()
+    }
+
+    /// What is archived, what waits and what failed, as it moves.
+    #[must_use]
+    pub fn archive(&self) -> ArchiveView {
+        self.archive.clone()
+    }
+
+    /// What stays on the local disk of what is published.
+    #[must_use]
+    pub fn cache(&self) -> CacheStats {
+        self.cache.stats()
     }
 
     /// Whether what is journaled gets away, as of each look of [`run`](Self::run).
@@ -228,14 +263,26 @@ impl Uploader {
     /// [`Fenced`](graphstream_remote::Error::Fenced), which is noted in the directory, none will.
     /// [`Error::Local`], [`Error::LocalGap`] for a damaged journal.
     pub async fn ship(&mut self) -> Result<Shipped> {
+        let shipped = self.ship_all().await;
+        if let Err(error) = &shipped {
+            let now_ms = self.clock.now_ms();
+            let mut state = self.archive.state();
+            let next = state.archived().saturating_add(1);
+            state.mark_failed(next, error.in_full(), now_ms);
+        }
+        shipped
+    }
+
+    async fn ship_all(&mut self) -> Result<Shipped> {
         let mut shipped = Shipped { segments: 0, bytes: 0, committed: self.session.committed() };
         loop {
-            let dir = self.dir.clone();
-            let after = self.session.committed().sequence;
-            let mut segments = blocking("listing segments", move || Ok(dir.sealed_after(after)?)).await?;
-            self.queue_is(&segments);
-            segments.truncate(PUBLICATION_SEGMENTS_MAX);
-            if segments.is_empty() {
+            let gap = self.look().await?;
+            self.waiting_is();
+            let plan = self.archive.state().plan();
+            if plan.segments.is_empty() {
+                if let Some(Gap { first, last }) = gap {
+                    return Err(Error::LocalGap { first, last });
+                }
                 // An idle leader asks nothing: fenced meanwhile, it learns it when it has something to publish. Beside the writer a shipper
                 // looks, because the writer learns it only from here.
                 if shipped.segments == 0 && self.writer.here().is_none() && self.session.epoch().is_some() {
@@ -246,12 +293,14 @@ impl Uploader {
                 self.committed_is(shipped.committed).await?;
                 return Ok(shipped);
             }
-            self.catch_up_chain(&segments).await?;
+            self.catch_up_chain(&plan).await?;
             self.claim().await?;
-            // A claim may find that more is committed than was known when the segments were listed.
+            // A claim may find that more is committed than was known before.
             let committed = self.session.committed();
-            segments.retain(|segment| segment.header.last_seq > committed.sequence);
-            let (uploaded, failed) = self.upload(segments, committed).await?;
+            let elsewhere = self.archive.state().archived_elsewhere(committed.sequence);
+            self.keep(elsewhere);
+            let plan = self.archive.state().plan();
+            let (uploaded, failed) = self.upload(plan, committed).await?;
             if !uploaded.is_empty() {
                 if let Some(last) = uploaded.last().filter(|_| sabotage::is("stored_before_it_is_published"))
                 {
@@ -269,6 +318,9 @@ impl Uploader {
                 shipped.segments += published.segments;
                 shipped.bytes += uploaded.iter().map(|segment| segment.row().size).sum::<u64>();
                 shipped.committed = published.committed;
+                let now_ms = self.clock.now_ms();
+                let archived = self.archive.state().mark_archived(published.committed.sequence, now_ms);
+                self.keep(archived);
                 self.committed_is(published.committed).await?;
             }
             if let Some(error) = failed {
@@ -277,104 +329,26 @@ impl Uploader {
         }
     }
 
-    /// What waits to be stored, for the metrics.
-    fn queue_is(&self, segments: &[SegmentInfo]) {
+    /// What waits to be stored, and what a lost machine would cost, for the metrics.
+    fn waiting_is(&self) {
+        let written = self.metrics.journal.written_sequence.get();
+        let status = self.archive.state().status(LiveJournal::at(written, self.clock.now_ms()));
         let leader = &self.metrics.leader;
-        leader.queue_segments.set(segments.len() as u64);
-        leader.queue_bytes.set(segments.iter().map(|segment| segment.file_bytes).sum());
-        let age_ms = segments.first().map_or(0, |oldest| {
-            u64::try_from(self.clock.now_ms().saturating_sub(oldest.header.first_commit_ms)).unwrap_or(0)
-        });
-        leader.rpo_seconds.set(Duration::from_millis(age_ms));
-        // While the store is away nothing is committed that would say it.
-        let sealed = segments.last().map_or(0, |newest| newest.header.last_seq);
-        let written = self.metrics.journal.written_sequence.get().max(sealed);
-        leader.rpo_entries.set(written.saturating_sub(self.session.committed().sequence));
+        leader.queue_segments.set(status.pending.segments as u64);
+        leader.queue_bytes.set(status.pending.bytes);
+        leader.rpo_entries.set(status.gap_entries);
+        leader.rpo_seconds.set(Duration::try_from_secs_f64(status.gap_seconds).unwrap_or_default());
     }
 
     /// The session compares the head with the end of the journal's sealed part: it must know it before it claims.
-    async fn catch_up_chain(&mut self, segments: &[SegmentInfo]) -> Result<()> {
-        let newest = segments.last().map_or(0, |segment| segment.header.last_seq);
-        if self.chain.last().0 < newest {
+    /// Behind the claim it learns it from what it prepares.
+    async fn catch_up_chain(&mut self, plan: &ArchivePlan) -> Result<()> {
+        let newest = plan.segments.last().map_or(0, |segment| segment.last);
+        if self.session.epoch().is_none() && self.chain.last().0 < newest {
             let dir = self.dir.clone();
             self.chain = blocking("reading the journal", move || SealedChain::open(dir)).await?;
         }
         Ok(())
-    }
-
-    /// Uploads segments, several at a time. What failed does not hide what was uploaded: that is returned beside the first
-    /// failure, so that everything before it can be published.
-    async fn upload(
-        &self,
-        segments: Vec<SegmentInfo>,
-        committed: Committed,
-    ) -> Result<(Vec<UploadedSegment>, Option<Error>)> {
-        let uploader = self.session.uploader()?;
-        let lineage = self.lineage;
-        let mut joint = Joint { sequence: committed.sequence, chain_hash: committed.chain_hash };
-        let mut uploading = JoinSet::new();
-        let (mut uploaded, mut failed) = (Vec::new(), None);
-        for info in segments {
-            // Verifying counts too: many journals with a backlog would otherwise all read at once.
-            let slot = match &self.budget {
-                Some(budget) => budget.slot().await,
-                None => None,
-            };
-            // Verifying is sequential, for each segment must continue the one before; uploads run meanwhile.
-            let dir = self.dir.clone();
-            match blocking("verifying a segment", move || prepare(&dir, &info, lineage, joint)).await {
-                Ok(prepared) => {
-                    let segment = &prepared.segment;
-                    joint = Joint { sequence: segment.last, chain_hash: segment.chain_after };
-                    let upload = upload(uploader.clone(), prepared, Arc::clone(&self.metrics));
-                    uploading.spawn(async move {
-                        let uploaded = upload.await;
-                        drop(slot);
-                        uploaded
-                    });
-                }
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            }
-            while uploading.len() >= self.options.uploads_max.clamp(1, 64) {
-                collect(uploading.join_next().await, &mut uploaded, &mut failed);
-            }
-            if failed.is_some() {
-                break;
-            }
-        }
-        while !uploading.is_empty() {
-            collect(uploading.join_next().await, &mut uploaded, &mut failed);
-        }
-        Ok((uploaded, failed))
-    }
-
-    /// Everything up to here is stored: watchers, metrics and the cursor learn it.
-    async fn committed_is(&mut self, committed: Committed) -> Result<()> {
-        self.chain.advance(committed.sequence, committed.chain_hash);
-        let news = self.committed.send_if_modified(|known| std::mem::replace(known, committed) != committed);
-        let leader = &self.metrics.leader;
-        leader.committed_sequence.set(committed.sequence);
-        let written = self.metrics.journal.written_sequence.get().max(self.chain.last().0);
-        leader.rpo_entries.set(written.saturating_sub(committed.sequence));
-        if news {
-            leader.last_publication_ms.set(u64::try_from(self.clock.now_ms()).unwrap_or(0));
-        }
-        let (dir, here, now_ms) = (self.dir.clone(), self.writer.here(), self.clock.now_ms());
-        blocking("moving the uploader's cursor", move || {
-            let stands =
-                dir.cursor(UPLOADER_CURSOR)?.is_some_and(|cursor| cursor.sequence == committed.sequence);
-            if !stands {
-                dir.set_cursor(UPLOADER_CURSOR, committed.sequence, now_ms)?;
-                if let Some(journal) = here {
-                    journal.look_at_cursors()?;
-                }
-            }
-            Ok(())
-        })
-        .await
     }
 
     /// That the leader was fenced is noted durably before anybody is told.
@@ -393,59 +367,6 @@ impl Uploader {
         }
         result
     }
-
-    /// Ships until `stop`, then once more, so that everything sealed by then is stored. While the store fails it backs off
-    /// and tries for ever; so it does while the head is gone, which somebody has to put back.
-    ///
-    /// # Errors
-    /// As [`ship`](Self::ship), but only what no retry mends; in the last look also what a retry might. The journal's own end
-    /// when this process appends to it: everything sealed by then is stored.
-    pub async fn run(&mut self, stop: &Stop) -> Result<()> {
-        let mut backoff = backoff(&self.remote, self.options.retry_interval_max)?;
-        loop {
-            let last = stop.is_cancelled();
-            // Taken before the look: what is sealed during it may be missed, and is for the next one.
-            let seen = self.writer.sealed();
-            let sealed = if last { self.writer.seal().await } else { Ok(()) };
-            let began = tokio::time::Instant::now();
-            let looked = self.ship().await;
-            self.outages.looked(began, &looked, &self.writer).await;
-            // A segment that can't be sealed, on a full disk say, does not hold up those that are.
-            let pause = match looked.and_then(|shipped| sealed.map(|()| shipped)) {
-                Ok(shipped) => {
-                    if shipped.segments > 0 {
-                        tracing::info!(
-                            segments = shipped.segments,
-                            bytes = shipped.bytes,
-                            committed = shipped.committed.sequence,
-                            "shipped"
-                        );
-                    }
-                    backoff.reset();
-                    self.options.upload_interval + backoff.jitter(self.options.upload_interval / 10)
-                }
-                Err(error) if (error.is_transient() || error.is_missing_head()) && !last => {
-                    let pause = backoff.next_pause();
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        ?pause,
-                        "shipping failed, nothing is lost: trying again"
-                    );
-                    pause
-                }
-                Err(error) => return Err(error),
-            };
-            if last {
-                return Ok(());
-            }
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => {}
-                more = self.writer.sealed_beyond(seen), if backoff.failures() == 0 => more?,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
 }
 
 /// The two kinds of results that may say `Fenced`.
@@ -460,38 +381,5 @@ impl<T> From<Result<T>> for Settled<T> {
 impl<T> From<graphstream_remote::Result<T>> for Settled<T> {
     fn from(result: graphstream_remote::Result<T>) -> Self {
         Self(result.map_err(Error::from))
-    }
-}
-
-async fn upload(
-    uploader: SegmentUploader,
-    prepared: Prepared,
-    metrics: Arc<GraphstreamMetrics>,
-) -> Result<UploadedSegment> {
-    let started = Instant::now();
-    match uploader.upload(&prepared.segment).await {
-        Ok(uploaded) => {
-            metrics.leader.segments_uploaded.inc();
-            metrics.leader.bytes_uploaded.add(prepared.segment.size);
-            metrics.leader.upload_seconds.observe(started.elapsed());
-            Ok(uploaded)
-        }
-        Err(error) => {
-            metrics.leader.upload_failures.inc();
-            Err(error.into())
-        }
-    }
-}
-
-fn collect(
-    joined: Option<Result<Result<UploadedSegment>, JoinError>>,
-    uploaded: &mut Vec<UploadedSegment>,
-    failed: &mut Option<Error>,
-) {
-    match joined {
-        Some(Ok(Ok(segment))) => uploaded.push(segment),
-        Some(Ok(Err(error))) => _ = failed.get_or_insert(error),
-        Some(Err(_)) => _ = failed.get_or_insert(Error::Ended("an upload")),
-        None => {}
     }
 }

@@ -1,0 +1,99 @@
+//! What the shipper knows and leaves in the journal's directory: what was sealed, what is committed, what may go.
+
+use graphstream_remote::Committed;
+
+use super::cache::Kept;
+use super::manifest::UploadManifest;
+use super::{UPLOADER_CURSOR, Uploader};
+use crate::archive::{ArchiveSegment, Gap, Look};
+use crate::threads::blocking;
+use crate::{Error, Result};
+
+impl Uploader {
+    /// Finds what was sealed since the last look; what is missing before the next one, if anything is.
+    pub(super) async fn look(&mut self) -> Result<Option<Gap>> {
+        let (expected, inside) = {
+            let state = self.archive.state();
+            (state.expected(), state.pending().segments == 0)
+        };
+        let dir = self.dir.clone();
+        let look = blocking("looking for sealed segments", move || Look::at(&dir, expected, inside)).await?;
+        let told = look.tell(&mut self.archive.state());
+        told.map_err(|next| Error::LocalGap { first: next.expected, last: next.first.saturating_sub(1) })?;
+        Ok(look.gap)
+    }
+
+    /// Published segments stay on the disk for a while.
+    pub(super) fn keep(&mut self, segments: Vec<ArchiveSegment>) {
+        let since_ms = self.clock.now_ms();
+        for ArchiveSegment { last, bytes, .. } in segments {
+            self.cache.keep(Kept { last, bytes, since_ms });
+        }
+    }
+
+    /// Everything up to here is stored: watchers, metrics and the cursor learn it.
+    pub(super) async fn committed_is(&mut self, committed: Committed) -> Result<()> {
+        self.chain.advance(committed.sequence, committed.chain_hash);
+        // An attempt of ours whose answer was lost may have landed.
+        let covered = self.archive.state().archived_elsewhere(committed.sequence);
+        self.keep(covered);
+        let news = self.committed.send_if_modified(|known| std::mem::replace(known, committed) != committed);
+        let leader = &self.metrics.leader;
+        leader.committed_sequence.set(committed.sequence);
+        if news {
+            leader.last_publication_ms.set(u64::try_from(self.clock.now_ms()).unwrap_or(0));
+        }
+        self.note(committed).await?;
+        self.clean(committed).await?;
+        self.waiting_is();
+        Ok(())
+    }
+
+    /// The manifest first: it is never behind the cursor.
+    async fn note(&mut self, committed: Committed) -> Result<()> {
+        if self.noted == Some(committed.sequence) {
+            return Ok(());
+        }
+        let manifest = self.session.head().map(|stored| UploadManifest::of(&stored.head));
+        let (dir, here, now_ms) = (self.dir.clone(), self.writer.here(), self.clock.now_ms());
+        blocking("moving the uploader's cursor", move || {
+            if let Some(manifest) = manifest {
+                manifest.write(&dir)?;
+            }
+            dir.set_cursor(UPLOADER_CURSOR, committed.sequence, now_ms)?;
+            // Whoever waits for room may go on.
+            if let Some(journal) = here {
+                journal.look_at_cursors()?;
+            }
+            Ok(())
+        })
+        .await?;
+        self.noted = Some(committed.sequence);
+        Ok(())
+    }
+
+    /// Lets go of what is published and needed by nobody here. That it can't does not hold up shipping.
+    async fn clean(&mut self, committed: Committed) -> Result<()> {
+        let mut cache = std::mem::take(&mut self.cache);
+        let (dir, now_ms) = (self.dir.clone(), self.clock.now_ms());
+        self.cache = blocking("cleaning up", move || {
+            match cache.clean(&dir, committed.sequence, now_ms) {
+                Ok(removed) if removed.segments > 0 => {
+                    tracing::debug!(
+                        segments = removed.segments,
+                        bytes = removed.bytes,
+                        "published segments removed"
+                    );
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "published segments could not be removed"
+                ),
+            }
+            Ok(cache)
+        })
+        .await?;
+        Ok(())
+    }
+}
