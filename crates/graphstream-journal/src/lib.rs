@@ -46,6 +46,7 @@ mod keys;
 mod legacy;
 mod lock;
 mod names;
+mod notes;
 mod open_segment;
 mod options;
 mod pen;
