@@ -12,6 +12,7 @@ mod python;
 mod run;
 mod sabotage;
 mod sim;
+mod soak;
 mod summary;
 mod workspace;
 
@@ -55,7 +56,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "crash",
         arguments: "[--kernel] [--budget TIME | --seed N]",
-        about: "power cuts, faults and kills of the journal with random seeds, for 1m or as long as said; see crash --help",
+        about: "power cuts, faults and kills of journal and leader with random seeds, for 1m or as long as said; see crash --help",
         run: crash::run_task,
     },
     Task {
@@ -63,6 +64,12 @@ const TASKS: &[Task] = &[
         arguments: "[--budget TIME | --seed N]",
         about: "simulate leaders, followers, a failing store and crashing disks, for 1m or as long as said; see sim --help",
         run: sim::run_task,
+    },
+    Task {
+        name: "soak",
+        arguments: "[--budget TIME]",
+        about: "a leader at half of the machine's speed, and an outage: memory, lag, catching up; for 1m or as long as said",
+        run: soak::run_task,
     },
     Task {
         name: "fuzz",
