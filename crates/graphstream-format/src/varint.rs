@@ -2,6 +2,7 @@
 //! form is accepted, so every value has exactly one encoding.
 
 /// Appends `value`.
+#[inline]
 pub(crate) fn write(mut value: u64, out: &mut Vec<u8>) {
     loop {
         let byte = (value & 0x7f) as u8;
@@ -15,6 +16,7 @@ pub(crate) fn write(mut value: u64, out: &mut Vec<u8>) {
 }
 
 /// How many bytes [`write`] appends for `value`.
+#[inline]
 pub(crate) fn len(value: u64) -> usize {
     let bits = (64 - (value | 1).leading_zeros()) as usize;
     bits.div_ceil(7)
@@ -22,6 +24,7 @@ pub(crate) fn len(value: u64) -> usize {
 
 /// The number at the start of `bytes` and how many bytes it took; `None` if it is cut, too long, or not the shortest
 /// form.
+#[inline]
 pub(crate) fn read(bytes: &[u8]) -> Option<(u64, usize)> {
     if let Some(&byte) = bytes.first().filter(|byte| **byte < 0x80) {
         return Some((byte.into(), 1));
@@ -36,6 +39,17 @@ pub(crate) fn read(bytes: &[u8]) -> Option<(u64, usize)> {
         }
     }
     read_bytewise(bytes)
+}
+
+/// What [`write`] appends for a `value` below 2^56, as a little-endian number, and how many bytes of it: without a branch.
+#[inline]
+pub(crate) const fn word(value: u64) -> (u64, usize) {
+    let word = (value & 0x0fff_ffff) | ((value << 4) & 0x0fff_ffff_0000_0000);
+    let word = (word & 0x0000_3fff_0000_3fff) | ((word << 2) & 0x3fff_0000_3fff_0000);
+    let word = (word & 0x007f_007f_007f_007f) | ((word << 1) & 0x7f00_7f00_7f00_7f00);
+    let last = (63 - (word | 1).leading_zeros()) / 8;
+    let continued = 0x8080_8080_8080_8080 & ((1 << (8 * last)) - 1);
+    (word | continued, last as usize + 1)
 }
 
 /// The low seven bits of each byte, together.
@@ -74,6 +88,11 @@ mod tests {
                 write(value, &mut out);
                 assert_eq!(out.len(), len(value), "{value}");
                 assert_eq!(read(&out), Some((value, out.len())));
+                if value < 1 << 56 {
+                    let (bytes, len) = word(value);
+                    let bytes = bytes.to_le_bytes();
+                    assert_eq!(bytes.split_at(len), (&out[..], &[0; 8][len..]), "{value}");
+                }
                 assert_eq!(read(&out[..out.len() - 1]), None, "{value} cut");
             }
         }

@@ -1,8 +1,9 @@
 //! Payloads out of a frame's columns. Every byte of the columnar form is used exactly once, nothing is allocated on the word of a length,
 //! and time and memory are linear in what there is: an operation that appends nothing does not exist.
 
-use super::building::Building;
-use super::{COLUMNAR_OVERHEAD_MAX, DEPTH_MAX, coding, op, unzigzag};
+use super::building::{Building, SLACK};
+use super::program::{Program, Slot, Step};
+use super::{COLUMNAR_OVERHEAD_MAX, DEPTH_MAX, coding, unzigzag};
 use crate::limits;
 use crate::varint;
 
@@ -29,34 +30,11 @@ pub(crate) fn form_of(columnar: &[u8], raw_len: usize) -> Option<Form> {
 /// Makes payloads of columns. Its memory is kept from frame to frame. One per thread.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    operations: Vec<Operation>,
-    shapes: Vec<Shape>,
-    columns: Vec<Column>,
+    program: Program,
     ids: Stream,
     commit_deltas: Stream,
-    times: Column,
-}
-
-/// Where the operations and the columns of a shape begin.
-#[derive(Clone, Copy, Debug)]
-struct Shape {
-    operation: usize,
-    column: usize,
-    /// Whether it has a TIME.
-    timed: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Operation {
-    End,
-    Literal { start: u32, end: u32 },
-    Time,
-    Varint,
-    Fixed,
-    Bytes,
-    Open,
-    Close,
-    Whole,
+    times: Stream,
+    time: u64,
 }
 
 /// What is left of a stream, as places in the columnar form.
@@ -66,130 +44,68 @@ pub(super) struct Stream {
     pub(super) end: usize,
 }
 
-/// One stream, and of numbers how they are coded.
-#[derive(Clone, Copy, Debug, Default)]
-struct Column {
-    stream: Stream,
-    numbers: bool,
-    coding: u8,
-    previous: u64,
-}
-
 impl Decoder {
     /// Finds shapes and columns in this columnar form of `count` entries. `None` if it is none.
     pub(crate) fn begin(&mut self, columnar: &[u8], count: u32) -> Option<()> {
-        self.operations.clear();
-        self.shapes.clear();
-        self.columns.clear();
+        self.program.clear();
         let (&shapes, _) = columnar.split_first()?;
         let mut at = 1;
         for _ in 0..shapes {
-            let (operation, column) = (self.operations.len(), self.columns.len());
-            let timed = self.shape(columnar, &mut at)?;
-            self.shapes.push(Shape { operation, column, timed });
+            self.program.add(columnar, &mut at)?;
         }
+        // So that its end is copied as fast as anything else.
+        self.program.literals.extend_from_slice(&[0; SLACK]);
         self.ids = stream(columnar, &mut at)?;
         self.commit_deltas = stream(columnar, &mut at)?;
-        self.times =
-            Column { stream: stream(columnar, &mut at)?, coding: coding::DELTA, ..Column::default() };
-        for column in &mut self.columns {
-            column.stream = stream(columnar, &mut at)?;
-            if column.numbers {
-                column.coding = column.stream.byte(columnar).filter(|coding| *coding <= coding::TIME)?;
+        (self.times, self.time) = (stream(columnar, &mut at)?, 0);
+        for step in &mut self.program.steps {
+            match step.slot {
+                Slot::None | Slot::Time => {}
+                Slot::Varint => {
+                    step.numbers = stream(columnar, &mut at)?;
+                    step.coding = step.numbers.byte(columnar).filter(|coding| *coding <= coding::TIME)?;
+                }
+                Slot::Fixed => step.bytes = stream(columnar, &mut at)?,
+                Slot::Bytes | Slot::Whole => {
+                    step.numbers = stream(columnar, &mut at)?;
+                    step.bytes = stream(columnar, &mut at)?;
+                }
             }
         }
         (at == columnar.len() && self.ids.len() == count as usize).then_some(())
     }
 
-    /// Reads the operations of one shape, and makes room for its columns. Whether it has a TIME.
-    pub(super) fn shape(&mut self, columnar: &[u8], at: &mut usize) -> Option<bool> {
-        let (mut open, mut timed, first) = (0, false, self.operations.len());
-        loop {
-            if self.operations.len() == limits::FRAME_OPERATIONS_MAX {
-                return None;
-            }
-            let code = *columnar.get(*at)?;
-            *at += 1;
-            let operation = match code {
-                op::END => Operation::End,
-                op::LITERAL => {
-                    let literal = stream(columnar, at).filter(|literal| literal.len() > 0)?;
-                    Operation::Literal {
-                        start: u32::try_from(literal.at).ok()?,
-                        end: u32::try_from(literal.end).ok()?,
-                    }
-                }
-                op::TIME if !timed => {
-                    timed = true;
-                    Operation::Time
-                }
-                op::VARINT => Operation::Varint,
-                op::FIXED => Operation::Fixed,
-                op::BYTES => Operation::Bytes,
-                op::OPEN if open < DEPTH_MAX => {
-                    open += 1;
-                    Operation::Open
-                }
-                op::CLOSE if open > 0 => {
-                    open -= 1;
-                    Operation::Close
-                }
-                op::WHOLE if self.operations.len() == first => Operation::Whole,
-                _ => return None,
-            };
-            let whole = matches!(self.operations.get(first), Some(Operation::Whole));
-            let numbers = matches!(operation, Operation::Varint);
-            let columns = match operation {
-                Operation::Varint | Operation::Fixed => 1,
-                Operation::Bytes | Operation::Whole => 2,
-                _ => 0,
-            };
-            self.columns.extend((0..columns).map(|_| Column { numbers, ..Column::default() }));
-            self.operations.push(operation);
-            match operation {
-                Operation::End => return (open == 0).then_some(timed),
-                // Nothing but END follows it.
-                _ if whole => return None,
-                _ => {}
-            }
-        }
-    }
-
     /// Builds the payload of the next entry and returns its commit time delta.
+    #[inline]
     pub(crate) fn next(&mut self, columnar: &[u8], out: &mut Building<'_>) -> Option<u64> {
         let id = self.ids.byte(columnar)?;
         let delta = self.commit_deltas.varint(columnar)?;
-        let shape = *self.shapes.get(usize::from(id))?;
+        let shape = *self.program.shapes.get(usize::from(id))?;
         if shape.timed {
-            self.times.number(columnar, 0)?;
+            self.time = self.time.wrapping_add(unzigzag(self.times.varint(columnar)?));
         }
-        let time = self.times.previous;
-        let mut columns = self.columns.get_mut(shape.column..)?.iter_mut();
         let mut opened = [0; DEPTH_MAX];
-        let mut depth = 0;
-        for operation in self.operations.get(shape.operation..)? {
-            match *operation {
-                Operation::End => break,
-                Operation::Literal { start, end } => out.append(columnar, start as usize, end as usize)?,
-                Operation::Time => out.varint(time)?,
-                Operation::Varint => out.varint(columns.next()?.number(columnar, time)?)?,
-                Operation::Fixed => out.append_next(columnar, &mut columns.next()?.stream, 8)?,
-                Operation::Bytes | Operation::Whole => {
-                    let len = columns.next()?.stream.varint(columnar)?;
-                    if matches!(operation, Operation::Bytes) {
+        for step in self.program.steps.get_mut(shape.start..shape.end)? {
+            for (opened, open) in opened.iter_mut().zip(step.opens) {
+                *opened = open.map_or(*opened, |open| out.at + open as usize);
+            }
+            out.append(&self.program.literals, step.literal as usize, step.literal_len as usize)?;
+            match step.slot {
+                Slot::None => {}
+                Slot::Time => out.varint(self.time)?,
+                Slot::Varint => out.varint(step.number(columnar, self.time)?)?,
+                Slot::Fixed => step.bytes.append_to(columnar, 8, out)?,
+                Slot::Bytes | Slot::Whole => {
+                    let len = step.numbers.varint(columnar)?;
+                    if step.slot == Slot::Bytes {
                         out.varint(len)?;
                     }
-                    out.append_next(columnar, &mut columns.next()?.stream, usize::try_from(len).ok()?)?;
+                    step.bytes.append_to(columnar, len, out)?;
                 }
-                Operation::Open => {
-                    *opened.get_mut(depth)? = out.at;
-                    depth += 1;
-                    // Room for a length of one byte, as most are.
-                    out.varint(0)?;
-                }
-                Operation::Close => {
-                    depth = depth.checked_sub(1)?;
-                    out.close(*opened.get(depth)?)?;
+            }
+            for (opened, closes) in opened.iter().zip(step.closes).rev() {
+                if closes {
+                    out.close(*opened)?;
                 }
             }
         }
@@ -198,16 +114,13 @@ impl Decoder {
 
     /// Whether every column was used up.
     pub(crate) fn finished(&self) -> bool {
-        let columns = self.columns.iter().map(|column| column.stream);
-        [self.ids, self.commit_deltas, self.times.stream]
-            .into_iter()
-            .chain(columns)
-            .all(|stream| stream.len() == 0)
+        let columns = self.program.steps.iter().flat_map(|step| [step.numbers, step.bytes]);
+        [self.ids, self.commit_deltas, self.times].into_iter().chain(columns).all(|stream| stream.len() == 0)
     }
 }
 
 /// A stream begins with its length.
-fn stream(columnar: &[u8], at: &mut usize) -> Option<Stream> {
+pub(super) fn stream(columnar: &[u8], at: &mut usize) -> Option<Stream> {
     let (len, read) = varint::read(columnar.get(*at..)?)?;
     let start = *at + read;
     let end = start.checked_add(usize::try_from(len).ok()?).filter(|&end| end <= columnar.len())?;
@@ -216,27 +129,45 @@ fn stream(columnar: &[u8], at: &mut usize) -> Option<Stream> {
 }
 
 impl Stream {
-    const fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.end - self.at
     }
 
+    /// Goes on by this many bytes; `None` if there are not as many.
+    #[inline]
+    fn advance(&mut self, len: usize) -> Option<()> {
+        self.at = self.at.checked_add(len).filter(|at| *at <= self.end)?;
+        Some(())
+    }
+
+    #[inline]
     fn byte(&mut self, columnar: &[u8]) -> Option<u8> {
-        let byte = *columnar.get(self.at..self.end)?.first()?;
-        self.at += 1;
+        let byte = *columnar.get(self.at)?;
+        self.advance(1)?;
         Some(byte)
     }
 
+    #[inline]
     fn varint(&mut self, columnar: &[u8]) -> Option<u64> {
-        let (value, read) = varint::read(columnar.get(self.at..self.end)?)?;
-        self.at += read;
+        let (value, read) = varint::read(columnar.get(self.at..)?)?;
+        self.advance(read)?;
         Some(value)
+    }
+
+    /// Appends the next bytes of it.
+    #[inline]
+    fn append_to(&mut self, columnar: &[u8], len: u64, out: &mut Building<'_>) -> Option<()> {
+        let (start, len) = (self.at, usize::try_from(len).ok()?);
+        self.advance(len)?;
+        out.append(columnar, start, len)
     }
 }
 
-impl Column {
-    /// The next number, of an entry with this time.
+impl Step {
+    /// The next number of its column, of an entry with this time.
+    #[inline]
     fn number(&mut self, columnar: &[u8], time: u64) -> Option<u64> {
-        let difference = unzigzag(self.stream.varint(columnar)?);
+        let difference = unzigzag(self.numbers.varint(columnar)?);
         let from = match self.coding {
             coding::PLAIN => 0,
             coding::DELTA => self.previous,

@@ -19,6 +19,7 @@
 mod building;
 mod decode;
 mod encode;
+mod program;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -68,11 +69,13 @@ const WHOLE_OPERATIONS: usize = 2;
 /// OPENs that may be open at once.
 const DEPTH_MAX: usize = 2;
 
+#[inline]
 const fn zigzag(difference: u64) -> u64 {
     let signed = difference.cast_signed();
     ((signed << 1) ^ (signed >> 63)).cast_unsigned()
 }
 
+#[inline]
 const fn unzigzag(value: u64) -> u64 {
     (value >> 1) ^ (value & 1).wrapping_neg()
 }

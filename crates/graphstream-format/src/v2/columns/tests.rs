@@ -263,6 +263,89 @@ fn form(shapes: &[&[u8]], streams: &[&[u8]]) -> Vec<u8> {
     out
 }
 
+/// What a shape may be made of, with the values of its slots.
+#[derive(Clone, Debug)]
+enum Part {
+    Literal(Vec<u8>),
+    Varint(u64),
+    Fixed([u8; 8]),
+    Bytes(Vec<u8>),
+    Inside(Vec<Self>),
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    let len = prop_oneof![0..4_usize, 25..35_usize, 110..140_usize];
+    let bytes = (any::<u8>(), len).prop_map(|(byte, len)| vec![byte; len]);
+    let literal = bytes.clone().prop_map(|bytes| Part::Literal([&[1], &bytes[..]].concat()));
+    let number = (any::<u64>(), 0..64_u32).prop_map(|(number, shift)| Part::Varint(number >> shift));
+    let slot = prop_oneof![number, any::<[u8; 8]>().prop_map(Part::Fixed), bytes.prop_map(Part::Bytes)];
+    prop_oneof![literal, slot].prop_recursive(2, 12, 4, |inner| vec(inner, 0..4).prop_map(Part::Inside))
+}
+
+/// Appends what parts are: to a shape, to the streams of their slots, to a payload.
+fn add(parts: &[Part], shape: &mut Vec<u8>, streams: &mut Vec<Vec<u8>>, payload: &mut Vec<u8>) {
+    for part in parts {
+        match part {
+            Part::Literal(bytes) => {
+                shape.push(op::LITERAL);
+                varint::write(bytes.len() as u64, shape);
+                shape.extend_from_slice(bytes);
+                payload.extend_from_slice(bytes);
+            }
+            Part::Varint(number) => {
+                shape.push(op::VARINT);
+                let mut stream = vec![coding::PLAIN];
+                varint::write(zigzag(*number), &mut stream);
+                streams.push(stream);
+                varint::write(*number, payload);
+            }
+            Part::Fixed(bytes) => {
+                shape.push(op::FIXED);
+                streams.push(bytes.to_vec());
+                payload.extend_from_slice(bytes);
+            }
+            Part::Bytes(bytes) => {
+                shape.push(op::BYTES);
+                let mut lengths = Vec::new();
+                varint::write(bytes.len() as u64, &mut lengths);
+                varint::write(bytes.len() as u64, payload);
+                streams.extend([lengths, bytes.clone()]);
+                payload.extend_from_slice(bytes);
+            }
+            Part::Inside(parts) => {
+                let mut inside = Vec::new();
+                shape.push(op::OPEN);
+                add(parts, shape, streams, &mut inside);
+                shape.push(op::CLOSE);
+                varint::write(inside.len() as u64, payload);
+                payload.extend_from_slice(&inside);
+            }
+        }
+    }
+}
+
+proptest! {
+    /// Steps are what the shape's operations are one by one, whatever of it does not change: also shapes that no writer makes.
+    #[test]
+    fn any_shape_builds_what_its_operations_append(payloads in vec(vec(part(), 0..6), 1..4)) {
+        let (mut shapes, mut columns, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+        for parts in &payloads {
+            let (mut shape, mut payload) = (Vec::new(), Vec::new());
+            add(parts, &mut shape, &mut columns, &mut payload);
+            shape.push(op::END);
+            shapes.push(shape);
+            expected.push((payload, 0));
+        }
+        let ids: Vec<u8> = (0..payloads.len() as u8).collect();
+        let (deltas, times) = (vec![0; payloads.len()], Vec::new());
+        let streams: Vec<&[u8]> =
+            [&ids, &deltas, &times].into_iter().chain(&columns).map(Vec::as_slice).collect();
+        let columnar = form(&shapes.iter().map(Vec::as_slice).collect::<Vec<_>>(), &streams);
+        let rows = rows(&expected);
+        prop_assert_eq!(decoded(&columnar, payloads.len() as u32, rows.len()), Some(rows));
+    }
+}
+
 #[test]
 fn h01_each_defect_of_a_columnar_form_is_refused() {
     use op::*;
@@ -312,6 +395,6 @@ fn h01_each_defect_of_a_columnar_form_is_refused() {
         ("too many operations", &long),
     ] {
         let mut at = 0;
-        assert!(Decoder::default().shape(shape, &mut at).is_none(), "{what}");
+        assert!(program::Program::default().add(shape, &mut at).is_none(), "{what}");
     }
 }
