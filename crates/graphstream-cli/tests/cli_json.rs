@@ -306,7 +306,8 @@ fn daemon_of_two() -> (Place, Running, String) {
     );
     fs::write(place.path("graphstream.toml"), config).unwrap();
     Graphstream::new("append").arg("--journal").arg(place.path("journal-2")).stdin(entries(1, 1)).ok();
-    let daemon = Graphstream::new("replicate").arg("--config").arg(place.path("graphstream.toml")).spawn();
+    let daemon = Graphstream::new("replicate").arg("--config").arg(place.path("graphstream.toml"));
+    let daemon = daemon.args(["--held-bytes-max", "1GiB"]).spawn();
     let address = cli::http_address(&daemon);
     (place, daemon, address)
 }
@@ -321,7 +322,16 @@ fn what_a_daemon_answers() {
         let shipped = both[0]["committed"]["sequence"] == 2;
         (shipped && both[1]["last_error"].is_object()).then_some(status)
     });
-    compare("GET /status", &[status]);
+    // What failed stays there to be read.
+    let (there, aside) = (place.store().join("people"), place.store().join("aside"));
+    fs::rename(&there, &aside).unwrap();
+    fs::write(&there, "no directory").unwrap();
+    place.append(entries(3, 1));
+    let failed = cli::until("archiving to fail", || {
+        let (_, status) = cli::json(&address, "/status");
+        status["databases"][0]["archive"]["last_failure"].is_object().then_some(status)
+    });
+    compare("GET /status", &[status, failed]);
     let (code, readiness) = cli::json(&address, "/readyz");
     assert_eq!(code, 503);
     compare("GET /readyz", &[readiness]);

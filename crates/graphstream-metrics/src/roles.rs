@@ -104,6 +104,14 @@ role! {
     publication_failures: Counter as u64 => "graphstream_leader_publication_failures",
     /// How long publishing a head took.
     publication_seconds: DurationHistogram as HistogramSnapshot => "graphstream_leader_publication_seconds",
+    /// Segments that a head published by this leader has covered first.
+    segments_published: Counter as u64 => "graphstream_leader_published_segments",
+    /// Bytes of segments that a head published by this leader has covered first.
+    bytes_published: Counter as u64 => "graphstream_leader_published_bytes",
+    /// Looks at the journal that did not publish everything sealed.
+    archive_failures: Counter as u64 => "graphstream_leader_archive_failures",
+    /// When such a look last ended, in ms since 1970-01-01 UTC; 0 before one has.
+    last_archive_failure_ms: Gauge as u64 => "graphstream_leader_last_archive_failure_ms",
     /// Sealed segments not covered by the published head, at the last look.
     queue_segments: Gauge as u64 => "graphstream_leader_queue_segments",
     /// Bytes of sealed segments not covered by the published head, at the last look.

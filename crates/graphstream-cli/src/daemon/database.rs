@@ -7,7 +7,7 @@ use std::time::Duration;
 use graphstream::journal::JournalDir;
 use graphstream::metrics::GraphstreamMetrics;
 use graphstream::remote::{Committed, DatabaseName};
-use graphstream::replication::{Stop, Uploader, UploaderOptions};
+use graphstream::replication::{ArchiveView, OutageStatus, Stop, Uploader, UploaderOptions};
 use graphstream::storage::Backoff;
 use tokio::sync::watch;
 
@@ -52,7 +52,15 @@ pub(super) struct Known {
     pub(super) state: State,
     pub(super) since_ms: i64,
     pub(super) last_error: Option<LastError>,
-    pub(super) committed: Option<watch::Receiver<Committed>>,
+    pub(super) shipper: Option<Shipper>,
+}
+
+/// What the uploader shows of itself, from its first look at the store on, also after it has ended.
+#[derive(Debug, Clone)]
+pub(super) struct Shipper {
+    pub(super) committed: watch::Receiver<Committed>,
+    pub(super) archive: ArchiveView,
+    pub(super) outage: watch::Receiver<OutageStatus>,
 }
 
 /// A database, and how it is doing.
@@ -66,7 +74,7 @@ pub(crate) struct Database {
 impl Database {
     pub(super) fn new(settings: DatabaseSettings, metrics: Arc<GraphstreamMetrics>) -> Self {
         let known =
-            Known { state: State::Starting, since_ms: times::now_ms(), last_error: None, committed: None };
+            Known { state: State::Starting, since_ms: times::now_ms(), last_error: None, shipper: None };
         Self { settings, metrics, known: Mutex::new(known) }
     }
 
@@ -138,7 +146,9 @@ impl Database {
         };
         let mut uploader = opened?;
         let DatabaseSettings { journal, to, upload_interval, .. } = &self.settings;
-        self.change(|known| known.committed = Some(uploader.watch()));
+        let shipper =
+            Shipper { committed: uploader.watch(), archive: uploader.archive(), outage: uploader.outage() };
+        self.change(|known| known.shipper = Some(shipper));
         self.is(State::Shipping);
         backoff.reset();
         let (journal, to, interval) = (journal.value.display(), &to.value, upload_interval.value);

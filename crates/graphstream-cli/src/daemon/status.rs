@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use graphstream::replication::{self, ArchiveStatus, OutageStatus};
 use serde::Serialize;
 
 use super::database::{Database, LastError, State};
@@ -69,6 +70,10 @@ struct DatabaseStatus {
     queue_bytes: u64,
     rpo_entries: u64,
     rpo_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<Archive>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outage: Option<Outage>,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,6 +81,79 @@ struct Position {
     sequence: u64,
     chain_hash: String,
     commit_ms: i64,
+}
+
+/// What an archiver reports, of this start of the uploader.
+#[derive(Debug, Serialize)]
+struct Archive {
+    sequence: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_ms: Option<i64>,
+    segments: u64,
+    bytes: u64,
+    failures: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_failure: Option<ArchiveFailure>,
+    pending_segments: usize,
+    pending_entries: u64,
+    pending_bytes: u64,
+    gap_entries: u64,
+    gap_bytes: u64,
+    gap_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct ArchiveFailure {
+    sequence: u64,
+    reason: String,
+    at_ms: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct Outage {
+    state: &'static str,
+    since_ms: i64,
+    failures: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_bytes_max: Option<u64>,
+}
+
+impl From<ArchiveStatus> for Archive {
+    fn from(status: ArchiveStatus) -> Self {
+        let failure = |failure: replication::ArchiveFailure| ArchiveFailure {
+            sequence: failure.sequence,
+            reason: failure.reason,
+            at_ms: failure.at_ms,
+        };
+        Self {
+            sequence: status.archived,
+            archived_ms: status.archived_ms,
+            segments: status.archived_segments,
+            bytes: status.archived_bytes,
+            failures: status.failures,
+            last_failure: status.last_failure.map(failure),
+            pending_segments: status.pending.segments,
+            pending_entries: status.pending.entries,
+            pending_bytes: status.pending.bytes,
+            gap_entries: status.gap_entries,
+            gap_bytes: status.gap_bytes,
+            gap_seconds: status.gap_seconds,
+        }
+    }
+}
+
+impl From<&OutageStatus> for Outage {
+    fn from(status: &OutageStatus) -> Self {
+        Self {
+            state: status.state.name(),
+            since_ms: status.since_ms,
+            failures: status.failures,
+            held_bytes: status.held_bytes,
+            held_bytes_max: status.held_bytes_max,
+        }
+    }
 }
 
 pub(super) fn status(databases: &[Arc<Database>], started_ms: i64) -> Status {
@@ -100,8 +178,8 @@ fn of(database: &Database) -> DatabaseStatus {
         since_ms: known.since_ms,
         last_error: known.last_error,
         epoch: leader.epoch,
-        committed: known.committed.map(|committed| {
-            let committed = *committed.borrow();
+        committed: known.shipper.as_ref().map(|shipper| {
+            let committed = *shipper.committed.borrow();
             Position {
                 sequence: committed.sequence,
                 chain_hash: committed.chain_hash.to_string(),
@@ -117,5 +195,11 @@ fn of(database: &Database) -> DatabaseStatus {
         queue_bytes: leader.queue_bytes,
         rpo_entries: leader.rpo_entries,
         rpo_seconds: leader.rpo_seconds,
+        // Of a journal that can't be read nothing is known here; the shipper's own failure tells why.
+        archive: known
+            .shipper
+            .as_ref()
+            .and_then(|shipper| Some(shipper.archive.status_beside().ok()?.into())),
+        outage: known.shipper.as_ref().map(|shipper| Outage::from(&*shipper.outage.borrow())),
     }
 }

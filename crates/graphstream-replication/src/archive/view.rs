@@ -24,6 +24,20 @@ impl ArchiveView {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is archived and what waits, and what a lost machine would cost, for a journal that another process appends to: reads its open
+    /// segment, if there is one, to find its end. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`Error::Journal`](crate::Error::Journal).
+    pub fn status_beside(&self) -> Result<ArchiveStatus> {
+        let open_at = self.state().expected();
+        let written = match self.dir.segment(open_at)? {
+            Some(_) => self.dir.position()?.sequence,
+            None => 0,
+        };
+        self.status(written)
+    }
+
     /// What is archived, what waits, and what a lost machine would cost, against a journal that ends at `written`. Blocks for the disk: it looks at
     /// the open segment's header.
     ///

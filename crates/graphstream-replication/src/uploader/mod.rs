@@ -269,6 +269,8 @@ impl Uploader {
             let mut state = self.archive.state();
             let next = state.archived().saturating_add(1);
             state.mark_failed(next, error.in_full(), now_ms);
+            self.metrics.leader.archive_failures.inc();
+            self.metrics.leader.last_archive_failure_ms.set(u64::try_from(now_ms).unwrap_or(0));
         }
         shipped
     }
@@ -320,6 +322,8 @@ impl Uploader {
                 shipped.committed = published.committed;
                 let now_ms = self.clock.now_ms();
                 let archived = self.archive.state().mark_archived(published.committed.sequence, now_ms);
+                self.metrics.leader.segments_published.add(archived.len() as u64);
+                self.metrics.leader.bytes_published.add(archived.iter().map(|segment| segment.bytes).sum());
                 self.keep(archived);
                 self.committed_is(published.committed).await?;
             }
