@@ -1,5 +1,6 @@
-//! A leader's process stands still (SIGSTOP: a laptop's lid, a hypervisor, a paging storm) in the middle of any of its requests,
-//! another takes over, and the first goes on with what it was about to do.
+//! What may happen to a leader's process in any of its requests. It stands still (SIGSTOP: a laptop's lid, a hypervisor, a paging storm),
+//! another takes over, and the first goes on with what it was about to do. Or the request is lost, or the answer to it. Or the store is
+//! away for longer than the disk has room.
 //!
 //! ```text
 //!   replicate ──request──▶ proxy, which holds the request, or the answer ──▶ server
@@ -13,7 +14,7 @@
 mod cli;
 
 use cli::{Graphstream, Place, Running, Signal, copy_dir, entries, until};
-use graphstream_testkit::fault_proxy::{Fault, FaultProxy, Held, Rule};
+use graphstream_testkit::fault_proxy::{Failure, Fault, FaultProxy, Held, Rule};
 use graphstream_testkit::s3::{BUCKET, REGION, S3Server, environment};
 
 /// A leader that has published two entries, with two more to ship, and where its rival will start.
@@ -53,13 +54,27 @@ impl Rivals {
         self.replicate("copy", &self.server.url("x")).arg("--once").ok();
     }
 
+    fn on_store(&self, verb: &str) -> Graphstream {
+        with_keys(Graphstream::new(verb)).args([
+            "--from",
+            &self.server.url("x"),
+            "--database",
+            Place::DATABASE,
+        ])
+    }
+
+    /// Waits until the leader has published its four entries.
+    #[track_caller]
+    fn wait_for_four(&self, context: &str) {
+        let committed =
+            || self.on_store("status").arg("--json").ok().json()["store"]["committed_sequence"] == 4;
+        until(context, || committed().then_some(()));
+    }
+
     /// What followers have.
     fn published(&self) -> Vec<u64> {
-        let url = self.server.url("x");
-        let on_store =
-            |verb| with_keys(Graphstream::new(verb)).args(["--from", &url, "--database", Place::DATABASE]);
-        on_store("verify").ok();
-        let lines = on_store("cat").arg("--json").ok().json_lines();
+        self.on_store("verify").ok();
+        let lines = self.on_store("cat").arg("--json").ok().json_lines();
         lines.iter().map(|line| line["params"]["id"].as_u64().unwrap()).collect()
     }
 }
@@ -72,7 +87,7 @@ fn with_keys(call: Graphstream) -> Graphstream {
 fn requests() -> Vec<usize> {
     let rivals = Rivals::new();
     let leader = rivals.lead();
-    until("the publication", || (rivals.published().len() == 4).then_some(()));
+    rivals.wait_for_four("the publication");
     let seen = rivals.proxy.seen();
     leader.kill(Signal::Term).expect_code(0);
     let database = format!("x/{}/", Place::DATABASE);
@@ -120,4 +135,43 @@ fn r03_r04_a_leader_frozen_in_any_request_is_fenced_when_it_wakes() {
     let early = cases.iter().filter(|(request, held)| frozen_at(*request, *held)).count();
     // Before the publication and after it.
     assert!((4..cases.len()).contains(&early), "{early} of {}", cases.len());
+}
+
+#[test]
+fn s01_s02_a_leader_loses_any_request_or_its_answer_and_publishes_everything_once() {
+    for request in requests() {
+        let lost =
+            [Fault::Before(Failure::Reset), Fault::After(Failure::Reset), Fault::After(Failure::Close)];
+        for fault in lost {
+            let context = format!("request {request}: {fault:?}");
+            let rivals = Rivals::new();
+            rivals.proxy.inject(Rule::any(fault).nth(request as u64));
+            let leader = rivals.lead();
+            rivals.wait_for_four(&context);
+            leader.kill(Signal::Term).expect_code(0);
+            assert_eq!(rivals.proxy.struck(), 1, "{context}");
+            assert_eq!(rivals.published(), [1, 2, 3, 4], "{context}");
+        }
+    }
+}
+
+#[test]
+fn l06_s01_a_store_away_for_longer_than_the_disk_has_room_holds_up_the_writer_and_loses_nothing() {
+    const ENTRIES: u64 = 3000;
+    let rivals = Rivals::new();
+    let leader = rivals.lead();
+    rivals.wait_for_four("the publication");
+    rivals.proxy.refuse().unwrap();
+    let bounded = ["--segment-bytes-max", "4KiB", "--held-bytes-max", "8KiB"];
+    let writer = rivals.place.on_journal("append").args(bounded).stdin(entries(5, ENTRIES)).spawn();
+    writer.wait_for_stderr("the budget", |lines| {
+        lines.iter().any(|line| line.contains("waiting with line")).then_some(())
+    });
+    let journal = rivals.place.on_journal("status").arg("--json").ok().json()["journal"].take();
+    // Sealed since, they take less.
+    assert!(journal["held_bytes"].as_u64().unwrap() > 1024, "{journal}");
+    rivals.proxy.accept().unwrap();
+    writer.wait().expect_code(0);
+    leader.kill(Signal::Term).expect_code(0);
+    assert!(rivals.published().into_iter().eq(1..=4 + ENTRIES), "each once, in order");
 }
