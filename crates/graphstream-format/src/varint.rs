@@ -29,16 +29,38 @@ pub(crate) fn read(bytes: &[u8]) -> Option<(u64, usize)> {
     if let Some(&byte) = bytes.first().filter(|byte| **byte < 0x80) {
         return Some((byte.into(), 1));
     }
-    if let Some(word) = bytes.first_chunk().map(|word| u64::from_le_bytes(*word)) {
-        let ends = !word & 0x8080_8080_8080_8080;
-        if ends != 0 {
-            // All bits up to the top one of the last byte.
-            let ours = word & (ends ^ (ends - 1));
-            let bytes = (ends.trailing_zeros() / 8) as usize + 1;
-            return (ours >> (8 * (bytes - 1)) != 0).then(|| (seven_bits_each(ours), bytes));
-        }
+    if let Some(word) = bytes.first_chunk().map(|word| u64::from_le_bytes(*word))
+        && ends(word) != 0
+    {
+        return read_word(word);
     }
     read_bytewise(bytes)
+}
+
+/// The same from `at` on, where fewer than eight bytes may be left but stand behind others: not byte by byte then.
+#[inline]
+pub(crate) fn read_at(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let rest = bytes.get(at..)?;
+    match bytes.last_chunk().map(|word| u64::from_le_bytes(*word)) {
+        // What is shifted in ends a number, but none in its shortest form.
+        Some(word) if (1..8).contains(&rest.len()) => read_word(word >> (8 * (8 - rest.len()))),
+        _ => read(rest),
+    }
+}
+
+/// The top bit of each byte that ends a number.
+const fn ends(word: u64) -> u64 {
+    !word & 0x8080_8080_8080_8080
+}
+
+/// The number at the start of a word in which one ends.
+#[inline]
+fn read_word(word: u64) -> Option<(u64, usize)> {
+    let ends = ends(word);
+    // All bits up to the top one of the last byte.
+    let ours = word & (ends ^ (ends - 1));
+    let bytes = (ends.trailing_zeros() / 8) as usize + 1;
+    (bytes == 1 || ours >> (8 * (bytes - 1)) != 0).then(|| (seven_bits_each(ours), bytes))
 }
 
 /// What [`write`] appends for a `value` below 2^56, as a little-endian number, and how many bytes of it: without a branch.
@@ -115,6 +137,10 @@ mod tests {
                 bytes[usize::from(long)] = (seed % 2) as u8;
             }
             assert_eq!(read(&bytes), read_bytewise(&bytes), "{bytes:02x?}");
+            for at in 0..=bytes.len() {
+                assert_eq!(read_at(&bytes, at), read_bytewise(&bytes[at..]), "{bytes:02x?} from {at}");
+            }
+            assert_eq!(read_at(&bytes[..5], 3), read_bytewise(&bytes[3..5]), "{bytes:02x?}");
         }
     }
 

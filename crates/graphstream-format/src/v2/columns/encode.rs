@@ -1,6 +1,6 @@
 //! The columnar form of a frame's rows. Memory is kept from frame to frame, up to a limit; nothing is allocated per entry.
 
-use super::shape::{Shaper, Slot, query};
+use super::shape::{Shaper, Slot, likeness};
 use super::{COLUMNAR_OVERHEAD_MAX, WHOLE_OPERATIONS, coding, zigzag};
 use crate::limits;
 use crate::varint;
@@ -19,7 +19,7 @@ pub(crate) struct Encoder {
     /// The shapes of this frame: as many as there are checksums. Those behind are kept for their memory.
     shapes: Vec<Shape>,
     checksums: Vec<u32>,
-    /// By a byte of the query's checksum, the shape of the last payload with it.
+    /// By a byte of the query's likeness, the shape of the last payload with it.
     by_query: Vec<Option<u8>>,
     /// Operations of these shapes.
     operations: usize,
@@ -118,7 +118,7 @@ impl Encoder {
     }
 
     fn entry(&mut self, payload: &[u8]) -> Option<()> {
-        let place = query(payload).map_or(0, crc32c::crc32c) as usize % 256;
+        let place = likeness(payload).map_or(0, |likeness| likeness >> 56) as usize;
         let likely = *self.by_query.get(place)?;
         let shape = likely.and_then(|id| self.shapes.get(usize::from(id)));
         let id = match (likely, shape) {
