@@ -69,6 +69,10 @@ const BUGS: &[Bug] = &[
     simulated("failed_upload_is_passed"),
     simulated("unknown_counts_as_success"),
     simulated("stored_before_it_is_published"),
+    simulated("conflict_counts_as_exists"),
+    simulated("fenced_is_not_noted"),
+    simulated("missing_head_is_created_anew"),
+    simulated("older_head_is_trusted"),
 ];
 
 /// How a test ended.

@@ -9,8 +9,9 @@
 //!       └──────────────┬───────────────┘
 //!                    store ──► truth: the promises are checked after every change
 //! ```
-//! Checked are promises 1, 2, 5, 6 and 9 and the invariants of the head's protocol (`truth`), at every start that the journal holds
-//! what was acknowledged (`disk`), and that a leader alone stores everything once the faults end, and followers have it (`world`).
+//! Checked are promises 1, 2, 5, 6 and 9 and the invariants of the head's protocol (`truth`, `head_follows`), at every start that the journal
+//! holds what was acknowledged (`disk`), that errors are what they say (`judge`), that everything gets on while nothing fails (`progress`), and that a
+//! leader alone stores everything once the faults end, and followers have it (`world`). What happened is counted (`counts`).
 //!
 //! `GRAPHSTREAM_SIMULATION_SEED` runs one seed, `GRAPHSTREAM_SIMULATION_SECONDS` new ones for that long, with
 //! `GRAPHSTREAM_SIMULATION_HOURS` each; `cargo xtask sim` sets them.
@@ -19,9 +20,16 @@
 #[allow(unreachable_pub, reason = "modules of one test")]
 mod simulation {
     pub mod chance;
+    pub mod counts;
     pub mod disk;
     pub mod follower;
+    pub mod head_follows;
+    pub mod heads;
+    pub mod judge;
+    pub mod leading;
+    pub mod line;
     pub mod machine;
+    pub mod progress;
     pub mod store;
     pub mod table;
     pub mod trace;
@@ -34,7 +42,7 @@ mod simulation {
 
 use std::time::{Duration, Instant};
 
-use simulation::truth::Counts;
+use simulation::counts::Counts;
 use simulation::world::{Outcome, Plan, run};
 
 /// Virtual hours of a world.
@@ -67,7 +75,7 @@ fn simulate(seeds: impl Iterator<Item = u64>, hours: u64, budget: Duration) -> C
         "{hours} hours in {seconds:.1} s ({:.0} hours/s): {worlds} worlds, {steps} steps, {requests} requests, {faults} faults",
         hours as f64 / seconds
     );
-    eprintln!("{total:?}");
+    eprintln!("{total:#?}");
     total
 }
 
@@ -85,10 +93,7 @@ fn r03_r04_200_hours_of_leaders_zombies_and_crashes() {
         return;
     }
     let counts = simulate(0..200 / HOURS, HOURS, Duration::MAX);
-    assert!(counts.claims > 60 && counts.fences > 20 && counts.continued > 5, "{counts:?}");
-    assert!(counts.power_cuts > 100 && counts.kills > 100 && counts.old_disks > 2, "{counts:?}");
-    assert!(counts.holds > 20 && counts.outages > 20 && counts.disk_faults > 30, "{counts:?}");
-    assert!(counts.full_disks > 5 && counts.committed > 2000 && counts.applied > 2000, "{counts:?}");
+    assert!(counts.rare().is_empty(), "too rare: {:?}", counts.rare());
 }
 
 fn started_ms() -> u32 {

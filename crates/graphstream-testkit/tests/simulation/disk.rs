@@ -17,8 +17,20 @@ pub const DIR: &str = "/journal";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expected {
     pub number: u64,
-    /// It was acknowledged as *synced*.
-    pub synced: bool,
+    pub ack: Option<Acked>,
+    /// The next entry is of the same batch.
+    pub more: bool,
+}
+
+/// As what it was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Acked {
+    /// *Written*.
+    Written,
+    /// *Written*, and the process was killed since, but the machine has had power.
+    InTheSystem,
+    /// *Synced*.
+    Synced,
 }
 
 /// A disk, and what was appended to the journal on it, in order.
@@ -48,6 +60,9 @@ impl Disk {
     /// The process was killed: what the operating system has stays.
     pub fn kill(&mut self) {
         self.fs = self.fs.copy();
+        for entry in &mut self.entries {
+            entry.ack = entry.ack.map(|ack| ack.max(Acked::InTheSystem));
+        }
     }
 
     /// The power was cut, at some moment since its process was last heard of.
@@ -61,6 +76,9 @@ impl Disk {
             _ => Persisted::Bits(chance.next()),
         };
         self.fs = Crashes::of(&self.fs).boot(at, persisted);
+        for entry in &mut self.entries {
+            entry.ack = entry.ack.filter(|ack| *ack == Acked::Synced);
+        }
     }
 
     /// There is a journal on it now, of which nothing up to `base` was appended here.
@@ -80,7 +98,18 @@ impl Disk {
         self.base + self.entries.len() as u64
     }
 
-    /// Promise 2: what a recovered journal holds is a prefix of what was appended, with all that was synced.
+    /// The last sequence that must be there.
+    pub fn certain(&self) -> u64 {
+        let certain = |entry: &Expected| entry.ack >= Some(Acked::InTheSystem);
+        self.base + self.entries.iter().rposition(certain).map_or(0, |at| at + 1) as u64
+    }
+
+    /// All that was appended so far is *synced*.
+    pub fn synced(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.ack = Some(Acked::Synced));
+    }
+
+    /// Promise 2: what a recovered journal holds is a prefix of what was appended, with all that was acknowledged and no batch in parts.
     pub fn check(&mut self, who: &str, store: &Store, journal: &Journal) {
         let positions = journal.positions();
         // A failure that was meant for the leader is not for us.
@@ -91,41 +120,49 @@ impl Disk {
                 return store.trace.broken(format_args!("promise 4: {who} can't read its journal: {error}"));
             }
         };
+        let broken =
+            |what: std::fmt::Arguments<'_>| store.trace.broken(format_args!("promise 2: {who} {what}"));
         let end = positions.written.sequence;
+        if positions.synced != positions.written || positions.sealed != positions.written {
+            broken(format_args!("begins with {positions:?}"));
+        }
+        // What may have gone from the disk is committed.
+        let (first, committed) = (found.first().map_or(end + 1, |row| row.0), store.truth().end());
+        if first > committed + 1 || found.last().is_some_and(|row| row.0 != end) {
+            broken(format_args!("has {first} to {end}, committed are {committed}"));
+        }
         if self.moves && (!self.ready || end > self.sequence()) {
             if store.truth().chain_at(end) != Some(positions.written.chain_hash) || !found.is_empty() {
-                store
-                    .trace
-                    .broken(format_args!("promise 2: {who} goes on from {end}, which is not the head's"));
+                broken(format_args!("goes on from {end}, which is not the head's"));
             }
             self.begin(end);
-            store.truth().counts.continued += 1;
+            store.tally.hit("machine: goes on from the head");
             store.trace.note(format_args!("{who} goes on from the head, after {end}"));
             return;
         }
         self.moves = false;
-        let synced = self.entries.iter().rposition(|entry| entry.synced).map_or(0, |at| at + 1) as u64;
-        if end < self.base + synced || end > self.sequence() {
-            store.trace.broken(format_args!(
-                "promise 2: {who} recovered to {end}, synced were {}, appended {}",
-                self.base + synced,
-                self.sequence()
-            ));
+        if end < self.certain() || end > self.sequence() {
+            let (certain, appended) = (self.certain(), self.sequence());
+            broken(format_args!("recovered to {end}, acknowledged were {certain}, appended {appended}"));
             return;
+        }
+        if end < self.sequence() {
+            store.tally.hit("machine: lost what was not acknowledged");
+        }
+        if end > self.base && self.entries[usize::try_from(end - self.base - 1).unwrap()].more {
+            broken(format_args!("recovered to {end}, in the middle of a batch"));
         }
         for (sequence, number) in found {
             // What is at or below the base came from elsewhere.
             let Some(at) = sequence.checked_sub(self.base + 1) else { continue };
             let expected = self.entries.get(usize::try_from(at).unwrap()).map(|entry| entry.number);
             if expected != Some(number) {
-                store.trace.broken(format_args!(
-                    "promise 2: {who} found {number} at {sequence}, appended was {expected:?}"
-                ));
+                broken(format_args!("found {number} at {sequence}, appended was {expected:?}"));
             }
         }
         self.truncate(end);
         // What recovery found and sealed is synced.
-        self.entries.iter_mut().for_each(|entry| entry.synced = true);
+        self.synced();
     }
 
     /// Entries beyond `sequence` are gone for good.
@@ -134,10 +171,16 @@ impl Disk {
         self.entries.truncate(keep);
     }
 
-    /// The numbers of the entries beyond `sequence`.
-    pub fn beyond(&self, sequence: u64) -> Vec<u64> {
-        let from = usize::try_from(sequence.saturating_sub(self.base)).unwrap();
-        self.entries.get(from..).unwrap_or_default().iter().map(|entry| entry.number).collect()
+    /// The sequences and numbers of the entries.
+    pub fn numbers(&self) -> Vec<(u64, u64)> {
+        (self.base + 1..).zip(self.entries.iter().map(|entry| entry.number)).collect()
+    }
+
+    /// Whether something here is not what is committed there.
+    pub fn forks(&self, store: &Store) -> bool {
+        let truth = store.truth();
+        let differs = |(sequence, number)| truth.number_at(sequence).is_some_and(|other| other != number);
+        self.numbers().into_iter().any(differs)
     }
 }
 

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graphstream_metrics::GraphstreamMetrics;
-use graphstream_replication::{ErrorKind, Follower, FollowerOptions, Stop};
+use graphstream_remote::Error as RemoteError;
+use graphstream_replication::{Error, ErrorKind, Follower, FollowerOptions, Stop};
 use tokio::time::{sleep, timeout};
 
-use super::store::{Hold, Line, Store};
+use super::line::{Hold, Line};
+use super::progress::Progress;
+use super::store::Store;
 use super::table::Table;
 use super::world::remote;
 
@@ -19,7 +22,7 @@ pub async fn follow(store: Arc<Store>, table: Table, hold: Hold, cache: std::pat
         let line = Line::new(&store, &table_name(&table), &hold);
         let _ = timeout(life, live(&store, &table, &line, &cache)).await;
         line.cut();
-        store.truth().counts.follower_restarts += 1;
+        store.tally.hit("follower: restarts");
         store.trace.note(format_args!("{} restarts", table_name(&table)));
         sleep(store.chance.between(Duration::ZERO, Duration::from_secs(120))).await;
     }
@@ -39,20 +42,42 @@ pub fn options(store: &Store, cache: &std::path::Path) -> FollowerOptions {
         .with_cache_dir(cache)
 }
 
+/// So long after the last failure what is committed is applied.
+const APPLIED_WITHIN: Duration = Duration::from_secs(900);
+
 async fn live(store: &Arc<Store>, table: &Table, line: &Line, cache: &std::path::Path) {
     let metrics = Arc::<GraphstreamMetrics>::default();
     let options = options(store, cache);
+    let wrong = store.heads.lock().unwrap().times;
     let opened = Follower::open(remote(line, store), Box::new(table.clone()), options, metrics).await;
     let ended = match opened {
-        Ok(mut follower) => follower.run(None, &Stop::new()).await.map(drop),
+        Ok(mut follower) => {
+            let stop = Stop::new();
+            let mut running = Box::pin(follower.run(None, &stop));
+            let mut progress = Progress::new(APPLIED_WITHIN);
+            loop {
+                if let Ok(ended) = timeout(Duration::from_secs(60), &mut running).await {
+                    break ended.map(drop);
+                }
+                let (goal, applied) = (store.truth().end(), table.numbers().len() as u64);
+                if let Some(late) = progress.reached(store.calm_for(), goal, applied) {
+                    store.trace.broken(format_args!(
+                        "liveness: {late} was committed long ago, and {} is at {applied}",
+                        table_name(table)
+                    ));
+                }
+            }
+        }
         Err(error) => Err(error),
     };
-    match ended {
-        Ok(()) => {}
+    let Err(error) = ended else { return };
+    let wrong_head = store.heads.lock().unwrap().wrong_since(wrong);
+    match error {
         // Its target died more often than it puts up with.
-        Err(error) if error.kind() == ErrorKind::Target => {}
-        Err(error) => {
-            store.trace.broken(format_args!("promise 6: {} met {error}: {error:?}", table_name(table)));
+        error if error.kind() == ErrorKind::Target => store.tally.hit("follower: lost its target"),
+        Error::Remote(RemoteError::HeadMissing { .. } | RemoteError::Rewound(_)) if wrong_head => {
+            store.tally.hit("follower: refuses a head");
         }
+        error => store.trace.broken(format_args!("promise 6: {} met {error}: {error:?}", table_name(table))),
     }
 }

@@ -1,26 +1,21 @@
-//! The object store, and each process's way to it: slow, failing, cut off, held up for hours.
-//!
-//! ```text
-//!  process ── request ──► held? ─► on the way ─► fails before │ acts │ acts, answer lost │ lost, or arrives hours later
-//! ```
-//! The store itself is atomic and consistent, as its contract says: a version is the hash of the content.
+//! The object store: atomic and consistent, as its contract says; a version is the hash of the content. And what befalls it that is nobody's
+//! request: late puts, a head that is deleted or put back.
 
 use std::collections::BTreeMap;
-use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use graphstream_storage::{
-    ByteStream, Bytes, Error, ErrorClass, GetOptions, GetOutcome, Key, ListPage, ListRequest, Object,
-    ObjectMeta, Operation, PutBody, PutMode, Result, StorageBackend, Token, Version,
-};
-use graphstream_testkit::CrashFs;
+use graphstream_remote::{DatabaseName, Layout, ObjectName};
+use graphstream_storage::{Bytes, Error, Key, ObjectMeta, Operation, PutMode, Result, Version};
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::DATABASE;
 use super::chance::Chance;
+use super::counts::Tally;
+use super::heads::Heads;
+use super::line::Crowd;
 use super::trace::Trace;
 use super::truth::Truth;
 
@@ -29,35 +24,52 @@ use super::truth::Truth;
 pub struct Store {
     pub chance: Arc<Chance>,
     pub trace: Arc<Trace>,
-    pub truth: Mutex<Truth>,
+    pub tally: Tally,
+    pub layout: Layout,
+    truth: Mutex<Truth>,
     objects: Mutex<BTreeMap<Key, Bytes>>,
     travelling: Mutex<Vec<(Instant, Change)>>,
-    /// Of a thousand requests so many fail.
-    pub faults_per_mille: AtomicU64,
-    /// Nothing gets through.
-    pub down: AtomicBool,
+    weather: Mutex<Weather>,
+    pub(super) crowd: Crowd,
+    pub(super) heads: Mutex<Heads>,
     pub requests: AtomicU64,
     pub faults: AtomicU64,
 }
 
-/// A put whose sender has given up on it.
+/// How requests fare.
+#[derive(Debug, Clone, Copy)]
+struct Weather {
+    /// Of a thousand requests so many fail.
+    faults_per_mille: u64,
+    /// Nothing gets through.
+    down: bool,
+    /// Since when nothing has failed, and the head was as it should be.
+    calm_since: Instant,
+}
+
+/// A put.
 #[derive(Debug, Clone)]
-struct Change {
-    key: Key,
-    bytes: Bytes,
-    mode: PutMode,
+pub struct Change {
+    pub key: Key,
+    pub bytes: Bytes,
+    pub mode: PutMode,
 }
 
 impl Store {
     pub fn new(chance: Arc<Chance>, trace: Arc<Trace>) -> Arc<Self> {
+        let tally = Tally::default();
+        let layout = Layout::new("", DatabaseName::new(DATABASE).unwrap()).unwrap();
         Arc::new(Self {
-            truth: Mutex::new(Truth::new(Arc::clone(&trace))),
+            truth: Mutex::new(Truth::new(Arc::clone(&trace), tally.clone(), layout.clone())),
             chance,
             trace,
+            tally,
             objects: Mutex::default(),
+            crowd: Crowd::default(),
             travelling: Mutex::default(),
-            faults_per_mille: AtomicU64::new(0),
-            down: AtomicBool::new(false),
+            weather: Mutex::new(Weather { faults_per_mille: 0, down: false, calm_since: Instant::now() }),
+            heads: Mutex::new(Heads::new(layout.key(&ObjectName::Head).unwrap())),
+            layout,
             requests: AtomicU64::new(0),
             faults: AtomicU64::new(0),
         })
@@ -67,18 +79,36 @@ impl Store {
         self.truth.lock().unwrap()
     }
 
-    fn version(bytes: &[u8]) -> Version {
+    /// Of a thousand requests so many fail from now on, or all.
+    pub fn weather(&self, faults_per_mille: u64, down: bool) {
+        *self.weather.lock().unwrap() = Weather { faults_per_mille, down, calm_since: Instant::now() };
+    }
+
+    /// For how long nothing has failed, nobody has touched the head, and no late put of the head has travelled.
+    pub fn calm_for(&self) -> Duration {
+        let weather = *self.weather.lock().unwrap();
+        if weather.down || weather.faults_per_mille > 0 {
+            return Duration::ZERO;
+        }
+        weather.calm_since.elapsed().min(self.heads.lock().unwrap().calm_for())
+    }
+
+    pub fn version(bytes: &[u8]) -> Version {
         Version::new(hex::encode(Sha256::digest(bytes))).unwrap()
     }
 
-    fn meta(key: &Key, bytes: &Bytes) -> ObjectMeta {
+    pub fn meta(key: &Key, bytes: &Bytes) -> ObjectMeta {
         ObjectMeta::new(key.clone(), bytes.len() as u64, Self::version(bytes), 0)
     }
 
+    pub fn objects(&self) -> MutexGuard<'_, BTreeMap<Key, Bytes>> {
+        self.objects.lock().unwrap()
+    }
+
     /// Acts, and checks the promises.
-    fn put_now(&self, change: &Change) -> Result<Version> {
+    pub fn put_now(&self, change: &Change) -> Result<Version> {
         let Change { key, bytes, mode } = change;
-        let mut objects = self.objects.lock().unwrap();
+        let mut objects = self.objects();
         match (mode, objects.get(key)) {
             (PutMode::Create, Some(_)) => return Err(Error::Exists { key: key.clone() }),
             (PutMode::Match(_), None) => {
@@ -91,22 +121,37 @@ impl Store {
             _ => {}
         }
         let before = objects.insert(key.clone(), bytes.clone());
+        let mut heads = self.heads.lock().unwrap();
+        if *key == heads.key && !heads.follow(bytes, self) {
+            return Ok(Self::version(bytes));
+        }
+        drop(heads);
         self.truth().changed(&objects, key, before.as_ref());
         Ok(Self::version(bytes))
     }
 
-    fn land(&self, change: &Change, how: &str) {
-        let landed = self.put_now(change).is_ok();
-        self.trace.note(format_args!("{how} {} {}", change.key, if landed { "landed" } else { "refused" }));
+    pub fn land(&self, change: &Change, how: &str) -> Result<Version> {
+        let landed = self.put_now(change);
+        let outcome = if landed.is_ok() { "landed" } else { "refused" };
+        self.tally.hit(format!("put {}: {how} {outcome}", kind(&change.key)));
+        self.trace.note(format_args!("{how} {} {outcome}", change.key));
+        landed
     }
 
     /// Somebody gave up on it: it arrives within hours, or never.
-    fn send_off(&self, change: Change) {
+    pub fn send_off(&self, change: Change) {
         if self.chance.per_mille(700) {
             let within = if self.chance.per_mille(700) { 60 } else { 3 * 3600 };
             let due = Instant::now() + self.chance.between(Duration::ZERO, Duration::from_secs(within));
             self.travelling.lock().unwrap().push((due, change));
+        } else {
+            self.tally.hit(format!("put {}: lost", kind(&change.key)));
         }
+    }
+
+    /// What travels to this key is lost.
+    pub fn lose_travelling(&self, key: &Key) {
+        self.travelling.lock().unwrap().retain(|(_, change)| change.key != *key);
     }
 
     /// Lets arrive what is due; at the end all that still travels arrives or is lost.
@@ -119,213 +164,36 @@ impl Store {
                 travelling.remove(at).1
             };
             if !all || self.chance.per_mille(500) {
-                self.land(&change, "late");
+                let _ = self.land(&change, "late");
             }
         }
     }
 
-    fn fails(&self) -> bool {
-        let fails = self.down.load(Ordering::Relaxed)
-            || self.chance.per_mille(self.faults_per_mille.load(Ordering::Relaxed));
+    /// Whether a request fails now. Heads and epochs are few beside segments, so theirs fail more often.
+    pub fn fails(&self, kind: &str) -> bool {
+        let Weather { faults_per_mille, down, .. } = *self.weather.lock().unwrap();
+        let often = match kind {
+            "head.json" => 4,
+            "epoch" => 10,
+            _ => 1,
+        };
+        let fails = down || self.chance.per_mille((faults_per_mille * often).min(500));
         self.faults.fetch_add(u64::from(fails), Ordering::Relaxed);
         fails
     }
 }
 
-/// What holds up a machine: until then none of its requests leaves, and no answer arrives.
-pub type Hold = Arc<Mutex<Option<Instant>>>;
-
-/// One process's way to the store; clones are the same.
-#[derive(Debug, Clone)]
-pub struct Line {
-    store: Arc<Store>,
-    who: Arc<str>,
-    alive: Arc<AtomicBool>,
-    hold: Hold,
-    /// The process's disk, and how much had happened on it when the process was last heard of.
-    disk: Arc<Mutex<Option<(CrashFs, usize)>>>,
+/// What kind of object this is, to count by.
+pub fn kind(key: &Key) -> &'static str {
+    kind_of(key.as_str())
 }
 
-impl Line {
-    pub fn new(store: &Arc<Store>, who: &str, hold: &Hold) -> Self {
-        Self {
-            store: Arc::clone(store),
-            who: who.into(),
-            alive: Arc::new(AtomicBool::new(true)),
-            hold: Arc::clone(hold),
-            disk: Arc::default(),
-        }
-    }
-
-    /// Before each request it is noted what had happened on this disk: a power cut can't be earlier.
-    pub fn watch(&self, fs: &CrashFs) {
-        *self.disk.lock().unwrap() = Some((fs.clone(), fs.effects()));
-    }
-
-    /// The process is heard of: somebody relies on what its disk has by now.
-    pub fn heard(&self) {
-        if let Some((fs, at)) = &mut *self.disk.lock().unwrap() {
-            *at = fs.effects();
-        }
-    }
-
-    /// What had happened on the disk when the process was last heard of.
-    pub fn last_heard(&self) -> usize {
-        self.disk.lock().unwrap().as_ref().map_or(0, |(_, at)| *at)
-    }
-
-    /// The process is gone: nothing of it leaves any more.
-    pub fn cut(&self) {
-        self.alive.store(false, Ordering::Relaxed);
-    }
-
-    /// On the way, in either direction.
-    async fn travel(&self) {
-        let chance = &self.store.chance;
-        let most = if chance.per_mille(10) { 15_000 } else { 60 };
-        sleep(chance.between(Duration::from_millis(2), Duration::from_millis(most))).await;
-        loop {
-            let until = *self.hold.lock().unwrap();
-            match until {
-                Some(until) if until > Instant::now() => sleep_until(until).await,
-                _ => break,
-            }
-        }
-        if !self.alive.load(Ordering::Relaxed) {
-            pending().await
-        }
-    }
-
-    fn request(&self) {
-        self.store.requests.fetch_add(1, Ordering::Relaxed);
-        self.heard();
-    }
-
-    fn note(&self, operation: &str, key: &str, outcome: &str) {
-        self.store.trace.note(format_args!("{} {operation} {key}: {outcome}", self.who));
-    }
-
-    fn error(&self, class: ErrorClass, operation: Operation, key: &str) -> Error {
-        Error::backend(class, operation, key, "line", graphstream_storage::faults::InjectedFault)
-    }
-
-    async fn read(&self, operation: Operation, key: &str) -> Result<()> {
-        self.request();
-        self.travel().await;
-        if self.store.fails() {
-            self.note("read", key, "failed");
-            return Err(self.error(ErrorClass::Unavailable, operation, key));
-        }
-        Ok(())
-    }
+pub fn kind_of(key: &str) -> &'static str {
+    ["/seg/", "/epoch/", "/snap/", "/head.json"]
+        .into_iter()
+        .find(|part| key.contains(part))
+        .map_or("probe", |part| part.trim_matches('/'))
 }
 
-/// A put that has left and not arrived: when its process dies meanwhile, it may still arrive.
-struct OnTheWay<'a> {
-    store: &'a Store,
-    change: Option<Change>,
-}
-
-impl Drop for OnTheWay<'_> {
-    fn drop(&mut self) {
-        if let Some(change) = self.change.take() {
-            self.store.send_off(change);
-        }
-    }
-}
-
-#[async_trait]
-impl StorageBackend for Line {
-    async fn get(&self, key: &Key, options: GetOptions) -> Result<GetOutcome> {
-        self.read(Operation::Get, key.as_str()).await?;
-        let found = self.store.objects.lock().unwrap().get(key).cloned();
-        self.travel().await;
-        let Some(bytes) = found else {
-            self.note("get", key.as_str(), "missing");
-            return Err(Error::NotFound { operation: Operation::Get, key: key.clone() });
-        };
-        let meta = Store::meta(key, &bytes);
-        if options.if_changed_from.as_ref() == Some(&meta.version) {
-            return Ok(GetOutcome::NotModified);
-        }
-        self.note("get", key.as_str(), meta.version.as_str());
-        let range = 0..meta.size;
-        Ok(GetOutcome::Found(Object::new(meta, range, ByteStream::from_bytes(bytes))))
-    }
-
-    async fn put(&self, key: &Key, body: PutBody, mode: PutMode) -> Result<Version> {
-        self.request();
-        let bytes = match body {
-            PutBody::Bytes(bytes) => bytes,
-            PutBody::File(path) => std::fs::read(path).unwrap().into(),
-            _ => unreachable!("two kinds of bodies"),
-        };
-        let change = Change { key: key.clone(), bytes, mode };
-        let mut on_the_way = OnTheWay { store: &self.store, change: Some(change) };
-        self.travel().await;
-        let change = on_the_way.change.take().unwrap();
-        if self.store.fails() {
-            let unknown = self.error(ErrorClass::TimeoutUnknown, Operation::Put, key.as_str());
-            match self.store.chance.below(4) {
-                // Out of reach, or S3's answer 409: two writers at once, neither has written.
-                0 => {
-                    self.note("put", key.as_str(), "failed");
-                    return Err(self.error(ErrorClass::Unavailable, Operation::Put, key.as_str()));
-                }
-                1 => self.store.land(&change, "unanswered"),
-                2 => self.store.send_off(change),
-                _ => {}
-            }
-            self.note("put", key.as_str(), "unknown");
-            return Err(unknown);
-        }
-        let answer = self.store.put_now(&change);
-        self.travel().await;
-        match &answer {
-            Ok(version) => self.note("put", key.as_str(), version.as_str()),
-            Err(error) => self.note("put", key.as_str(), error.class().as_str()),
-        }
-        answer
-    }
-
-    async fn head(&self, key: &Key) -> Result<ObjectMeta> {
-        self.read(Operation::Head, key.as_str()).await?;
-        let missing = || Error::NotFound { operation: Operation::Head, key: key.clone() };
-        let objects = self.store.objects.lock().unwrap();
-        objects.get(key).map(|bytes| Store::meta(key, bytes)).ok_or_else(missing)
-    }
-
-    async fn delete(&self, _: &Key) -> Result<()> {
-        unreachable!("nobody deletes here")
-    }
-
-    async fn delete_many(&self, _: &[Key]) -> Result<Vec<(Key, Result<()>)>> {
-        unreachable!("nobody deletes here")
-    }
-
-    async fn list(&self, request: ListRequest) -> Result<ListPage> {
-        self.read(Operation::List, &request.prefix).await?;
-        let page = {
-            let token = request.continuation.as_ref().map(Token::as_str);
-            let after = [request.start_after.as_deref(), token].into_iter().flatten().max();
-            let objects = self.store.objects.lock().unwrap();
-            let from = Key::new(after.unwrap_or(&request.prefix).trim_end_matches('/')).unwrap();
-            let mut matching = objects.range(from..).filter(|(key, _)| {
-                key.as_str().starts_with(&request.prefix) && after.is_none_or(|after| key.as_str() > after)
-            });
-            // Small pages: the pages of one listing are not one moment.
-            let limit = request.limit.unwrap_or(1000).min(50);
-            let page: Vec<_> =
-                matching.by_ref().take(limit).map(|(key, bytes)| Store::meta(key, bytes)).collect();
-            let next = matching.next().and(page.last()).map(|last| Token::new(last.key.as_str()));
-            ListPage::new(page, Vec::new(), next)
-        };
-        self.travel().await;
-        self.note("list", &request.prefix, &page.objects.len().to_string());
-        Ok(page)
-    }
-
-    fn describe(&self) -> String {
-        "simulated".to_owned()
-    }
-}
+/// Whether a process lives; clones are the same.
+pub type Alive = Arc<AtomicBool>;

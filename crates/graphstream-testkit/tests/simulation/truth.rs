@@ -2,19 +2,21 @@
 //!
 //! - what was committed stays committed, in every later head (I1), and all that was told *stored* with it (I3);
 //! - every object that the history rule admits holds committed entries (I2a), and all committed entries are held (I6);
-//! - what was told `Fenced` never becomes history (I2b);
+//! - what was told `Fenced` never becomes history (I2b), and what a fenced leader keeps is history; only a rival fences (I5);
 //! - nothing is committed that nobody appended, or twice, or that an append definitely refused (promise 2);
-//! - segments and epoch objects are never changed, and no segment stands before its epoch's object.
+//! - segments and epoch objects are never changed, and no segment stands before its epoch's object;
+//! - a head follows the one before: `head_follows`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use graphstream_format::{ChainHash, Entry, ReadOptions, SegmentReader};
 use graphstream_proto::{JournalEntry, ParamValue};
-use graphstream_remote::{DatabaseName, Head, HistoryRule, Layout, ObjectName};
+use graphstream_remote::{Committed, Fenced, Head, HistoryRule, Layout, ObjectName, OwnerNonce};
 use graphstream_storage::{Bytes, Key};
 
-use super::DATABASE;
+use super::counts::Tally;
+use super::head_follows::head_follows;
 use super::trace::Trace;
 
 /// What is known of an entry, by its number.
@@ -28,96 +30,33 @@ pub enum Fate {
     Fenced,
 }
 
+/// A committed entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    pub number: u64,
+    /// After it.
+    pub chain_hash: ChainHash,
+    pub commit_ms: i64,
+}
+
 #[derive(Debug)]
 pub struct Truth {
     trace: Arc<Trace>,
+    tally: Tally,
     layout: Layout,
-    /// The longest committed history: number, and chain hash after it.
-    pub committed: Vec<(u64, ChainHash)>,
+    /// The longest committed history.
+    pub committed: Vec<Row>,
     fates: HashMap<u64, Fate>,
+    /// The last number that was given to an entry.
+    offered: u64,
     /// Numbers in the history: nothing comes twice.
     seen: BTreeSet<u64>,
     /// Segments that are not known to be history, by key.
     unproven: BTreeSet<Key>,
-    /// As it stands in the store.
+    /// Who claimed which epoch.
+    owners: BTreeMap<u32, OwnerNonce>,
+    /// The newest one, whatever stands in the store meanwhile.
     head: Option<Head>,
-    pub counts: Counts,
-}
-
-/// What was exercised: a simulation in which nothing happens must not pass.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Counts {
-    pub starts: u64,
-    pub claims: u64,
-    pub fences: u64,
-    pub forks: u64,
-    pub provisions: u64,
-    pub continued: u64,
-    pub power_cuts: u64,
-    pub kills: u64,
-    pub lost_disks: u64,
-    pub old_disks: u64,
-    pub disk_faults: u64,
-    pub full_disks: u64,
-    pub holds: u64,
-    pub outages: u64,
-    pub appended: u64,
-    pub acked: u64,
-    pub stored: u64,
-    pub committed: u64,
-    pub applied: u64,
-    pub follower_restarts: u64,
-}
-
-impl Counts {
-    pub fn add(&mut self, other: &Self) {
-        let Self {
-            starts,
-            claims,
-            fences,
-            forks,
-            provisions,
-            continued,
-            power_cuts,
-            kills,
-            lost_disks,
-            old_disks,
-            disk_faults,
-            full_disks,
-            holds,
-            outages,
-            appended,
-            acked,
-            stored,
-            committed,
-            applied,
-            follower_restarts,
-        } = other;
-        for (mine, theirs) in [
-            (&mut self.starts, starts),
-            (&mut self.claims, claims),
-            (&mut self.fences, fences),
-            (&mut self.forks, forks),
-            (&mut self.provisions, provisions),
-            (&mut self.continued, continued),
-            (&mut self.power_cuts, power_cuts),
-            (&mut self.kills, kills),
-            (&mut self.lost_disks, lost_disks),
-            (&mut self.old_disks, old_disks),
-            (&mut self.disk_faults, disk_faults),
-            (&mut self.full_disks, full_disks),
-            (&mut self.holds, holds),
-            (&mut self.outages, outages),
-            (&mut self.appended, appended),
-            (&mut self.acked, acked),
-            (&mut self.stored, stored),
-            (&mut self.committed, committed),
-            (&mut self.applied, applied),
-            (&mut self.follower_restarts, follower_restarts),
-        ] {
-            *mine += theirs;
-        }
-    }
 }
 
 pub fn number(entry: &JournalEntry) -> u64 {
@@ -128,27 +67,31 @@ pub fn number(entry: &JournalEntry) -> u64 {
 }
 
 impl Truth {
-    pub fn new(trace: Arc<Trace>) -> Self {
+    pub fn new(trace: Arc<Trace>, tally: Tally, layout: Layout) -> Self {
         Self {
             trace,
-            layout: Layout::new("", DatabaseName::new(DATABASE).unwrap()).unwrap(),
+            tally,
+            layout,
             committed: Vec::new(),
             fates: HashMap::new(),
+            offered: 0,
             seen: BTreeSet::new(),
             unproven: BTreeSet::new(),
+            owners: BTreeMap::new(),
             head: None,
-            counts: Counts::default(),
         }
     }
 
     /// An entry is about to be appended; its number.
     pub fn offer(&mut self) -> u64 {
-        self.counts.appended += 1;
-        self.fates.insert(self.counts.appended, Fate::Offered);
-        self.counts.appended
+        self.tally.hit("entry: offered");
+        self.offered += 1;
+        self.fates.insert(self.offered, Fate::Offered);
+        self.offered
     }
 
     pub fn refuse(&mut self, number: u64) {
+        self.tally.hit("entry: refused");
         self.fates.insert(number, Fate::Refused);
     }
 
@@ -164,52 +107,76 @@ impl Truth {
         self.head.is_some()
     }
 
+    /// How much is committed.
+    pub fn end(&self) -> u64 {
+        self.committed.len() as u64
+    }
+
+    /// The number of a committed entry.
+    pub fn number_at(&self, sequence: u64) -> Option<u64> {
+        let at = usize::try_from(sequence).unwrap().checked_sub(1)?;
+        self.committed.get(at).map(|row| row.number)
+    }
+
     /// The chain hash after a committed entry.
     pub fn chain_at(&self, sequence: u64) -> Option<ChainHash> {
         match usize::try_from(sequence).unwrap().checked_sub(1) {
             None => Some(ChainHash::ZERO),
-            Some(at) => self.committed.get(at).map(|row| row.1),
+            Some(at) => self.committed.get(at).map(|row| row.chain_hash),
         }
     }
 
-    fn is_committed(&self, number: u64) -> bool {
-        self.seen.contains(&number)
+    /// A leader told that so much is committed.
+    pub fn told_committed(&self, who: &str, told: &Committed) {
+        if self.chain_at(told.sequence) != Some(told.chain_hash) {
+            self.trace.broken(format_args!("I3: {who} told {told:?}, committed are {}", self.end()));
+        }
     }
 
     /// A leader told somebody that this entry is stored.
-    pub fn told_stored(&mut self, who: &str, sequence: u64, number: u64) {
-        let at = usize::try_from(sequence).unwrap() - 1;
-        if self.committed.get(at).map(|row| row.0) != Some(number) {
+    pub fn told_stored(&self, who: &str, sequence: u64, number: u64) {
+        if self.number_at(sequence) != Some(number) {
             self.trace
                 .broken(format_args!("I3: {who} told entry {sequence} ({number}) stored, and it is not"));
         }
-        self.counts.stored += 1;
+        self.tally.hit("entry: told stored");
     }
 
-    pub fn told_fenced(&mut self, who: &str, number: u64) {
-        if self.is_committed(number) {
-            self.trace.broken(format_args!("I2b: {who} told {number} fenced, and it is committed"));
+    /// A leader was told that another one took over.
+    pub fn told_fenced(&mut self, who: &str, fenced: &Fenced, kept: &[(u64, u64)], lost: &[u64]) {
+        let Fenced { epoch, by_epoch, by_owner, .. } = *fenced;
+        if by_epoch <= epoch || self.owners.get(&by_epoch) != Some(&by_owner) {
+            self.trace.broken(format_args!("I5: {who}: nobody claimed so: {fenced}"));
         }
-        self.fates.insert(number, Fate::Fenced);
+        for &(sequence, number) in kept {
+            self.told_stored(who, sequence, number);
+        }
+        for &number in lost {
+            if self.seen.contains(&number) {
+                self.trace.broken(format_args!("I2b: {who} told {number} fenced, and it is committed"));
+            }
+            self.tally.hit("entry: told fenced");
+            self.fates.insert(number, Fate::Fenced);
+        }
     }
 
     /// What a follower or a database has must be the beginning of the history.
-    pub fn applied(&mut self, who: &str, from: u64, numbers: &[u64], chain_hash: ChainHash) {
+    pub fn applied(&self, who: &str, from: u64, numbers: &[u64], chain_hash: ChainHash) {
         let from = usize::try_from(from).unwrap();
         let expected = self.committed.get(from..from + numbers.len());
         let same = expected.is_some_and(|rows| {
-            rows.iter().map(|row| row.0).eq(numbers.iter().copied())
-                && rows.last().is_none_or(|row| row.1 == chain_hash)
+            rows.iter().map(|row| row.number).eq(numbers.iter().copied())
+                && rows.last().is_none_or(|row| row.chain_hash == chain_hash)
         });
         if !same {
             self.trace.broken(format_args!(
                 "promises 5 and 6: {who} applied {numbers:?} after {from}, the history has {expected:?}"
             ));
         }
-        self.counts.applied += numbers.len() as u64;
+        self.tally.more("entry: applied", numbers.len() as u64);
     }
 
-    /// After each change of the store.
+    /// After each change of the store, but of a head that is not the newest one's successor.
     pub fn changed(&mut self, objects: &BTreeMap<Key, Bytes>, key: &Key, before: Option<&Bytes>) {
         match self.layout.parse(key) {
             Some(ObjectName::Segment(name)) => {
@@ -220,6 +187,9 @@ impl Truth {
                 if !objects.contains_key(&epoch) {
                     self.trace.broken(format_args!("segment {key} stands before its epoch's object"));
                 }
+                if self.head.as_ref().is_some_and(|head| head.epoch() > name.epoch()) {
+                    self.tally.hit("put seg: a zombie's, late");
+                }
                 self.unproven.insert(key.clone());
                 self.prove(objects);
             }
@@ -227,8 +197,16 @@ impl Truth {
                 self.trace.broken(format_args!("{key} was replaced"));
             }
             Some(ObjectName::Head) => {
-                self.head = Some(Head::parse(&objects[key]).unwrap());
+                let head = Head::parse(&objects[key]).unwrap();
+                if let (Some(row), false) = (head.current_row(), self.owners.contains_key(&head.epoch())) {
+                    self.owners.insert(row.epoch, row.owner);
+                }
+                let before = self.head.replace(head);
                 self.prove(objects);
+                let head = self.head.as_ref().unwrap();
+                if let Err(what) = head_follows(before.as_ref(), head, self, &self.layout, objects) {
+                    self.trace.broken(format_args!("the head, {what}: {head:?}"));
+                }
             }
             _ => {}
         }
@@ -237,13 +215,11 @@ impl Truth {
     fn prove(&mut self, objects: &BTreeMap<Key, Bytes>) {
         let Some(head) = self.head.clone().filter(|head| head.epoch() > 0) else { return };
         let (rule, goal) = (HistoryRule::of(&head), head.committed());
-        if goal.sequence < self.committed.len() as u64 {
-            let known = self.committed.len();
-            self.trace.broken(format_args!("I1: committed went from {known} back to {}", goal.sequence));
+        let before = self.end();
+        if goal.sequence < before {
+            self.trace.broken(format_args!("I1: committed went from {before} back to {}", goal.sequence));
             return;
         }
-        // The new part of the history, from what the rule admits.
-        let grows = goal.sequence > self.committed.len() as u64;
         for key in self.unproven.clone() {
             let Some(ObjectName::Segment(name)) = self.layout.parse(&key) else { continue };
             if !rule.admits(&name) {
@@ -254,17 +230,19 @@ impl Truth {
             }
             self.unproven.remove(&key);
         }
-        if goal.sequence != self.committed.len() as u64 {
-            let held = self.committed.len();
+        if goal.sequence != self.end() {
+            let held = self.end();
             self.trace
                 .broken(format_args!("I6: {} are committed, admitted objects hold {held}", goal.sequence));
         }
-        let end = self.committed.last().map_or(ChainHash::ZERO, |row| row.1);
-        if end != goal.chain_hash {
-            self.trace.broken(format_args!("I1: the history ends in another chain hash than the head's"));
+        let (end, ms) =
+            self.committed.last().map_or((ChainHash::ZERO, 0), |row| (row.chain_hash, row.commit_ms));
+        if end != goal.chain_hash || ms != goal.commit_ms {
+            self.trace
+                .broken(format_args!("I1: the history ends with {end} at {ms}, the head says {goal:?}"));
         }
-        if grows {
-            self.counts.committed = goal.sequence;
+        if goal.sequence > before {
+            self.tally.more("entry: committed", goal.sequence - before);
             self.trace.note(format_args!("committed {} in epoch {}", goal.sequence, head.epoch()));
         }
     }
@@ -272,16 +250,20 @@ impl Truth {
     /// An entry in an object that the history rule admits.
     fn admit(&mut self, key: &Key, entry: &Entry) {
         let at = usize::try_from(entry.sequence).unwrap() - 1;
-        if let Some((_, chain_hash)) = self.committed.get(at) {
-            if *chain_hash != entry.chain_hash {
+        if let Some(row) = self.committed.get(at) {
+            if row.chain_hash != entry.chain_hash {
                 self.trace.broken(format_args!("I2a: {key} is admitted, and holds another entry {}", at + 1));
             }
             return;
         }
-        let before = self.committed.last().map_or(ChainHash::ZERO, |row| row.1);
+        let last = self.committed.last();
+        let (before, ms) = last.map_or((ChainHash::ZERO, i64::MIN), |row| (row.chain_hash, row.commit_ms));
         if at != self.committed.len() || before.after(&entry.payload) != entry.chain_hash {
             self.trace.broken(format_args!("I1: {key} does not continue the history at {}", at + 1));
             return;
+        }
+        if entry.commit_ms < ms {
+            self.trace.broken(format_args!("commit times go back at {}, from {ms}", at + 1));
         }
         let number = number(&JournalEntry::decode(&entry.payload, entry.sequence).unwrap());
         match self.fates.get(&number) {
@@ -293,7 +275,7 @@ impl Truth {
         if !self.seen.insert(number) {
             self.trace.broken(format_args!("promise 2: {number} is in the history twice"));
         }
-        self.committed.push((number, entry.chain_hash));
+        self.committed.push(Row { number, chain_hash: entry.chain_hash, commit_ms: entry.commit_ms });
     }
 }
 

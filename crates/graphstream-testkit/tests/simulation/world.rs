@@ -14,13 +14,15 @@ use tokio::time::{sleep, timeout};
 
 use super::DATABASE;
 use super::chance::Chance;
+use super::counts::Counts;
 use super::disk::read;
 use super::follower::{follow, options};
+use super::heads::meddle;
+use super::line::{Hold, Line};
 use super::machine::Machine;
-use super::store::{Hold, Line, Store};
+use super::store::Store;
 use super::table::Table;
 use super::trace::Trace;
-use super::truth::Counts;
 
 /// What to simulate.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +80,7 @@ async fn simulate(plan: Plan, cache: PathBuf) -> Result<Outcome, String> {
         tasks.push(tokio::spawn(follow(Arc::clone(&store), table.clone(), Hold::default(), cache.clone())));
     }
     tasks.push(tokio::spawn(weather(Arc::clone(&store))));
+    tasks.push(tokio::spawn(meddle(Arc::clone(&store))));
     for _ in 0..plan.hours * 60 {
         sleep(Duration::from_secs(60)).await;
         store.deliver(false);
@@ -93,9 +96,8 @@ async fn simulate(plan: Plan, cache: PathBuf) -> Result<Outcome, String> {
     trace.note(format_args!("the faults end"));
     settle(&store, &machines, &tables, cache).await?;
     trace.verdict()?;
-    let counts = store.truth().counts;
     Ok(Outcome {
-        counts,
+        counts: store.tally.counts(),
         steps: trace.lines(),
         requests: store.requests.load(Ordering::Relaxed),
         faults: store.faults.load(Ordering::Relaxed),
@@ -107,16 +109,16 @@ async fn simulate(plan: Plan, cache: PathBuf) -> Result<Outcome, String> {
 async fn weather(store: Arc<Store>) {
     loop {
         let seconds = store.chance.between(Duration::from_secs(60), Duration::from_secs(7200));
-        let faults = [0, 5, 50, 200][usize::try_from(store.chance.below(4)).unwrap()];
-        store.faults_per_mille.store(faults, Ordering::Relaxed);
+        let faults = [0, 0, 5, 5, 50, 200][usize::try_from(store.chance.below(6)).unwrap()];
+        store.weather(faults, false);
         store.trace.note(format_args!("of 1000 requests {faults} fail"));
         sleep(seconds).await;
         if store.chance.per_mille(200) {
-            store.truth().counts.outages += 1;
+            store.tally.hit("store: outages");
             store.trace.note(format_args!("the store is gone"));
-            store.down.store(true, Ordering::Relaxed);
+            store.weather(faults, true);
             sleep(store.chance.between(Duration::from_secs(60), Duration::from_secs(5400))).await;
-            store.down.store(false, Ordering::Relaxed);
+            store.weather(faults, false);
             store.trace.note(format_args!("the store is back"));
         }
     }
@@ -129,8 +131,8 @@ async fn settle(
     tables: &[Table],
     cache: PathBuf,
 ) -> Result<(), String> {
-    store.faults_per_mille.store(0, Ordering::Relaxed);
-    store.down.store(false, Ordering::Relaxed);
+    store.weather(0, false);
+    store.put_head_back();
     for machine in machines {
         *machine.hold.lock().unwrap() = None;
         machine.disk.lock().unwrap().kill();
@@ -145,7 +147,7 @@ async fn settle(
     let leader = alone.settle().await.map_err(|error| format!("liveness: {}: {error}", alone.name))?;
     let report =
         leader.shutdown(Duration::from_secs(600)).await.map_err(|error| format!("liveness: {error:?}"))?;
-    let committed: Vec<u64> = store.truth().committed.iter().map(|row| row.0).collect();
+    let committed: Vec<u64> = store.truth().committed.iter().map(|row| row.number).collect();
     if report.position.sequence != committed.len() as u64
         || report.committed.sequence != report.position.sequence
     {
