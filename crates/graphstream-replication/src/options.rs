@@ -94,9 +94,10 @@ impl FollowerOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploaderOptions {
-    /// How often new segments are looked for in the directory, and, beside another process that appends, whether another leader has taken
-    /// over. A tenth of it is added at random. A [`Leader`](crate::Leader) ships a segment as soon as it is sealed, whatever this says, and
-    /// asks the store nothing while there is none. Default 10 s.
+    /// How often new segments are looked for in the directory. A tenth of it is added at random. Beside another process that appends,
+    /// another leader is looked for so long after the last publication, then after pauses that double, up to 10 minutes. A
+    /// [`Leader`](crate::Leader) ships a segment as soon as it is sealed, whatever this says, and asks the store nothing while there is none.
+    /// Default 10 s.
     pub upload_interval: Duration,
     /// Segments uploaded at the same time, 1 to 64. Default 4.
     pub uploads_max: usize,

@@ -74,8 +74,11 @@ impl Uploader {
 
     /// Lets go of what is published and needed by nobody here. That it can't does not hold up shipping.
     async fn clean(&mut self, committed: Committed) -> Result<()> {
-        let mut cache = std::mem::take(&mut self.cache);
-        let (dir, now_ms) = (self.dir.clone(), self.clock.now_ms());
+        let now_ms = self.clock.now_ms();
+        if !self.cache.is_due(committed.sequence, now_ms) {
+            return Ok(());
+        }
+        let (dir, mut cache) = (self.dir.clone(), std::mem::take(&mut self.cache));
         self.cache = blocking("cleaning up", move || {
             match cache.clean(&dir, committed.sequence, now_ms) {
                 Ok(removed) if removed.segments > 0 => {

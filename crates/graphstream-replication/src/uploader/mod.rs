@@ -23,6 +23,7 @@ mod messages;
 mod opening;
 mod outage;
 mod prepare;
+mod rival_check;
 mod running;
 mod uploading;
 mod writer;
@@ -46,6 +47,7 @@ pub use self::messages::{UploadAck, UploadMessage, UploaderHandle};
 use self::opening::Opened;
 pub use self::outage::OutageStatus;
 use self::outage::Outages;
+use self::rival_check::RivalCheck;
 pub(crate) use self::writer::Writer;
 use crate::archive::{ArchivePlan, ArchiveState, ArchiveView, Gap, LiveJournal};
 use crate::threads::blocking;
@@ -85,6 +87,7 @@ pub struct Uploader {
     /// The committed sequence that manifest and cursor say.
     noted: Option<u64>,
     requests: Requests,
+    rival_check: RivalCheck,
     _lock: ShipLock,
 }
 
@@ -152,6 +155,7 @@ impl Uploader {
         let state = ArchiveState::new(options.archive.clone(), published.sequence);
         let (committed, _) = watch::channel(published);
         let outages = Outages::new(&options, dir.clone(), Arc::clone(&clock), Arc::clone(&metrics));
+        let rival_check = RivalCheck::new(options.upload_interval, tokio::time::Instant::now());
         let uploader = Self {
             archive: ArchiveView::new(state, dir.clone(), Arc::clone(&clock)),
             dir,
@@ -170,6 +174,7 @@ impl Uploader {
             cache,
             noted,
             requests: Requests::new(),
+            rival_check,
             _lock: lock,
         };
         uploader.refuse_behind()?;
@@ -286,8 +291,12 @@ impl Uploader {
                     return Err(Error::LocalGap { first, last });
                 }
                 // An idle leader asks nothing: fenced meanwhile, it learns it when it has something to publish. Beside the writer a shipper
-                // looks, because the writer learns it only from here.
-                if shipped.segments == 0 && self.writer.here().is_none() && self.session.epoch().is_some() {
+                // looks now and then, because the writer learns it only from here.
+                let may_be_fenced = self.writer.here().is_none() && self.session.epoch().is_some();
+                if shipped.segments == 0
+                    && may_be_fenced
+                    && self.rival_check.is_due(tokio::time::Instant::now())
+                {
                     let checked = self.session.check(&self.chain).await;
                     self.settle(checked).await?;
                 }
@@ -325,6 +334,7 @@ impl Uploader {
                 self.metrics.leader.segments_published.add(archived.len() as u64);
                 self.metrics.leader.bytes_published.add(archived.iter().map(|segment| segment.bytes).sum());
                 self.keep(archived);
+                self.rival_check.published(tokio::time::Instant::now());
                 self.committed_is(published.committed).await?;
             }
             if let Some(error) = failed {

@@ -120,21 +120,28 @@ impl SegmentCache {
         CacheStats { segments: self.kept.len(), bytes: self.bytes }
     }
 
+    /// Whether anything is too old or too much, whoever needs it.
+    pub(crate) fn is_due(&self, committed: u64, now_ms: i64) -> bool {
+        // What holds the last committed entry stays.
+        let needless = committed.saturating_sub(1);
+        through(self.kept.iter().copied(), self.bytes, &self.options, needless, now_ms).is_some()
+    }
+
     /// Removes what is too old or too much and needed by nobody. Blocks for the disk if there is any.
     ///
     /// # Errors
     /// [`Error::Journal`](crate::Error::Journal); what was removed until then is.
     pub fn clean(&mut self, dir: &JournalDir, committed: u64, now_ms: i64) -> Result<CleanupStats> {
         let mut removed = CleanupStats::default();
-        let due = |needless| through(self.kept.iter().copied(), self.bytes, &self.options, needless, now_ms);
-        // Nobody is asked before there is something to ask for. What holds the last committed entry stays.
-        let needless = committed.saturating_sub(1);
-        let oldest = self.kept.front().map_or(u64::MAX, |oldest| oldest.last);
-        if oldest > needless || due(oldest).is_none() {
+        if !self.is_due(committed, now_ms) {
             return Ok(removed);
         }
         let passed = dir.cursors()?.iter().map(|cursor| cursor.sequence).min().unwrap_or(0);
-        let Some(through) = due(needless.min(passed)) else { return Ok(removed) };
+        let needless = committed.saturating_sub(1).min(passed);
+        let Some(through) = through(self.kept.iter().copied(), self.bytes, &self.options, needless, now_ms)
+        else {
+            return Ok(removed);
+        };
         removed.segments = dir.remove_released_through(through)?;
         for _ in 0..removed.segments {
             let Some(segment) = self.kept.pop_front() else { break };
