@@ -192,7 +192,8 @@ async fn r01_an_uploader_stopped_anywhere_leaves_a_store_that_the_next_one_compl
                 let stopped = async { world.uploader("journal").await?.ship().await };
                 let _ended_or_not = tokio::time::timeout(Duration::from_millis(30), stopped).await;
                 world.faults.clear();
-                let shipped = world.uploader("journal").await.unwrap().ship().await.unwrap();
+                let mut next = world.uploader_after("journal").await;
+                let shipped = next.ship().await.unwrap();
                 assert_eq!(shipped.committed.sequence, 30, "{operation} {call} {fault:?}");
                 let target = Recorder::default();
                 world.catch_up(&target).await.unwrap();

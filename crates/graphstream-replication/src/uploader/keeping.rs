@@ -1,5 +1,7 @@
 //! What the shipper knows and leaves in the journal's directory: what was sealed, what is committed, what may go.
 
+use std::sync::Arc;
+
 use graphstream_remote::Committed;
 
 use super::cache::Kept;
@@ -38,15 +40,14 @@ impl Uploader {
         let covered = self.archive.state().archived_elsewhere(committed.sequence);
         self.keep(covered);
         let news = self.committed.send_if_modified(|known| std::mem::replace(known, committed) != committed);
+        self.waiting_is();
         let leader = &self.metrics.leader;
         leader.committed_sequence.set(committed.sequence);
         if news {
             leader.last_publication_ms.set(u64::try_from(self.clock.now_ms()).unwrap_or(0));
         }
         self.note(committed).await?;
-        self.clean(committed).await?;
-        self.waiting_is();
-        Ok(())
+        self.clean(committed).await
     }
 
     /// The manifest first: it is never behind the cursor.
@@ -56,7 +57,9 @@ impl Uploader {
         }
         let manifest = self.session.head().map(|stored| UploadManifest::of(&stored.head));
         let (dir, here, now_ms) = (self.dir.clone(), self.writer.here(), self.clock.now_ms());
+        let lock = Arc::clone(&self.lock);
         blocking("moving the uploader's cursor", move || {
+            let _lock = lock;
             if let Some(manifest) = manifest {
                 manifest.write(&dir)?;
             }
@@ -78,8 +81,10 @@ impl Uploader {
         if !self.cache.is_due(committed.sequence, now_ms) {
             return Ok(());
         }
-        let (dir, mut cache) = (self.dir.clone(), std::mem::take(&mut self.cache));
+        // A copy: this future may be dropped on the way.
+        let (dir, lock, mut cache) = (self.dir.clone(), Arc::clone(&self.lock), self.cache.clone());
         self.cache = blocking("cleaning up", move || {
+            let _lock = lock;
             match cache.clean(&dir, committed.sequence, now_ms) {
                 Ok(removed) if removed.segments > 0 => {
                     tracing::debug!(

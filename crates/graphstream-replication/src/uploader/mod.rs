@@ -88,7 +88,8 @@ pub struct Uploader {
     noted: Option<u64>,
     requests: Requests,
     rival_check: RivalCheck,
-    _lock: ShipLock,
+    /// Work on files that outlives this uploader holds it, too: another shipper begins when that has ended.
+    lock: Arc<ShipLock>,
 }
 
 impl Uploader {
@@ -175,7 +176,7 @@ impl Uploader {
             noted,
             requests: Requests::new(),
             rival_check,
-            _lock: lock,
+            lock: Arc::new(lock),
         };
         uploader.refuse_behind()?;
         Ok(uploader)

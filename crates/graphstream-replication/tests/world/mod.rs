@@ -83,6 +83,18 @@ impl World {
         Uploader::open(self.dir(journal), self.remote(), patient_uploads(), metrics).await
     }
 
+    /// As [`uploader`](Self::uploader), behind one that was dropped: work on files that it had begun holds `SHIP` until it has ended.
+    pub async fn uploader_after(&self, journal: &str) -> Uploader {
+        loop {
+            match self.uploader(journal).await {
+                Err(graphstream_replication::Error::Journal(graphstream_journal::Error::Locked {
+                    ..
+                })) => tokio::task::yield_now().await,
+                opened => return opened.unwrap(),
+            }
+        }
+    }
+
     /// A journal of entries `1..=count`, sealed, and nothing in the store.
     pub fn journal(&self, journal: &str, count: u64) -> Journal {
         let (journal, _) = Journal::builder(self.dir(journal)).options(small_segments()).open().unwrap();

@@ -56,7 +56,7 @@ impl CacheOptions {
 }
 
 /// The published segments in a journal's directory.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct SegmentCache {
     options: CacheOptions,
     /// Ascending.
@@ -143,8 +143,9 @@ impl SegmentCache {
             return Ok(removed);
         };
         removed.segments = dir.remove_released_through(through)?;
-        for _ in 0..removed.segments {
-            let Some(segment) = self.kept.pop_front() else { break };
+        // What is there says it, whatever an attempt before this one has removed.
+        let first = dir.segment_sequences()?.first().copied().unwrap_or(u64::MAX);
+        while let Some(segment) = self.kept.pop_front_if(|segment| segment.last < first) {
             removed.bytes = removed.bytes.saturating_add(segment.bytes);
         }
         self.bytes = self.bytes.saturating_sub(removed.bytes);
