@@ -30,7 +30,7 @@ pub struct Heads {
     /// And when it was replaced by the next.
     all: Vec<(Bytes, Instant)>,
     wrong: Option<Wrong>,
-    /// How often something went wrong.
+    /// How often something went wrong, or was put right.
     pub times: u64,
     changed: Instant,
     /// Who writes, and since when.
@@ -129,7 +129,7 @@ impl Store {
             (Wrong::Deleted, _) => {
                 self.objects().remove(&key);
                 // A put with which the database once began, sent twice by somebody's network.
-                if self.chance.per_mille(300) {
+                if self.chance.per_mille(600) {
                     let _ = self.land(&Change { key, bytes: first, mode: PutMode::Create }, "first");
                 }
             }
@@ -146,6 +146,7 @@ impl Store {
         let mut heads = self.heads.lock().unwrap();
         let Some(wrong) = heads.wrong.take() else { return };
         heads.changed = Instant::now();
+        heads.times += 1;
         let (key, newest) = (heads.key.clone(), heads.all.last().map(|(bytes, _)| bytes.clone()));
         drop(heads);
         if wrong != Wrong::Stale {

@@ -61,6 +61,7 @@ impl Machine {
                 0..10 => self.disturb(&fs, life),
                 10..15 => full_until = Some(self.fill_disk(&fs, life)),
                 15..25 => self.hold_up(),
+                25..30 => return self.stop(leader, life).await,
                 _ => {}
             }
             if let Err(error) = self.append(&leader, life).await {
@@ -138,16 +139,16 @@ impl Machine {
             self.broken(format_args!("its positions are {positions:?}, {committed:?}"));
         }
         self.store.truth().told_committed(&self.name, &committed);
+        match leader.outage().borrow().state {
+            OutageState::Degraded => self.store.tally.hit("outage: degraded"),
+            OutageState::Full => self.store.tally.hit("outage: full"),
+            _ => {}
+        }
         let Some(max) = life.held_bytes_max else { return };
         let held = leader.journal().held().unwrap().bytes;
         // The last segment may be left when there is one byte of room.
         if held > max + 2 * SEGMENT_BYTES_MAX {
             self.broken(format_args!("promise 9: {held} bytes are held back, the budget is {max}"));
-        }
-        match leader.outage().borrow().state {
-            OutageState::Degraded => self.store.tally.hit("outage: degraded"),
-            OutageState::Full => self.store.tally.hit("outage: full"),
-            _ => {}
         }
     }
 
@@ -256,6 +257,26 @@ impl Machine {
             self.broken(format_args!("promise 5: a fenced leader goes on"));
         }
         end
+    }
+
+    /// It ends in good order, or says what is missing.
+    async fn stop(&self, leader: Leader, life: &Life) -> End {
+        let written = leader.journal().positions().written;
+        match leader.shutdown(self.seconds(1, 600)).await {
+            Ok(report) => {
+                let truth = self.store.truth();
+                truth.told_committed(&self.name, &report.committed);
+                if report.position != written || report.committed.sequence != written.sequence {
+                    self.broken(format_args!("promise 1: it stopped with {written:?}, and says {report:?}"));
+                }
+                self.store.tally.hit("machine: stopped");
+                self.note(format_args!("has stopped at {}", written.sequence));
+                life.line.heard();
+                self.disk.lock().unwrap().synced();
+                End::Stopped
+            }
+            Err(error) => self.judge(&error, life, "stopping"),
+        }
     }
 
     /// Why it ended.

@@ -52,6 +52,8 @@ pub enum End {
     Failed,
     /// The disk does not fit the history: it is made anew from the head.
     Unfit,
+    /// It was asked to, and has stored everything.
+    Stopped,
 }
 
 /// A process.

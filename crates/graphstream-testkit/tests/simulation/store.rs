@@ -173,8 +173,8 @@ impl Store {
     pub fn fails(&self, kind: &str) -> bool {
         let Weather { faults_per_mille, down, .. } = *self.weather.lock().unwrap();
         let often = match kind {
-            "head.json" => 4,
-            "epoch" => 10,
+            "head.json" => 10,
+            "epoch" => 40,
             _ => 1,
         };
         let fails = down || self.chance.per_mille((faults_per_mille * often).min(500));
