@@ -8,6 +8,7 @@ use std::sync::Arc;
 use graphstream_format::encryption::KeyRing;
 use graphstream_format::{Header, ReadOptions};
 
+use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::fs::{Access, FileKind, Fs, StdFs};
 use crate::identity::Identity;
@@ -280,16 +281,7 @@ impl JournalDir {
     /// # Errors
     /// As [`JournalDir::segments`] and [`JournalDir::cursors`].
     pub fn remove_released(&self) -> Result<usize> {
-        self.remove_released_through(u64::MAX)
-    }
-
-    /// As [`JournalDir::remove_released`], but only segments that end at or before `sequence`.
-    ///
-    /// # Errors
-    /// As [`JournalDir::remove_released`].
-    pub fn remove_released_through(&self, sequence: u64) -> Result<usize> {
-        let Some(slowest) = self.slowest_cursor()? else { return Ok(0) };
-        let passed = slowest.sequence.min(sequence);
+        let Some(Cursor { sequence: passed, .. }) = self.slowest_cursor()? else { return Ok(0) };
         let sequences = self.segment_sequences()?;
         let mut removed = 0;
         for pair in sequences.windows(2) {
@@ -302,17 +294,42 @@ impl JournalDir {
                 Some(segment) if segment.is_sealed() && segment.header.last_seq <= passed => {}
                 _ => break,
             }
-            // An open segment alone does not say where the journal continues: it may be gone after a crash.
-            if !self.segment(next)?.is_some_and(|next| next.is_sealed()) {
+            if !self.remove_before(first, next)? {
                 break;
             }
-            let path = self.segment_path(first);
-            remove_if_exists(&*self.fs, &path)?;
-            // One by one: after a power cut a removed segment may stand there again, but never below a missing one.
-            self.fs.sync_dir(&self.path).map_err(Error::io("syncing", &self.path))?;
             removed += 1;
         }
         Ok(removed)
+    }
+
+    /// As [`JournalDir::remove_released`], but only the segments that begin with these sequences, ascending: no others are looked for. One
+    /// that has gone already counts.
+    ///
+    /// # Errors
+    /// As [`JournalDir::remove_released`].
+    pub fn remove_released_of(&self, firsts: &[u64]) -> Result<usize> {
+        let Some(Cursor { sequence: passed, .. }) = self.slowest_cursor()? else { return Ok(0) };
+        for (removed, &first) in firsts.iter().enumerate() {
+            let Some(segment) = self.segment(first)? else { continue };
+            let last = segment.header.last_seq;
+            let needed = !segment.is_sealed() || last > passed;
+            if needed || !self.remove_before(first, last.saturating_add(1))? {
+                return Ok(removed);
+            }
+        }
+        Ok(firsts.len())
+    }
+
+    /// Removes the segment that begins at `first`; not if the one at `next` is not sealed.
+    fn remove_before(&self, first: u64, next: u64) -> Result<bool> {
+        // An open segment alone does not say where the journal continues: it may be gone after a crash.
+        if !self.segment(next)?.is_some_and(|next| next.is_sealed()) {
+            return Ok(false);
+        }
+        remove_if_exists(&*self.fs, &self.segment_path(first))?;
+        // One by one: after a power cut a removed segment may stand there again, but never below a missing one.
+        self.fs.sync_dir(&self.path).map_err(Error::io("syncing", &self.path))?;
+        Ok(true)
     }
 }
 

@@ -18,11 +18,16 @@
 //! upload_interval = "10s"
 //! uploads_max = 4
 //! allow_unconditional_store = false
+//! verify_before_archive = true
+//! delete_after_archive = false
+//! cache_age_max = "1h"              # what is published stays on the local disk for so long
+//! cache_bytes_max = "256MiB"        # but no more of it
+//! continue_from_head = false        # whether a database whose journal is gone begins one behind its head
 //!
 //! [[database]]
 //! name = "people"
 //! journal = "/srv/people/journal"   # relative to the file
-//! # to, upload_interval, uploads_max, allow_unconditional_store: instead of the defaults
+//! # to and all else of [defaults]: instead of it
 //! ```
 //! Nothing else is taken: a key that is not known is an error, and none holds a secret.
 
@@ -38,7 +43,7 @@ use super::{Origin, Setting};
 use crate::failure::{Failure, Kind};
 use crate::logs::{self, Filter, Format};
 use crate::store::{self, StoreUrl};
-use crate::{http, times};
+use crate::{http, sizes, times};
 
 /// A file is read whole; more than that is none.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -62,6 +67,11 @@ pub(super) struct Options {
     pub(super) upload_interval: Option<Setting<Duration>>,
     pub(super) uploads_max: Option<Setting<u16>>,
     pub(super) allow_unconditional_store: Option<Setting<bool>>,
+    pub(super) verify_before_archive: Option<Setting<bool>>,
+    pub(super) delete_after_archive: Option<Setting<bool>>,
+    pub(super) cache_age_max: Option<Setting<Duration>>,
+    pub(super) cache_bytes_max: Option<Setting<u64>>,
+    pub(super) continue_from_head: Option<Setting<bool>>,
 }
 
 /// One `[[database]]`.
@@ -75,6 +85,7 @@ pub(super) struct Database {
 
 type Text = Option<Spanned<String>>;
 type Number = Option<Spanned<u16>>;
+type Truth = Option<Spanned<bool>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,24 +122,52 @@ struct RawUpload {
     uploads_max: Number,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDefaults {
-    to: Text,
-    upload_interval: Text,
-    uploads_max: Number,
-    allow_unconditional_store: Option<Spanned<bool>>,
+/// A table with `to` and the options of a database. (A flattened struct would let unknown keys pass.)
+macro_rules! with_options {
+    ($(#[$attribute:meta])* struct $name:ident { $($field:ident: $type:ty,)* }) => {
+        $(#[$attribute])*
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct $name {
+            $($field: $type,)*
+            to: Text,
+            upload_interval: Text,
+            uploads_max: Number,
+            allow_unconditional_store: Truth,
+            verify_before_archive: Truth,
+            delete_after_archive: Truth,
+            cache_age_max: Text,
+            cache_bytes_max: Text,
+            continue_from_head: Truth,
+        }
+
+        impl $name {
+            fn options(&mut self, located: &Located<'_>) -> Result<Options, Wrong> {
+                Ok(Options {
+                    upload_interval: located.text(self.upload_interval.take(), times::parse_duration)?,
+                    uploads_max: located.number(self.uploads_max.take(), 64)?,
+                    allow_unconditional_store: located.plain(self.allow_unconditional_store.take()),
+                    verify_before_archive: located.plain(self.verify_before_archive.take()),
+                    delete_after_archive: located.plain(self.delete_after_archive.take()),
+                    cache_age_max: located.text(self.cache_age_max.take(), times::parse_duration)?,
+                    cache_bytes_max: located.text(self.cache_bytes_max.take(), sizes::parse)?,
+                    continue_from_head: located.plain(self.continue_from_head.take()),
+                })
+            }
+        }
+    };
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDatabase {
-    name: Spanned<String>,
-    journal: Spanned<String>,
-    to: Text,
-    upload_interval: Text,
-    uploads_max: Number,
-    allow_unconditional_store: Option<Spanned<bool>>,
+with_options! {
+    #[derive(Default)]
+    struct RawDefaults {}
+}
+
+with_options! {
+    struct RawDatabase {
+        name: Spanned<String>,
+        journal: Spanned<String>,
+    }
 }
 
 /// Reads and checks a file.
@@ -161,7 +200,7 @@ struct Wrong {
 }
 
 fn parse(text: &str, base: &Path) -> Result<File, Wrong> {
-    let raw: RawFile = toml::from_str(text).map_err(|error| {
+    let mut raw: RawFile = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
         let (message, hint) = explained(error.message());
         Wrong { offset, message, hint }
@@ -174,12 +213,8 @@ fn parse(text: &str, base: &Path) -> Result<File, Wrong> {
         http: located.text(raw.http.address, http::parse)?,
         uploads_max: located.number(raw.upload.uploads_max, 1024)?,
         drain_timeout: located.text(raw.drain_timeout, times::parse_duration)?,
-        default_to: located.text(raw.defaults.to, store::parse_url)?,
-        defaults: Options {
-            upload_interval: located.text(raw.defaults.upload_interval, times::parse_duration)?,
-            uploads_max: located.number(raw.defaults.uploads_max, 64)?,
-            allow_unconditional_store: located.plain(raw.defaults.allow_unconditional_store),
-        },
+        default_to: located.text(raw.defaults.to.take(), store::parse_url)?,
+        defaults: raw.defaults.options(&located)?,
         databases: {
             let check = |raw: RawDatabase| located.database(raw, base);
             raw.database.into_iter().map(check).collect::<Result<_, _>>()?
@@ -235,20 +270,17 @@ impl Located<'_> {
         })
     }
 
-    fn database(&self, raw: RawDatabase, base: &Path) -> Result<Database, Wrong> {
+    fn database(&self, mut raw: RawDatabase, base: &Path) -> Result<Database, Wrong> {
         let journal = |text: &str| match text {
             "" => Err("expected the journal's directory".to_owned()),
             text => Ok(base.join(text)),
         };
+        let options = raw.options(self)?;
         Ok(Database {
             name: self.one(raw.name, store::parse_database)?,
             journal: self.one(raw.journal, journal)?,
             to: self.text(raw.to, store::parse_url)?,
-            options: Options {
-                upload_interval: self.text(raw.upload_interval, times::parse_duration)?,
-                uploads_max: self.number(raw.uploads_max, 64)?,
-                allow_unconditional_store: self.plain(raw.allow_unconditional_store),
-            },
+            options,
         })
     }
 }

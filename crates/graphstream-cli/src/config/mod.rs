@@ -22,6 +22,7 @@ use crate::logs::{Filter, Format};
 use crate::store::StoreUrl;
 use crate::{http, sizes, times};
 use graphstream::remote::DatabaseName;
+use graphstream::replication::CacheOptions;
 
 /// The variable that names the file.
 pub(crate) const CONFIG_VARIABLE: &str = "GRAPHSTREAM_CONFIG";
@@ -44,6 +45,21 @@ pub(crate) struct Overrides {
     /// Lead also in a store that does not keep conditions on writes: there a second leader, or a late request, costs stored entries
     #[arg(long)]
     pub(crate) allow_unconditional_store: bool,
+    /// Upload sealed segments without reading their entries again: damage on this disk is then found by followers only
+    #[arg(long)]
+    pub(crate) no_verify_before_archive: bool,
+    /// Remove local segments as soon as they are published and no cursor holds them back
+    #[arg(long)]
+    pub(crate) delete_after_archive: bool,
+    /// How long published segments stay on the local disk [default: 1h]
+    #[arg(long, value_name = "TIME", env = "GRAPHSTREAM_CACHE_AGE_MAX", hide_env_values = true, value_parser = times::parse_duration)]
+    pub(crate) cache_age_max: Option<Duration>,
+    /// How many bytes of published segments stay on the local disk [default: 256MiB]
+    #[arg(long, value_name = "BYTES", env = "GRAPHSTREAM_CACHE_BYTES_MAX", hide_env_values = true, value_parser = sizes::parse)]
+    pub(crate) cache_bytes_max: Option<u64>,
+    /// A published database without its journal (a lost disk, not a wrong path): begin one right behind the head. Say it for one start
+    #[arg(long)]
+    pub(crate) continue_from_head: bool,
     /// Serve /metrics, /healthz, /readyz and /status over HTTP: a port (on 127.0.0.1), or ADDR:PORT
     #[arg(long, visible_alias = "metrics", value_name = "ADDR", env = "GRAPHSTREAM_HTTP", hide_env_values = true, value_parser = http::parse)]
     pub(crate) http: Option<SocketAddr>,
@@ -61,6 +77,11 @@ pub(crate) struct DatabaseSettings {
     pub(crate) upload_interval: Setting<Duration>,
     pub(crate) uploads_max: Setting<u16>,
     pub(crate) allow_unconditional_store: Setting<bool>,
+    pub(crate) verify_before_archive: Setting<bool>,
+    pub(crate) delete_after_archive: Setting<bool>,
+    pub(crate) cache_age_max: Setting<Duration>,
+    pub(crate) cache_bytes_max: Setting<u64>,
+    pub(crate) continue_from_head: Setting<bool>,
     /// Of the process that appends; only said to tell of it.
     pub(crate) held_bytes_max: Option<u64>,
 }
@@ -199,6 +220,35 @@ impl Settings {
                     options.each_ref().map(|options| options.allow_unconditional_store.clone()),
                     Setting::default_value(false),
                 ),
+                verify_before_archive: setting::layer(
+                    overrides.no_verify_before_archive.then_some((false, ("--no-verify-before-archive", ""))),
+                    options.each_ref().map(|options| options.verify_before_archive.clone()),
+                    Setting::default_value(true),
+                ),
+                delete_after_archive: setting::layer(
+                    overrides.delete_after_archive.then_some((true, ("--delete-after-archive", ""))),
+                    options.each_ref().map(|options| options.delete_after_archive.clone()),
+                    Setting::default_value(false),
+                ),
+                cache_age_max: setting::layer(
+                    overrides
+                        .cache_age_max
+                        .map(|time| (time, ("--cache-age-max", "GRAPHSTREAM_CACHE_AGE_MAX"))),
+                    options.each_ref().map(|options| options.cache_age_max.clone()),
+                    Setting::default_value(CacheOptions::default().age_max),
+                ),
+                cache_bytes_max: setting::layer(
+                    overrides
+                        .cache_bytes_max
+                        .map(|bytes| (bytes, ("--cache-bytes-max", "GRAPHSTREAM_CACHE_BYTES_MAX"))),
+                    options.each_ref().map(|options| options.cache_bytes_max.clone()),
+                    Setting::default_value(CacheOptions::default().bytes_max),
+                ),
+                continue_from_head: setting::layer(
+                    overrides.continue_from_head.then_some((true, ("--continue-from-head", ""))),
+                    options.each_ref().map(|options| options.continue_from_head.clone()),
+                    Setting::default_value(false),
+                ),
                 held_bytes_max: overrides.held_bytes_max,
                 name: database.name,
                 journal: database.journal,
@@ -251,6 +301,11 @@ impl Settings {
                 row(key("allow_unconditional_store"), &database.allow_unconditional_store, |allow| {
                     Some(allow.to_string())
                 }),
+                row(key("verify_before_archive"), &database.verify_before_archive, |it| Some(it.to_string())),
+                row(key("delete_after_archive"), &database.delete_after_archive, |it| Some(it.to_string())),
+                row(key("cache_age_max"), &database.cache_age_max, shown),
+                row(key("cache_bytes_max"), &database.cache_bytes_max, |max| Some(max.to_string())),
+                row(key("continue_from_head"), &database.continue_from_head, |it| Some(it.to_string())),
             ]);
         }
         rows

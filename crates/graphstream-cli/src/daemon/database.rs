@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use graphstream::journal::JournalDir;
 use graphstream::metrics::GraphstreamMetrics;
-use graphstream::remote::{Committed, DatabaseName};
-use graphstream::replication::{ArchiveView, OutageStatus, Stop, Uploader, UploaderOptions};
+use graphstream::remote::{Committed, DatabaseName, Remote};
+use graphstream::replication::{
+    ArchiveOptions, ArchiveView, CacheOptions, OutageStatus, Stop, Uploader, UploaderOptions,
+};
 use graphstream::storage::Backoff;
 use tokio::sync::watch;
 
@@ -15,10 +17,15 @@ use super::Shared;
 use crate::config::DatabaseSettings;
 use crate::exit::Code;
 use crate::failure::{Failure, Kind};
+use crate::store::Stores;
 use crate::times;
 
 /// The longest pause before a database that can't be opened is tried again.
 const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(30);
+
+/// What may be done where no journal is.
+const JOURNAL_IS_GONE: &str = "check --journal, and whether its volume is mounted; graphstream append starts a new one; if the disk of a \
+    published database is lost, --continue-from-head begins one behind its head";
 
 /// How a database is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -166,22 +173,47 @@ impl Database {
         let starting = shared.starting.acquire().await;
         let _starting = starting
             .map_err(|error| Failure::new(Kind::Internal, "nothing starts any more").because(&error))?;
+        let continued = continue_from_head(&self.settings, &shared.stores).await?;
         // Before the store is touched: what can't be shipped is nothing for it.
         let path = journal.value.clone();
         let checked = tokio::task::spawn_blocking(move || can_be_shipped(&path)).await;
         checked.map_err(|error| {
             Failure::new(Kind::Internal, "reading the journal ended without an answer").because(&error)
         })??;
-        let remote = shared.stores.open(&to.value, name.value.clone()).await?;
+        let remote = match continued {
+            Some(remote) => remote,
+            None => shared.stores.open(&to.value, name.value.clone()).await?,
+        };
         let metrics = Arc::clone(&self.metrics);
         let uploader = Uploader::open(&journal.value, remote, options(&self.settings), metrics).await?;
         Ok(uploader.with_upload_budget(shared.budget.clone()))
     }
 }
 
+/// Begins a journal behind the head, where there is none and that was said. Then the store is open.
+pub(crate) async fn continue_from_head(
+    settings: &DatabaseSettings,
+    stores: &Stores,
+) -> Result<Option<Remote>, Failure> {
+    if !settings.continue_from_head.value {
+        return Ok(None);
+    }
+    let remote = stores.open(&settings.to.value, settings.name.value.clone()).await?;
+    let journal = &settings.journal.value;
+    if let Some(committed) = graphstream::replication::continue_from_head(journal, &remote).await? {
+        let (journal, after) = (journal.display(), committed.sequence);
+        tracing::warn!(%journal, after, "there was no journal: one begins behind what is committed");
+    }
+    Ok(Some(remote))
+}
+
 /// Refuses what no store could help.
 pub(crate) fn can_be_shipped(journal: &Path) -> Result<JournalDir, Failure> {
-    let dir = JournalDir::open(journal)?;
+    let dir = JournalDir::open(journal).map_err(|error| {
+        let is_gone = matches!(error, graphstream::journal::Error::NotAJournal { .. });
+        let failure = Failure::from(error);
+        if is_gone { failure.hint(JOURNAL_IS_GONE) } else { failure }
+    })?;
     if let Some(id) = dir.identity()?.and_then(|identity| identity.encryption_key) {
         let path = journal.to_path_buf();
         return Err(graphstream::replication::Error::EncryptedJournal { path, id }.into());
@@ -191,9 +223,17 @@ pub(crate) fn can_be_shipped(journal: &Path) -> Result<JournalDir, Failure> {
 
 /// What the library takes of a database's settings.
 pub(crate) fn options(settings: &DatabaseSettings) -> UploaderOptions {
+    let archive = ArchiveOptions::default()
+        .with_verify_before_archive(settings.verify_before_archive.value)
+        .with_delete_after_archive(settings.delete_after_archive.value);
+    let cache = CacheOptions::default()
+        .with_age_max(settings.cache_age_max.value)
+        .with_bytes_max(settings.cache_bytes_max.value);
     UploaderOptions::default()
         .with_upload_interval(settings.upload_interval.value)
         .with_uploads_max(settings.uploads_max.value.into())
         .with_held_bytes_max(settings.held_bytes_max)
         .with_allow_unconditional_store(settings.allow_unconditional_store.value)
+        .with_archive(archive)
+        .with_cache(cache)
 }

@@ -25,7 +25,8 @@ use crate::{logs, stop};
   graphstream replicate --journal ./journal --database social --to file:///srv/store --http 9464
   graphstream replicate --config /etc/graphstream.toml
 
-Works beside the process that appends: it ships sealed segments and changes no file of the writer's. One shipper per
+Works beside the process that appends: it ships sealed segments, and removes those that are published, old enough
+(--cache-age-max, --cache-bytes-max) and held back by no cursor; it changes none. One shipper per
 journal. While the store fails it tries again for ever and drops nothing; SIGTERM and ctrl-C ship what is sealed and exit
 with 0. Starting it takes the database over from any other leader (which is then fenced, and exits with 7). With a file of
 several databases, each of them is on its own: one that is fenced or fails does not stop the others.")]
@@ -115,10 +116,14 @@ async fn ship_database(
     json: bool,
 ) -> Result<(), Failure> {
     let path = &settings.journal.value;
-    // Before anything is sealed in passing.
-    let dir = daemon::can_be_shipped(path)?;
     let shipping = async {
-        let remote = stores.open(&settings.to.value, settings.name.value.clone()).await?;
+        let continued = daemon::continue_from_head(settings, stores).await?;
+        // Before anything is sealed in passing.
+        let dir = daemon::can_be_shipped(path)?;
+        let remote = match continued {
+            Some(remote) => remote,
+            None => stores.open(&settings.to.value, settings.name.value.clone()).await?,
+        };
         let open_segment = seal_leftover(&dir, path)?;
         let options = daemon::options(settings);
         let mut uploader = Uploader::open(path, remote, options, GraphstreamMetrics::shared()).await?;

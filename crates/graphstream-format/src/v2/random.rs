@@ -143,6 +143,12 @@ impl<S: ReadAt> RandomReader<S> {
         self.footer.last_seq
     }
 
+    /// The chain hashes before its first entry and after its last, as the index says; [`entry`](Self::entry) of the last one verifies the second.
+    #[must_use]
+    pub fn chain(&self) -> (ChainHash, ChainHash) {
+        (self.rows.first().map_or(self.chain, |first| first.chain_before), self.chain)
+    }
+
     /// Number of frames.
     #[must_use]
     pub const fn frames(&self) -> usize {

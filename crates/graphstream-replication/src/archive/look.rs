@@ -12,6 +12,14 @@ pub(crate) struct Gap {
     pub(crate) last: u64,
 }
 
+/// When the names of all segments are listed: for a gap, and for a segment that begins before what is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    Always,
+    IfNothing,
+    Never,
+}
+
 /// What one look found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Look {
@@ -23,7 +31,7 @@ pub(crate) struct Look {
 
 impl Look {
     /// Looks for what is sealed from `expected` on. `inside`: a segment may begin before it. Blocks for the disk.
-    pub(crate) fn at(dir: &JournalDir, expected: u64, inside: bool) -> Result<Self> {
+    pub(crate) fn at(dir: &JournalDir, expected: u64, inside: bool, names: Names) -> Result<Self> {
         let mut look = Self::default();
         let mut next = expected;
         loop {
@@ -32,6 +40,11 @@ impl Look {
                     return Ok(look);
                 }
                 next = look.take(&segment);
+            }
+            match names {
+                Names::Always => {}
+                Names::IfNothing if look.sealed.is_empty() => {}
+                Names::IfNothing | Names::Never => return Ok(look),
             }
             // By names alone. Between the two looks more may have been sealed.
             let names = dir.segment_sequences()?;

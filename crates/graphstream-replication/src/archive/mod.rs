@@ -30,7 +30,7 @@ mod look;
 mod state;
 mod view;
 
-pub(crate) use look::{Gap, Look};
+pub(crate) use look::{Gap, Look, Names};
 pub use state::{
     ArchiveFailure, ArchiveOptions, ArchivePlan, ArchiveSegment, ArchiveState, ArchiveStatus, LiveJournal,
     NotNext, Pending,

@@ -10,8 +10,9 @@ use std::time::Duration;
 pub struct ArchiveOptions {
     /// Segments per plan, that is, per publication of an uploader; at least 1. Default 16.
     pub batch_segments_max: usize,
-    /// Whether a plan asks for each segment to be verified before it is archived. An uploader verifies all the same: what it publishes must
-    /// continue the chain. Default true.
+    /// Whether each segment is verified before it is archived, entry by entry. Otherwise an uploader compares its ends with the chain (header, index and
+    /// last frame), which spares decompressing it: damage between them is published, and found by whoever reads it then, as an error. Default
+    /// true.
     pub verify_before_archive: bool,
     /// Whether local segments go as soon as they are archived and nobody needs them, instead of staying for a while. Default false.
     pub delete_after_archive: bool,

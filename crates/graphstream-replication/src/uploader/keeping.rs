@@ -7,29 +7,38 @@ use graphstream_remote::Committed;
 use super::cache::Kept;
 use super::manifest::UploadManifest;
 use super::{UPLOADER_CURSOR, Uploader};
-use crate::archive::{ArchiveSegment, Gap, Look};
+use crate::archive::{ArchiveSegment, Gap, Look, Names};
 use crate::threads::blocking;
 use crate::{Error, Result};
 
 impl Uploader {
-    /// Finds what was sealed since the last look; what is missing before the next one, if anything is.
-    pub(super) async fn look(&mut self) -> Result<Option<Gap>> {
+    /// Finds what was sealed since the last look; what is missing before the next one, if anything is. `begins`: it is the first look
+    /// of this shipping.
+    pub(super) async fn look(&mut self, begins: bool) -> Result<Option<Gap>> {
+        // What vanishes later is found when there is time: a listing takes the longer, the more segments stay.
+        let names = match (self.whole, begins) {
+            (false, _) => Names::Always,
+            (true, true) => Names::IfNothing,
+            (true, false) => Names::Never,
+        };
         let (expected, inside) = {
             let state = self.archive.state();
             (state.expected(), state.pending().segments == 0)
         };
         let dir = self.dir.clone();
-        let look = blocking("looking for sealed segments", move || Look::at(&dir, expected, inside)).await?;
+        let look =
+            blocking("looking for sealed segments", move || Look::at(&dir, expected, inside, names)).await?;
         let told = look.tell(&mut self.archive.state());
         told.map_err(|next| Error::LocalGap { first: next.expected, last: next.first.saturating_sub(1) })?;
+        self.whole = look.gap.is_none();
         Ok(look.gap)
     }
 
     /// Published segments stay on the disk for a while.
     pub(super) fn keep(&mut self, segments: Vec<ArchiveSegment>) {
         let since_ms = self.clock.now_ms();
-        for ArchiveSegment { last, bytes, .. } in segments {
-            self.cache.keep(Kept { last, bytes, since_ms });
+        for ArchiveSegment { first, last, bytes, .. } in segments {
+            self.cache.keep(Kept { first, last, bytes, since_ms });
         }
     }
 
@@ -40,14 +49,17 @@ impl Uploader {
         let covered = self.archive.state().archived_elsewhere(committed.sequence);
         self.keep(covered);
         let news = self.committed.send_if_modified(|known| std::mem::replace(known, committed) != committed);
-        self.waiting_is();
+        self.gap_is();
         let leader = &self.metrics.leader;
         leader.committed_sequence.set(committed.sequence);
         if news {
             leader.last_publication_ms.set(u64::try_from(self.clock.now_ms()).unwrap_or(0));
         }
         self.note(committed).await?;
-        self.clean(committed).await
+        self.clean(committed).await?;
+        // When nothing waits, nothing is under way here either.
+        self.waiting_is();
+        Ok(())
     }
 
     /// The manifest first: it is never behind the cursor.

@@ -49,7 +49,7 @@ pub use self::outage::OutageStatus;
 use self::outage::Outages;
 use self::rival_check::RivalCheck;
 pub(crate) use self::writer::Writer;
-use crate::archive::{ArchivePlan, ArchiveState, ArchiveView, Gap, LiveJournal};
+use crate::archive::{ArchivePlan, ArchiveState, ArchiveStatus, ArchiveView, Gap, LiveJournal};
 use crate::threads::blocking;
 use crate::{Error, Result, UploadBudget, UploaderOptions, sabotage};
 
@@ -84,6 +84,8 @@ pub struct Uploader {
     outages: Outages,
     archive: ArchiveView,
     cache: SegmentCache,
+    /// All that was there at the first look is consecutive.
+    whole: bool,
     /// The committed sequence that manifest and cursor say.
     noted: Option<u64>,
     requests: Requests,
@@ -173,6 +175,7 @@ impl Uploader {
             budget: None,
             outages,
             cache,
+            whole: false,
             noted,
             requests: Requests::new(),
             rival_check,
@@ -283,8 +286,10 @@ impl Uploader {
 
     async fn ship_all(&mut self) -> Result<Shipped> {
         let mut shipped = Shipped { segments: 0, bytes: 0, committed: self.session.committed() };
+        let mut begins = true;
         loop {
-            let gap = self.look().await?;
+            let gap = self.look(begins).await?;
+            begins = false;
             self.waiting_is();
             let plan = self.archive.state().plan();
             if plan.segments.is_empty() {
@@ -344,15 +349,21 @@ impl Uploader {
         }
     }
 
-    /// What waits to be stored, and what a lost machine would cost, for the metrics.
+    /// What waits to be stored, for the metrics.
     fn waiting_is(&self) {
-        let written = self.metrics.journal.written_sequence.get();
-        let status = self.archive.state().status(LiveJournal::at(written, self.clock.now_ms()));
+        let status = self.gap_is();
         let leader = &self.metrics.leader;
         leader.queue_segments.set(status.pending.segments as u64);
         leader.queue_bytes.set(status.pending.bytes);
-        leader.rpo_entries.set(status.gap_entries);
         leader.rpo_seconds.set(Duration::try_from_secs_f64(status.gap_seconds).unwrap_or_default());
+    }
+
+    /// What a lost machine would cost, for the metrics.
+    fn gap_is(&self) -> ArchiveStatus {
+        let written = self.metrics.journal.written_sequence.get();
+        let status = self.archive.state().status(LiveJournal::at(written, self.clock.now_ms()));
+        self.metrics.leader.rpo_entries.set(status.gap_entries);
+        status
     }
 
     /// The session compares the head with the end of the journal's sealed part: it must know it before it claims.

@@ -1,10 +1,11 @@
-//! From a sealed segment in the journal to one that can be uploaded: verified entry by entry, hashed, and cut again when it
-//! begins before the epoch does.
+//! From a sealed segment in the journal to one that can be uploaded: verified entry by entry, or by its ends alone if that is said, hashed, and
+//! cut again when it begins before the epoch does.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use graphstream_format::v2::RandomReader;
 use graphstream_format::{
     ChainHash, Entry, Lineage, ReadOptions, SegmentReader, SegmentStart, SegmentVersion, SegmentWriter,
     WriteOptions,
@@ -32,7 +33,7 @@ pub(super) struct Joint {
     pub(super) chain_hash: ChainHash,
 }
 
-/// Verifies a sealed segment that must continue at `joint`, and computes what its upload needs. Blocks for the disk.
+/// Verifies a sealed segment (if not told to spare that, for one that needs no cut) that must continue at `joint`, and computes what its upload needs. Blocks for the disk.
 ///
 /// A segment that begins at or before the joint (another leader's epoch ended inside it) is cut again after it.
 pub(super) fn prepare(
@@ -40,6 +41,7 @@ pub(super) fn prepare(
     info: &SegmentInfo,
     lineage: Lineage,
     joint: Joint,
+    verify: bool,
 ) -> Result<Prepared> {
     let (first, last) = (info.header.first_seq, info.header.last_seq);
     let next = joint.sequence.saturating_add(1);
@@ -47,6 +49,9 @@ pub(super) fn prepare(
         return Err(Error::LocalGap { first: next, last: first.saturating_sub(1) });
     }
     if first == next {
+        if !verify && let Some(segment) = by_its_ends(dir, info, lineage, joint)? {
+            return Ok(Prepared { segment, _cut: None });
+        }
         let (bytes, size) = dir.segment_bytes(info)?;
         let segment = hash(bytes, size, &info.path, body(dir, info)?, lineage, joint)?;
         return Ok(Prepared { segment, _cut: None });
@@ -61,6 +66,37 @@ pub(super) fn prepare(
     let (file, size) = open(&cut)?;
     let segment = hash(file, size, &cut, PutBody::File(cut.to_path_buf()), lineage, joint)?;
     Ok(Prepared { segment, _cut: Some(cut) })
+}
+
+/// A version 2 segment by its header, its index and its last frame: what a leader that has just sealed it may do with. `None` for any other, and
+/// for one that does not fit: verifying says why.
+fn by_its_ends(
+    dir: &JournalDir,
+    info: &SegmentInfo,
+    lineage: Lineage,
+    joint: Joint,
+) -> Result<Option<LocalSegment>> {
+    let header = &info.header;
+    let Some(path) = dir.os_path(info).filter(|_| header.lineage == lineage) else { return Ok(None) };
+    let (file, bytes) = open(&path)?;
+    let Ok(mut ends) = RandomReader::open(&file, bytes) else { return Ok(None) };
+    let (before, after) = ends.chain();
+    let fits = before == joint.chain_hash && ends.last_seq() == header.last_seq;
+    if !fits || !matches!(ends.entry(header.last_seq), Ok(Some(_))) {
+        return Ok(None);
+    }
+    let mut hashing = Hashing { inner: file, sha256: Sha256::new() };
+    let mut buffered = BufReader::with_capacity(READ_BUFFER_BYTES, &mut hashing);
+    let read = std::io::copy(&mut buffered, &mut std::io::sink());
+    read.map_err(|source| Error::LocalFile { attempted: "reading", path: path.clone(), source })?;
+    Ok(Some(LocalSegment::new(
+        header.first_seq..=header.last_seq,
+        (before, after),
+        header.last_commit_ms,
+        bytes,
+        hashing.sha256.finalize().into(),
+        PutBody::File(path),
+    )))
 }
 
 fn open(path: &Path) -> Result<(File, u64)> {

@@ -22,7 +22,7 @@ impl Uploader {
         committed: Committed,
     ) -> Result<(Vec<UploadedSegment>, Option<Error>)> {
         let uploader = self.session.uploader()?;
-        let lineage = self.lineage;
+        let (lineage, verify) = (self.lineage, plan.verify);
         let mut joint = Joint { sequence: committed.sequence, chain_hash: committed.chain_hash };
         let mut uploading = JoinSet::new();
         let (mut uploaded, mut failed) = (Vec::new(), None);
@@ -37,7 +37,7 @@ impl Uploader {
             let prepared = blocking("verifying a segment", move || {
                 let ArchiveSegment { first, last, .. } = segment;
                 let info = dir.segment(first)?.ok_or(Error::LocalGap { first, last })?;
-                prepare(&dir, &info, lineage, joint)
+                prepare(&dir, &info, lineage, joint, verify)
             });
             match prepared.await {
                 Ok(prepared) => {

@@ -99,6 +99,7 @@ impl SegmentCache {
             let Ok(Some(segment)) = dir.segment(first) else { continue };
             if segment.is_sealed() && segment.header.last_seq <= committed {
                 cache.keep(Kept {
+                    first,
                     last: segment.header.last_seq,
                     bytes: segment.file_bytes,
                     since_ms: segment.header.created_ms,
@@ -142,10 +143,12 @@ impl SegmentCache {
         else {
             return Ok(removed);
         };
-        removed.segments = dir.remove_released_through(through)?;
-        // What is there says it, whatever an attempt before this one has removed.
-        let first = dir.segment_sequences()?.first().copied().unwrap_or(u64::MAX);
-        while let Some(segment) = self.kept.pop_front_if(|segment| segment.last < first) {
+        let due = self.kept.iter().take_while(|segment| segment.last <= through);
+        let due: Vec<_> = due.map(|segment| segment.first).collect();
+        // What an attempt before this one has removed counts.
+        removed.segments = dir.remove_released_of(&due)?;
+        for _ in 0..removed.segments {
+            let Some(segment) = self.kept.pop_front() else { break };
             removed.bytes = removed.bytes.saturating_add(segment.bytes);
         }
         self.bytes = self.bytes.saturating_sub(removed.bytes);

@@ -5,6 +5,8 @@ use super::CacheOptions;
 /// A published segment on the local disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kept {
+    /// Its first sequence.
+    pub(crate) first: u64,
     /// Its last sequence.
     pub(crate) last: u64,
     /// Bytes of its file.
@@ -49,8 +51,9 @@ mod tests {
             let mut last = 0;
             let mut kept = Vec::new();
             for (entries, bytes, since_ms) in parts {
+                let first = last + 1;
                 last += entries;
-                kept.push(Kept { last, bytes, since_ms });
+                kept.push(Kept { first, last, bytes, since_ms });
             }
             kept
         })
