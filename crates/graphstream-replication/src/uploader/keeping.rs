@@ -1,13 +1,14 @@
 //! What the shipper knows and leaves in the journal's directory: what was sealed, what is committed, what may go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use graphstream_remote::Committed;
 
 use super::cache::Kept;
 use super::manifest::UploadManifest;
 use super::{UPLOADER_CURSOR, Uploader};
-use crate::archive::{ArchiveSegment, Gap, Look, Names};
+use crate::archive::{ArchiveSegment, ArchiveStatus, Gap, LiveJournal, Look, Names};
 use crate::threads::blocking;
 use crate::{Error, Result};
 
@@ -60,6 +61,23 @@ impl Uploader {
         // When nothing waits, nothing is under way here either.
         self.waiting_is();
         Ok(())
+    }
+
+    /// What waits to be stored, for the metrics.
+    pub(super) fn waiting_is(&self) {
+        let status = self.gap_is();
+        let leader = &self.metrics.leader;
+        leader.queue_segments.set(status.pending.segments as u64);
+        leader.queue_bytes.set(status.pending.bytes);
+        leader.rpo_seconds.set(Duration::try_from_secs_f64(status.gap_seconds).unwrap_or_default());
+    }
+
+    /// What a lost machine would cost, for the metrics.
+    fn gap_is(&self) -> ArchiveStatus {
+        let written = self.metrics.journal.written_sequence.get();
+        let status = self.archive.state().status(LiveJournal::at(written, self.clock.now_ms()));
+        self.metrics.leader.rpo_entries.set(status.gap_entries);
+        status
     }
 
     /// The manifest first: it is never behind the cursor.

@@ -30,7 +30,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use graphstream_format::Lineage;
 use graphstream_journal::{Clock, JournalDir, ShipLock, SystemClock};
@@ -49,7 +49,7 @@ pub use self::outage::OutageStatus;
 use self::outage::Outages;
 use self::rival_check::RivalCheck;
 pub(crate) use self::writer::Writer;
-use crate::archive::{ArchivePlan, ArchiveState, ArchiveStatus, ArchiveView, Gap, LiveJournal};
+use crate::archive::{ArchivePlan, ArchiveState, ArchiveView, Gap};
 use crate::threads::blocking;
 use crate::{Error, Result, UploadBudget, UploaderOptions, sabotage};
 
@@ -347,23 +347,6 @@ impl Uploader {
                 return self.settle(Err(error)).await;
             }
         }
-    }
-
-    /// What waits to be stored, for the metrics.
-    fn waiting_is(&self) {
-        let status = self.gap_is();
-        let leader = &self.metrics.leader;
-        leader.queue_segments.set(status.pending.segments as u64);
-        leader.queue_bytes.set(status.pending.bytes);
-        leader.rpo_seconds.set(Duration::try_from_secs_f64(status.gap_seconds).unwrap_or_default());
-    }
-
-    /// What a lost machine would cost, for the metrics.
-    fn gap_is(&self) -> ArchiveStatus {
-        let written = self.metrics.journal.written_sequence.get();
-        let status = self.archive.state().status(LiveJournal::at(written, self.clock.now_ms()));
-        self.metrics.leader.rpo_entries.set(status.gap_entries);
-        status
     }
 
     /// The session compares the head with the end of the journal's sealed part: it must know it before it claims.
