@@ -135,7 +135,9 @@ impl Machine {
         let ordered = positions.sealed.sequence <= positions.synced.sequence
             && positions.synced.sequence <= positions.written.sequence;
         let committed = *leader.watch().borrow();
-        if !ordered || committed.sequence > positions.sealed.sequence {
+        // When the directory's sync fails behind a rename, what ships by its name is not counted as sealed before the next attempt.
+        let shipped = if *life.bad_disk.lock().unwrap() { positions.synced } else { positions.sealed };
+        if !ordered || committed.sequence > shipped.sequence {
             self.broken(format_args!("its positions are {positions:?}, {committed:?}"));
         }
         self.store.truth().told_committed(&self.name, &committed);
@@ -251,7 +253,11 @@ impl Machine {
 
     /// Its uploader has ended. A fenced leader takes nothing any more.
     async fn over(&self, leader: Leader, life: &Life) -> End {
-        let appended = self.append_batch(&leader, life, 1);
+        // Without an uploader nobody makes room, and the only thread there is would wait.
+        let appended = match leader.journal().check_room() {
+            Err(error @ JournalError::BudgetFull { .. }) => Err(error),
+            _ => self.append_batch(&leader, life, 1),
+        };
         let end = self.why(leader, life, "shipping").await;
         if end == End::Fenced && appended.is_ok() {
             self.broken(format_args!("promise 5: a fenced leader goes on"));
