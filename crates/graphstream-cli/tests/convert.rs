@@ -87,6 +87,12 @@ fn columns_are_smaller_and_hold_the_same() {
     let header = &inspected["header"];
     assert_eq!(header[3]["meaning"], "columns, zstd");
     assert_eq!(header[2]["meaning"], "compressed, sealed, columns");
+    // They are what both `append` and `convert` write unless told otherwise.
+    let default = place.path("default");
+    convert(&file, &default, "2").ok();
+    assert_eq!(fs::read(&default).unwrap(), fs::read(&columns).unwrap());
+    let appended = Graphstream::new("inspect").arg("--json").arg(&file).ok().json();
+    assert_eq!(appended["header"][3]["meaning"], "columns, zstd");
     // Version 1 has none.
     let old = place.path("v1");
     convert(&columns, &old, "1").args(["--compression", "columns"]).ok();

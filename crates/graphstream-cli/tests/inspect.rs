@@ -266,7 +266,7 @@ fn a_hex_dump_has_every_byte_at_its_offset() {
     let dump = Graphstream::new("inspect").arg("--hex").arg(&new).ok();
     for told in [
         "magic = HADBJ",
-        "flags = 5  (compressed, sealed)",
+        "flags = 37  (compressed, sealed, columns)",
         "frame, ",
         "stored_len = ",
         "index row, 56 bytes",

@@ -29,9 +29,9 @@ pub enum Compression {
 }
 
 impl Default for Compression {
-    /// zstd, level 3.
+    /// Columns, then zstd, level 3.
     fn default() -> Self {
-        Self::Zstd { level: 3 }
+        Self::Columns { level: 3 }
     }
 }
 

@@ -73,8 +73,9 @@ fn sealing(criterion: &mut Criterion) {
         ("plain", SegmentVersion::V1, Compression::None, None),
         ("zstd1", SegmentVersion::V1, Compression::VERSION_1, None),
         ("v2-zstd1", SegmentVersion::V2, Compression::Zstd { level: 1 }, None),
-        ("v2-zstd3", SegmentVersion::V2, Compression::default(), None),
-        ("v2-zstd3-encrypted", SegmentVersion::V2, Compression::default(), Some(keys)),
+        ("v2-zstd3", SegmentVersion::V2, Compression::Zstd { level: 3 }, None),
+        ("v2-columns3", SegmentVersion::V2, Compression::default(), None),
+        ("v2-columns3-encrypted", SegmentVersion::V2, Compression::default(), Some(keys)),
     ] {
         let dir = scratch();
         let journal = journal(dir.path(), version, compression, keys);

@@ -71,7 +71,7 @@ pub struct JournalOptions {
     /// Which layout segments are sealed in (default version 2). Version 1 is what the predecessor reads;
     /// [`Compression::VERSION_1`] suits it. Readers take both, side by side.
     pub segment_version: SegmentVersion,
-    /// How sealed segments are compressed (default zstd level 3).
+    /// How sealed segments are compressed (default columns, then zstd level 3).
     pub compression: Compression,
     /// When the journal syncs on its own (default [`SyncPolicy::Always`]).
     pub sync_policy: SyncPolicy,

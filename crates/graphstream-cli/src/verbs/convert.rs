@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "VERSION", value_parser = version)]
     to_version: SegmentVersion,
     /// none, zstd, or columns (version 2: smaller, then zstd); zstd:LEVEL or columns:LEVEL with a level from 1 to 19
-    /// [default: zstd:1 for version 1, zstd:3 for version 2]
+    /// [default: zstd:1 for version 1, columns:3 for version 2]
     #[arg(long, value_name = "COMPRESSION", value_parser = compression)]
     compression: Option<Compression>,
     /// The lineage to write, for a file of the predecessor, which carries none: 32 hex digits
