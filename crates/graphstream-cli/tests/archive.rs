@@ -199,7 +199,7 @@ fn s07_damage_is_found_before_it_is_archived_unless_verifying_was_spared() {
 #[test]
 fn how_databases_are_archived_stands_in_the_file_and_is_shown() {
     let place = Place::new();
-    let text = "[defaults]\nto = 'memory:'\nverify_before_archive = false\ncache_age_max = '2h'\n\
+    let text = "[defaults]\nto = 'memory:'\nverify_before_archive = false\ncache_age_max = '2h'\nheld_bytes_max = '1GiB'\n\
         [[database]]\nname = 'people'\njournal = 'people'\ndelete_after_archive = true\ncache_bytes_max = '1MiB'\n\
         continue_from_head = true\n[[database]]\nname = 'places'\njournal = 'places'\n";
     fs::write(place.path("graphstream.toml"), text).unwrap();
@@ -223,6 +223,9 @@ fn how_databases_are_archived_stands_in_the_file_and_is_shown() {
     assert_eq!(shown("database.places.cache_age_max"), is("2h", "file"));
     assert_eq!(shown("database.places.cache_bytes_max"), is("268435456", "default"));
     assert_eq!(shown("database.places.delete_after_archive"), is("false", "default"));
+    assert_eq!(shown("database.places.held_bytes_max"), is("1073741824", "file"));
+    let shown = show(&["--held-bytes-max", "8KiB"]);
+    assert_eq!(shown("database.places.held_bytes_max"), is("8192", "flag"));
     let shown = show(&["--delete-after-archive", "--continue-from-head", "--cache-age-max", "1m"]);
     assert_eq!(shown("database.places.delete_after_archive"), is("true", "flag"));
     assert_eq!(shown("database.places.continue_from_head"), is("true", "flag"));

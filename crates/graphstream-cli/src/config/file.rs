@@ -22,6 +22,7 @@
 //! delete_after_archive = false
 //! cache_age_max = "1h"              # what is published stays on the local disk for so long
 //! cache_bytes_max = "256MiB"        # but no more of it
+//! held_bytes_max = "1GiB"           # the disk budget of whoever appends, to tell when it is exhausted; not known without
 //! continue_from_head = false        # whether a database whose journal is gone begins one behind its head
 //!
 //! [[database]]
@@ -71,6 +72,7 @@ pub(super) struct Options {
     pub(super) delete_after_archive: Option<Setting<bool>>,
     pub(super) cache_age_max: Option<Setting<Duration>>,
     pub(super) cache_bytes_max: Option<Setting<u64>>,
+    pub(super) held_bytes_max: Option<Setting<u64>>,
     pub(super) continue_from_head: Option<Setting<bool>>,
 }
 
@@ -138,6 +140,7 @@ macro_rules! with_options {
             delete_after_archive: Truth,
             cache_age_max: Text,
             cache_bytes_max: Text,
+            held_bytes_max: Text,
             continue_from_head: Truth,
         }
 
@@ -151,6 +154,7 @@ macro_rules! with_options {
                     delete_after_archive: located.plain(self.delete_after_archive.take()),
                     cache_age_max: located.text(self.cache_age_max.take(), times::parse_duration)?,
                     cache_bytes_max: located.text(self.cache_bytes_max.take(), sizes::parse)?,
+                    held_bytes_max: located.text(self.held_bytes_max.take(), sizes::parse)?,
                     continue_from_head: located.plain(self.continue_from_head.take()),
                 })
             }

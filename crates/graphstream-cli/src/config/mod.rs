@@ -83,7 +83,7 @@ pub(crate) struct DatabaseSettings {
     pub(crate) cache_bytes_max: Setting<u64>,
     pub(crate) continue_from_head: Setting<bool>,
     /// Of the process that appends; only said to tell of it.
-    pub(crate) held_bytes_max: Option<u64>,
+    pub(crate) held_bytes_max: Setting<Option<u64>>,
 }
 
 /// What the process runs with.
@@ -249,7 +249,15 @@ impl Settings {
                     options.each_ref().map(|options| options.continue_from_head.clone()),
                     Setting::default_value(false),
                 ),
-                held_bytes_max: overrides.held_bytes_max,
+                held_bytes_max: setting::layer(
+                    overrides
+                        .held_bytes_max
+                        .map(|bytes| (Some(bytes), ("--held-bytes-max", "GRAPHSTREAM_HELD_BYTES_MAX"))),
+                    options
+                        .each_ref()
+                        .map(|options| options.held_bytes_max.clone().map(|said| said.map(Some))),
+                    Setting::default_value(None),
+                ),
                 name: database.name,
                 journal: database.journal,
                 to,
@@ -305,6 +313,7 @@ impl Settings {
                 row(key("delete_after_archive"), &database.delete_after_archive, |it| Some(it.to_string())),
                 row(key("cache_age_max"), &database.cache_age_max, shown),
                 row(key("cache_bytes_max"), &database.cache_bytes_max, |max| Some(max.to_string())),
+                row(key("held_bytes_max"), &database.held_bytes_max, |max| max.map(|max| max.to_string())),
                 row(key("continue_from_head"), &database.continue_from_head, |it| Some(it.to_string())),
             ]);
         }

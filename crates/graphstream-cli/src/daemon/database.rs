@@ -232,7 +232,7 @@ pub(crate) fn options(settings: &DatabaseSettings) -> UploaderOptions {
     UploaderOptions::default()
         .with_upload_interval(settings.upload_interval.value)
         .with_uploads_max(settings.uploads_max.value.into())
-        .with_held_bytes_max(settings.held_bytes_max)
+        .with_held_bytes_max(settings.held_bytes_max.value)
         .with_allow_unconditional_store(settings.allow_unconditional_store.value)
         .with_archive(archive)
         .with_cache(cache)
