@@ -25,7 +25,6 @@ pub(crate) fn ci(arguments: &[String]) -> Result<()> {
         Step::whole("fmt", || run(&mut cargo(&["fmt", "--all", "--check"])?)),
         Step::whole("layers", || layers::run(&[])),
         Step::whole("clippy, all features", || clippy(&["--workspace", "--all-targets", "--all-features"])),
-        Step::whole("clippy, default features", || clippy(&["--workspace", "--all-targets"])),
     ];
     for set in packages()?.iter().flat_map(feature_sets) {
         steps.push(Step::whole(set.name(), move || clippy(&set.arguments())));
