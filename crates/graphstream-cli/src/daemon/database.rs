@@ -148,8 +148,9 @@ impl Database {
     async fn ship(&self, shared: &Shared, stop: &Stop, backoff: &mut Backoff) -> Result<(), Failure> {
         // Nothing is under way in a store that is being opened: a signal need not wait for its answer.
         let Some(opened) = stop.run_until_cancelled(self.open(shared)).await else {
-            tracing::warn!("stopped before the store had answered; the next run ships what is sealed");
-            return Ok(());
+            let stopped =
+                Failure::new(Kind::Store, "stopped before the store had answered: nothing was shipped");
+            return Err(stopped.hint("the next start ships what is sealed"));
         };
         let mut uploader = opened?;
         let DatabaseSettings { journal, to, upload_interval, .. } = &self.settings;

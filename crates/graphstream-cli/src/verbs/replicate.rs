@@ -91,13 +91,15 @@ fn ship_once(settings: &Settings, json: bool) -> Result<(), Failure> {
     for database in &settings.databases {
         let shipped = runtime.block_on(ship_database(database, &stores, &stop, json));
         match shipped {
-            Ok(()) if stop.is_cancelled() => break,
             Ok(()) => {}
             Err(failure) if settings.databases.len() == 1 => return Err(failure),
             Err(failure) => {
                 failure.report(json);
                 daemon::worst(&mut gravest, failure);
             }
+        }
+        if stop.is_cancelled() {
+            break;
         }
     }
     match gravest {
@@ -131,8 +133,8 @@ async fn ship_database(
         Ok::<_, Failure>((shipped, open_segment, uploader.epoch()))
     };
     let Some(shipped) = stop.run_until_cancelled(shipping).await else {
-        warn("stopped by a signal before everything was shipped; the next run goes on");
-        return Ok(());
+        let stopped = Failure::new(Kind::Store, "stopped by a signal before everything was shipped");
+        return Err(stopped.hint("the next run goes on"));
     };
     let (shipped, open_segment, epoch) = shipped?;
     report(
