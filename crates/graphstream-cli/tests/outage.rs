@@ -7,7 +7,8 @@ use std::fs;
 
 use cli::{Graphstream, Place, Signal, entries};
 
-const ENTRIES: u64 = 3000;
+/// More than the journal's queue takes at once (1 MiB), so that some are still to be let in when the first are held back.
+const ENTRIES: u64 = 30_000;
 
 /// A journal of which the first three entries are stored, and nobody ships.
 fn place() -> Place {
@@ -17,9 +18,9 @@ fn place() -> Place {
     place
 }
 
-/// Takes what comes to some 4 KiB.
+/// Takes a few segments: the first that is left exhausts the budget, and sealing them does not make room for all.
 fn bounded(place: &Place) -> Graphstream {
-    place.on_journal("append").args(["--segment-bytes-max", "4KiB", "--held-bytes-max", "4KiB"])
+    place.on_journal("append").args(["--segment-bytes-max", "16KiB", "--held-bytes-max", "16KiB"])
 }
 
 #[test]
@@ -30,7 +31,7 @@ fn l06_at_the_budget_append_ends_and_names_the_cursor() {
     assert_eq!(error["kind"], "full");
     let message = error["message"].as_str().unwrap();
     assert!(
-        message.contains("held back by cursor uploader (at sequence 3), the budget is 4096"),
+        message.contains("held back by cursor uploader (at sequence 3), the budget is 16384"),
         "{message}"
     );
     // What was appended is there; the bound is by segments, so the rest goes on where this ended.
@@ -87,7 +88,7 @@ fn a_shipper_and_status_tell_that_the_budget_is_exhausted() {
 
     // Not the store: somebody who reads, and has not begun.
     fs::write(place.journal().join("cursors/history.json"), r#"{"sequence": 0, "updated_ms": 0}"#).unwrap();
-    place.on_journal("append").args(["--segment-bytes-max", "4KiB"]).stdin(entries(4, ENTRIES)).ok();
+    place.on_journal("append").args(["--segment-bytes-max", "4KiB"]).stdin(entries(4, 6000)).ok();
     let shipper = place.replicate().args(["--held-bytes-max", "4KiB", "--upload-interval", "10ms"]).spawn();
     let full = cli::until("the state", || Some(state()).filter(|state| state["state"] == "full"));
     assert!(full["since_ms"].as_i64().unwrap() > 0, "{full}");
