@@ -11,152 +11,19 @@
     clippy::indexing_slicing
 )]
 
+#[allow(unreachable_pub, reason = "a module of two benches")]
+mod payloads;
+
 use std::hint::black_box;
-use std::io::Cursor;
-use std::sync::Arc;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use graphstream_format::encryption::{DataKey, KeyRing, SEGMENT_RANDOM_LEN};
-use graphstream_format::open::EntryRef;
-use graphstream_format::v2::{RandomReader, SegmentRange, Workers, Writer, frame_field, index_field};
-use graphstream_format::{ChainHash, Compression, Entry, Lineage, ReadOptions, SegmentReader, SegmentStart};
+use graphstream_format::Compression;
+use graphstream_format::v2::{RandomReader, Workers};
 
-const ENTRIES: u64 = 200_000;
-const ZSTD: Compression = Compression::Zstd { level: 3 };
-const COLUMNS: Compression = Compression::Columns { level: 3 };
-
-type Payloads = Vec<(Vec<u8>, ChainHash)>;
-
-fn chained(payloads: impl Iterator<Item = Vec<u8>>) -> Payloads {
-    let mut chain = ChainHash::ZERO;
-    let chained = payloads.map(|payload| {
-        chain = chain.after(&payload);
-        (payload, chain)
-    });
-    chained.collect()
-}
-
-fn text() -> Payloads {
-    chained((0..ENTRIES).map(|index| {
-        let scattered = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        format!(
-            "CREATE (:Person {{id: $id, firstName: $firstName, birthday: $birthday, locationIP: $ip}}) \
-             id={index} firstName=Name{} birthday={} ip={}.{}.{}.{}",
-            scattered % 997,
-            scattered % 20_000,
-            scattered as u8,
-            (scattered >> 8) as u8,
-            (scattered >> 16) as u8,
-            (scattered >> 24) as u8,
-        )
-        .into_bytes()
-    }))
-}
-
-/// The sample again and again, which no frame is long enough to notice.
-fn graph() -> Payloads {
-    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../graphstream-cli/sample/ldbc-snb-sample.jsonl.zst");
-    let lines = zstd::decode_all(std::fs::File::open(sample).unwrap()).unwrap();
-    let payloads: Vec<Vec<u8>> = lines
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| message(&serde_json::from_slice(line).unwrap()))
-        .collect();
-    chained(payloads.iter().cloned().cycle().take(ENTRIES as usize))
-}
-
-/// One line as journal.proto has it.
-fn message(line: &serde_json::Value) -> Vec<u8> {
-    let mut out = Vec::new();
-    delimited(1, line["query"].as_str().unwrap().as_bytes(), &mut out);
-    for (key, value) in line["params"].as_object().unwrap() {
-        let (mut param, mut inner) = (Vec::new(), Vec::new());
-        match value.as_i64() {
-            Some(number) => {
-                inner.push(3 << 3);
-                varint(number.cast_unsigned(), &mut inner);
-            }
-            None => delimited(5, value.as_str().unwrap().as_bytes(), &mut inner),
-        }
-        delimited(1, key.as_bytes(), &mut param);
-        delimited(2, &inner, &mut param);
-        delimited(2, &param, &mut out);
-    }
-    out.push(3 << 3);
-    varint(line["timestamp_ms"].as_u64().unwrap(), &mut out);
-    out
-}
-
-fn delimited(field: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(field << 3 | 2);
-    varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
-}
-
-fn varint(mut value: u64, out: &mut Vec<u8>) {
-    while value > 0x7f {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-const START: SegmentStart = SegmentStart {
-    lineage: Lineage::from_bytes([1; 16]),
-    first_seq: 1,
-    chain_before: ChainHash::ZERO,
-    created_ms: 0,
+use payloads::{
+    Alone, Bare, COLUMNS, ENTRIES, Payloads, ZSTD, graph, keys, seal, seal_encrypted, text, verify,
 };
-
-fn seal(payloads: &[(Vec<u8>, ChainHash)], compression: Compression, workers: Option<&Workers>) -> Vec<u8> {
-    let mut writer = Writer::new(Cursor::new(Vec::new()), START, compression).unwrap();
-    if let Some(workers) = workers {
-        writer = writer.with_workers(workers.clone());
-    }
-    fill(writer, payloads)
-}
-
-fn seal_encrypted(payloads: &[(Vec<u8>, ChainHash)], compression: Compression, keys: &KeyRing) -> Vec<u8> {
-    let range = SegmentRange { last_seq: ENTRIES, first_commit_ms: 0, last_commit_ms: 0 };
-    let (sink, random) = (Cursor::new(Vec::new()), [9; SEGMENT_RANDOM_LEN]);
-    fill(Writer::encrypted(sink, START, compression, range, keys.current(), &random).unwrap(), payloads)
-}
-
-fn fill(mut writer: Writer<Cursor<Vec<u8>>>, payloads: &[(Vec<u8>, ChainHash)]) -> Vec<u8> {
-    for (sequence, (payload, chain_hash)) in (1..).zip(payloads) {
-        writer.push_verified(EntryRef { sequence, commit_ms: 0, chain_hash: *chain_hash, payload }).unwrap();
-    }
-    writer.finish().unwrap().inner.into_inner()
-}
-
-fn verify(file: &[u8], workers: Option<&Workers>, keys: Option<&Arc<KeyRing>>) {
-    let mut options = ReadOptions::default();
-    options.keys = keys.cloned();
-    let mut reader = SegmentReader::new(file, file.len() as u64, options).unwrap();
-    if let Some(workers) = workers {
-        reader = reader.with_workers(workers.clone());
-    }
-    let mut entry = Entry::default();
-    while reader.read_next(&mut entry).unwrap() {
-        black_box(&entry.payload);
-    }
-    assert_eq!(reader.end().unwrap().entries, ENTRIES);
-}
-
-/// The entries of each frame as they are stored.
-fn frames(file: &[u8]) -> Vec<&[u8]> {
-    let footer = &file[file.len() - 64..];
-    let at = |bytes: &[u8], at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
-    let index = &file[at(footer, 0)..file.len() - 96];
-    let mut frames = Vec::new();
-    for row in index.chunks(56) {
-        let frame = &file[at(row, index_field::OFFSET)..];
-        let stored_len = u32::from_be_bytes(frame[4..8].try_into().unwrap()) as usize;
-        frames.push(&frame[frame_field::ENTRIES..][..stored_len]);
-    }
-    frames
-}
 
 fn version_2(criterion: &mut Criterion) {
     for (name, payloads) in [("text", text()), ("graph", graph())] {
@@ -175,29 +42,11 @@ fn group<'c>(criterion: &'c mut Criterion, name: &str, payloads: &Payloads) -> B
 }
 
 fn alone(criterion: &mut Criterion, name: &str, payloads: &Payloads) {
-    let (plain, packed) = (seal(payloads, Compression::None, None), seal(payloads, ZSTD, None));
-    let (raw, stored) = (frames(&plain), frames(&packed));
     let mut group = group(criterion, name, payloads);
-    group.bench_function("seal/alone", |bench| {
-        let mut compressor = zstd::bulk::Compressor::new(3).unwrap();
-        let mut out = Vec::with_capacity(1 << 20);
-        bench.iter(|| {
-            raw.iter().map(|raw| compressor.compress_to_buffer(raw, &mut out).unwrap()).sum::<usize>()
-        });
-    });
-    group.bench_function("read/bare", |bench| {
-        let mut decompressor = zstd::bulk::Decompressor::new().unwrap();
-        let mut out = Vec::with_capacity(1 << 20);
-        bench.iter(|| {
-            let mut crc = 0;
-            for stored in &stored {
-                crc ^= crc32c::crc32c(stored);
-                decompressor.decompress_to_buffer(stored, &mut out).unwrap();
-            }
-            let chain = payloads.iter().fold(ChainHash::ZERO, |chain, (payload, _)| chain.after(payload));
-            (crc, chain)
-        });
-    });
+    let mut alone = Alone::new(payloads);
+    group.bench_function("seal/alone", |bench| bench.iter(|| alone.run()));
+    let mut bare = Bare::new(payloads);
+    group.bench_function("read/bare", |bench| bench.iter(|| bare.run()));
     group.finish();
 }
 
@@ -205,7 +54,7 @@ fn measure(criterion: &mut Criterion, name: &str, payloads: &Payloads, compressi
     let packed = seal(payloads, compression, None);
     println!("{name}: {:.2} bytes an entry", packed.len() as f64 / ENTRIES as f64);
     let workers = Workers::new(2.try_into().unwrap()).unwrap();
-    let keys = Arc::new(KeyRing::new(DataKey::taking(&mut [7; 32])));
+    let keys = keys();
     let encrypted = seal_encrypted(payloads, compression, &keys);
 
     let mut group = group(criterion, name, payloads);

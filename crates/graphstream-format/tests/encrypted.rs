@@ -260,6 +260,31 @@ fn h06_chunks_that_are_missing_swapped_or_from_elsewhere_are_told_apart() {
     }
 }
 
+/// The cipher is a stream: a flipped bit of the ciphertext is that bit of what would be parsed and decompressed next. Nobody gets so far: of the
+/// whole frame only the chunk is spoken of, in order and when a single entry is read.
+#[test]
+fn h12_nothing_is_decompressed_that_was_not_authenticated() {
+    for compression in [Compression::None, zstd(), columns()] {
+        let file = small(compression);
+        let ring = KeyRing::new(key(7));
+        let starts = chunks(&file);
+        for at in starts[0] + 4..starts[1] {
+            let mut changed = file.clone();
+            changed[at] ^= 0x10;
+            let parts: Vec<&[u8]> = starts.windows(2).map(|pair| &changed[pair[0]..pair[1]]).collect();
+            let changed = of_chunks(&file, &parts);
+            let Read { entries, end } = read_with(&changed, options(7));
+            assert!(entries.is_empty(), "byte {at}");
+            let single = RandomReader::open_encrypted(changed.as_slice(), changed.len() as u64, &ring)
+                .and_then(|mut reader| reader.entry(3).map(|entry| entry.is_some()));
+            for error in [end.err(), single.err()] {
+                let damage = matches!(error, Some(Error::Damaged { what: Damage::Chunk { .. }, .. }));
+                assert!(damage, "byte {at}: {error:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_writer_that_gets_other_entries_than_its_header_was_bound_to_fails() {
     let range = SegmentRange { last_seq: 2, first_commit_ms: 5, last_commit_ms: 6 };
