@@ -1,12 +1,12 @@
 //! Everything that can go wrong between a leader or follower and its object store.
 
-use graphstream_format::{ChainHash, Lineage};
+use graphstream_format::Lineage;
 use graphstream_storage::Key;
 
 use crate::head::HeadProblem;
 use crate::reader::Floor;
 use crate::session::Fenced;
-use crate::{Committed, DatabaseId, SegmentName};
+use crate::{ChainValue, Committed, DatabaseId, SegmentName};
 
 /// The result of calls of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,6 +30,8 @@ pub enum ErrorKind {
     Damage,
     /// Another database or another lineage.
     Lineage,
+    /// The history is encrypted, and its key is not at hand. Nothing is known to be wrong.
+    Key,
     /// The store could not be reached, refused, or failed; retrying may help.
     Storage,
     /// The caller's journal failed to answer.
@@ -55,6 +57,7 @@ impl ErrorKind {
             Self::Rewind => "rewind",
             Self::Damage => "damage",
             Self::Lineage => "lineage",
+            Self::Key => "key",
             Self::Storage => "storage",
             Self::Local => "local",
             Self::Invalid => "invalid",
@@ -164,6 +167,20 @@ pub enum SegmentDamage {
     /// Not a sealed segment.
     #[error("it is not a sealed segment")]
     NotSealed,
+    /// A plain segment behind the point from which on the head says that all are encrypted.
+    #[error("it is not encrypted, and the head admits plain segments up to sequence {plain_up_to} only")]
+    Plaintext {
+        /// From the head.
+        plain_up_to: u64,
+    },
+    /// It ends elsewhere than the head says.
+    #[error("it ends with chain hash {found}; the head says {expected}")]
+    Chain {
+        /// From the head.
+        expected: ChainValue,
+        /// By the segment.
+        found: ChainValue,
+    },
     /// A segment of another lineage.
     #[error("expected lineage {expected}, found {found}")]
     Lineage {
@@ -286,7 +303,7 @@ pub enum Error {
         /// The sequence that was asked for.
         sequence: u64,
     },
-    /// A head (or epoch object) that is not one.
+    /// A head (or epoch object) that is not one, or that the keys at hand don't prove.
     #[error("{key} is damaged or unreadable")]
     HeadDamaged {
         /// Which object.
@@ -350,10 +367,10 @@ pub enum Error {
     Fork {
         /// Where it was compared.
         sequence: u64,
-        /// The local chain hash there.
-        local: ChainHash,
-        /// The published chain hash there.
-        published: ChainHash,
+        /// The local chain hash there; of an encrypted history as a MAC, by the key of the published one.
+        local: Box<ChainValue>,
+        /// The published chain value there.
+        published: Box<ChainValue>,
         /// The last sequence at which both are known to be equal.
         common_through: u64,
     },
@@ -388,6 +405,14 @@ pub enum Error {
         epoch: u32,
         /// The committed sequence when it was claimed.
         start: u64,
+    },
+    /// A plain segment, where the head says that all are encrypted from here on.
+    #[error("segment {first} to {last} is not encrypted, and the published history is: it is not uploaded")]
+    PlainSegment {
+        /// Its first sequence.
+        first: u64,
+        /// Its last sequence.
+        last: u64,
     },
     /// A segment uploaded under another epoch.
     #[error("{name} was not uploaded under epoch {epoch}")]
@@ -467,6 +492,7 @@ impl Error {
             | Self::NotClaimed
             | Self::StraddlesEpochStart { .. }
             | Self::OtherEpoch { .. }
+            | Self::PlainSegment { .. }
             | Self::Behind { .. }
             | Self::TooManyEpochs { .. }
             | Self::SegmentTooLarge { .. } => ErrorKind::Invalid,
@@ -475,6 +501,7 @@ impl Error {
             | Self::LocalChainMissing { .. }
             | Self::Sink { .. }
             | Self::NoRandomness { .. } => ErrorKind::Local,
+            Self::HeadDamaged { source, .. } if source.is_missing_key() => ErrorKind::Key,
             Self::HeadDamaged { .. }
             | Self::HeadMissing { .. }
             | Self::EpochAboveHead { .. }

@@ -158,6 +158,11 @@ fn check_header(start: &[u8], head: &Head, segment: &PlannedSegment, key: &Key) 
     if !header.is_sealed() {
         return Err(damaged(SegmentDamage::NotSealed));
     }
+    if !header.is_encrypted()
+        && let Some(plain_up_to) = head.plain_up_to().filter(|plain| segment.name.last() > *plain)
+    {
+        return Err(damaged(SegmentDamage::Plaintext { plain_up_to }));
+    }
     let (expected, found) = (head.lineage(), header.lineage);
     if expected != found {
         return Err(damaged(SegmentDamage::Lineage { expected, found }));

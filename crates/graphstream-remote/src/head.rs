@@ -5,13 +5,20 @@
 //! ```
 //! A [`Head`] in memory is always consistent: it was created by this module's transitions or passed every check of
 //! [`Head::parse`]. What is checked there is what the rest of the crate relies on.
+//!
+//! The head of an encrypted history is *keyed*: its chain values are MACs, and a MAC over all of it proves who wrote it
+//! ([`document`](crate::seal_document)). It says up to which sequence plain segments are history: everything behind that is encrypted.
 
-use graphstream_format::{ChainHash, Lineage};
+mod checks;
+mod problem;
+mod shape;
+
+use graphstream_format::encryption::KeyRing;
+use graphstream_format::{ChainHash, Lineage, Position};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::hex_text;
-use crate::names::COMMIT_MS_MAX;
-use crate::{DatabaseId, EpochObject, EpochRow, OwnerNonce, SegmentName, SnapshotName, WriteId};
+pub use self::problem::{HeadProblem, Inconsistency};
+use crate::{ChainValue, DatabaseId, EpochObject, EpochRow, OwnerNonce, SegmentName, SnapshotName, WriteId};
 
 /// How many of the newest segments a head names.
 pub const WINDOW_SEGMENTS_MAX: usize = 64;
@@ -27,21 +34,21 @@ pub const HEAD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub struct Committed {
     /// The last committed sequence; 0 for none.
     pub sequence: u64,
-    /// The chain hash at `sequence`.
-    #[serde(with = "hex_text")]
-    pub chain_hash: ChainHash,
+    /// The chain value at `sequence`.
+    #[serde(rename = "chain_hash")]
+    pub chain: ChainValue,
     /// Commit time of that entry, in ms since 1970; 0 for none. Never decreases.
     pub commit_ms: i64,
 }
 
 impl Committed {
     /// Nothing committed.
-    pub const NOTHING: Self = Self { sequence: 0, chain_hash: ChainHash::ZERO, commit_ms: 0 };
+    pub const NOTHING: Self = Self { sequence: 0, chain: ChainValue::Plain(ChainHash::ZERO), commit_ms: 0 };
 
     /// All fields.
     #[must_use]
-    pub fn new(sequence: u64, chain_hash: ChainHash, commit_ms: i64) -> Self {
-        Self { sequence, chain_hash, commit_ms }
+    pub fn new(sequence: u64, chain: ChainValue, commit_ms: i64) -> Self {
+        Self { sequence, chain, commit_ms }
     }
 }
 
@@ -65,50 +72,6 @@ impl WindowSegment {
     }
 }
 
-/// Why bytes are not a head (or not an epoch object).
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HeadProblem {
-    /// Not JSON, or not exactly the documented fields.
-    #[error("it is not JSON of the documented shape")]
-    Json(#[from] serde_json::Error),
-    /// Written by a newer graphstream, or not by graphstream.
-    #[error("its format is {found}, this version reads {supported}")]
-    Format {
-        /// The format that it claims.
-        found: u64,
-        /// The format that we read.
-        supported: u32,
-    },
-    /// Fields that contradict each other.
-    #[error("{0}")]
-    Inconsistent(Inconsistency),
-}
-
-/// Which promise among a head's fields is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Inconsistency {
-    /// An epoch without an owner, or the reverse.
-    #[error("the epoch's owner is missing, or epoch 0 has one")]
-    Owner,
-    /// `epochs` does not end with the epoch and its owner, is not ascending, starts beyond `committed`, or is too long.
-    #[error("`epochs` is not an ascending list that ends with the head's epoch and owner")]
-    Epochs,
-    /// A sequence with two chain hashes, or a chain hash before the first entry.
-    #[error("the chain hashes of `epochs` and `committed` contradict each other")]
-    Chain,
-    /// The window is not a contiguous run of level-0 segments that ends at `committed`, or too long.
-    #[error("`segments` is not a contiguous run of level-0 segments that ends at the committed sequence")]
-    Window,
-    /// The snapshot lies beyond `committed`.
-    #[error("`snapshot` is beyond the committed sequence")]
-    Snapshot,
-    /// A commit time out of range.
-    #[error("the committed time is out of range")]
-    CommitTime,
-}
-
 /// The content of `head.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
@@ -122,56 +85,21 @@ pub struct Head {
     committed: Committed,
     segments: Vec<WindowSegment>,
     snapshot: Option<SnapshotName>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Json {
-    format: u32,
-    database_id: DatabaseId,
-    #[serde(with = "hex_text")]
-    lineage: Lineage,
-    revision: u64,
-    write_id: WriteId,
-    epoch: u32,
-    owner: Option<OwnerNonce>,
-    epochs: Vec<EpochRow>,
-    committed: Committed,
-    segments: Vec<WindowJson>,
-    snapshot: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WindowJson {
-    key: String,
-    size: u64,
-    #[serde(with = "hex_text")]
-    sha256: [u8; 32],
-}
-
-/// Reads the version before the shape, so that a newer shape is named as such.
-pub(crate) fn check_format(bytes: &[u8], supported: u32) -> Result<(), HeadProblem> {
-    #[derive(Deserialize)]
-    struct Probe {
-        format: u64,
-    }
-    let Probe { format } = serde_json::from_slice(bytes)?;
-    if format == u64::from(supported) {
-        Ok(())
-    } else {
-        Err(HeadProblem::Format { found: format, supported })
-    }
+    /// Of a keyed head: the last sequence of which plain segments are history.
+    plain_up_to: Option<u64>,
 }
 
 impl Head {
-    /// The version of the JSON shape that we write and read.
-    pub const FORMAT: u32 = 1;
-
-    /// The head of a new database: epoch 0, nothing committed. Nothing is ever published under it; it is claimed first.
+    /// The head of a new database: epoch 0, nothing committed. Nothing is ever published under it; it is claimed first. With keys it
+    /// is keyed.
     #[must_use]
-    pub fn created(database_id: DatabaseId, lineage: Lineage, write_id: WriteId) -> Self {
-        Self {
+    pub fn created(
+        database_id: DatabaseId,
+        lineage: Lineage,
+        write_id: WriteId,
+        keys: Option<&KeyRing>,
+    ) -> Self {
+        let plain = Self {
             database_id,
             lineage,
             revision: 0,
@@ -182,7 +110,25 @@ impl Head {
             committed: Committed::NOTHING,
             segments: Vec::new(),
             snapshot: None,
+            plain_up_to: None,
+        };
+        match keys {
+            Some(keys) => plain.keyed(keys),
+            None => plain,
         }
+    }
+
+    /// The same as a keyed head: what is committed under the current key, as plain as it is up to here and never again. A head that is
+    /// keyed stays as it is: its chain values keep their keys.
+    #[must_use]
+    pub fn keyed(&self, keys: &KeyRing) -> Self {
+        let mut next = self.clone();
+        if let (None, ChainValue::Plain(chain_hash)) = (self.plain_up_to, self.committed.chain) {
+            let position = Position { lineage: self.lineage, sequence: self.committed.sequence, chain_hash };
+            next.committed.chain = ChainValue::of(&position, Some(keys));
+            next.plain_up_to = Some(position.sequence);
+        }
+        next
     }
 
     /// The head after a claim: the next epoch, which starts at what is committed now. An epoch that committed nothing
@@ -191,21 +137,25 @@ impl Head {
     pub fn claimed(&self, owner: OwnerNonce, write_id: WriteId, claimed_ms: i64) -> Option<Self> {
         let epoch = self.epoch.checked_add(1)?;
         let mut next = self.next(write_id)?;
-        let Committed { sequence, chain_hash, .. } = self.committed;
+        let Committed { sequence, chain, .. } = self.committed;
         next.epochs.retain(|row| row.start_sequence < sequence);
         if next.epochs.len() >= EPOCHS_MAX {
             return None;
         }
-        next.epochs.push(EpochRow::new(epoch, owner, sequence, chain_hash, claimed_ms));
+        next.epochs.push(EpochRow::new(epoch, owner, sequence, chain, claimed_ms));
         next.epoch = epoch;
         next.owner = Some(owner);
         Some(next)
     }
 
-    /// The head after publication of `run`, which continues right after what is committed and ends at `chain_hash`.
-    /// `None` when it does not continue there, is not of this epoch and level 0, or is empty.
+    /// The head after publication of `run`, which continues right after what is committed and ends at `chain`.
+    /// `None` when it does not continue there, is not of this epoch and level 0, is empty, or `chain` is plain in a keyed head (or the
+    /// reverse).
     #[must_use]
-    pub fn published(&self, run: &[WindowSegment], chain_hash: ChainHash, write_id: WriteId) -> Option<Self> {
+    pub fn published(&self, run: &[WindowSegment], chain: ChainValue, write_id: WriteId) -> Option<Self> {
+        if chain.key_id().is_some() != self.is_keyed() {
+            return None;
+        }
         let mut next = self.next(write_id)?;
         let mut last = self.committed.sequence;
         for segment in run {
@@ -217,7 +167,7 @@ impl Head {
             last = name.last();
         }
         let commit_ms = run.last()?.name.commit_ms().max(self.committed.commit_ms);
-        next.committed = Committed::new(last, chain_hash, commit_ms);
+        next.committed = Committed::new(last, chain, commit_ms);
         next.segments.extend_from_slice(run);
         let beyond = next.segments.len().saturating_sub(WINDOW_SEGMENTS_MAX);
         next.segments.drain(..beyond);
@@ -227,44 +177,6 @@ impl Head {
     fn next(&self, write_id: WriteId) -> Option<Self> {
         let revision = self.revision.checked_add(1)?;
         Some(Self { revision, write_id, ..self.clone() })
-    }
-
-    /// The object's bytes; equal heads have equal bytes.
-    ///
-    /// # Errors
-    /// [`HeadProblem::Json`], which does not happen for these types.
-    pub fn render(&self) -> Result<Vec<u8>, HeadProblem> {
-        let window = |segment: &WindowSegment| WindowJson {
-            key: segment.name.to_string(),
-            size: segment.size,
-            sha256: segment.sha256,
-        };
-        let json = Json {
-            format: Self::FORMAT,
-            database_id: self.database_id,
-            lineage: self.lineage,
-            revision: self.revision,
-            write_id: self.write_id,
-            epoch: self.epoch,
-            owner: self.owner,
-            epochs: self.epochs.clone(),
-            committed: self.committed,
-            segments: self.segments.iter().map(window).collect(),
-            snapshot: self.snapshot.as_ref().map(ToString::to_string),
-        };
-        let mut bytes = serde_json::to_vec(&json)?;
-        bytes.push(b'\n');
-        Ok(bytes)
-    }
-
-    /// Parses an object's bytes and checks every field against the others.
-    ///
-    /// # Errors
-    /// [`HeadProblem`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, HeadProblem> {
-        check_format(bytes, Self::FORMAT)?;
-        let json: Json = serde_json::from_slice(bytes)?;
-        Self::try_from(json).map_err(HeadProblem::Inconsistent)
     }
 
     /// The database.
@@ -327,6 +239,24 @@ impl Head {
         self.snapshot
     }
 
+    /// Whether the history is encrypted: every chain value from some point on is keyed, and so is the head.
+    #[must_use]
+    pub fn is_keyed(&self) -> bool {
+        self.plain_up_to.is_some()
+    }
+
+    /// The last sequence of which plain segments are history, 0 for none; `None` if the head is not keyed.
+    #[must_use]
+    pub fn plain_up_to(&self) -> Option<u64> {
+        self.plain_up_to
+    }
+
+    /// Whether a segment that ends with `last` must be encrypted to be history.
+    #[must_use]
+    pub fn demands_encryption(&self, last: u64) -> bool {
+        self.plain_up_to.is_some_and(|plain| last > plain)
+    }
+
     /// The row of the newest epoch; `None` at epoch 0.
     #[must_use]
     pub fn current_row(&self) -> Option<&EpochRow> {
@@ -337,83 +267,5 @@ impl Head {
     #[must_use]
     pub fn epoch_object(&self, row: &EpochRow) -> EpochObject {
         EpochObject::new(self.database_id, self.lineage, *row)
-    }
-
-    fn check(&self) -> Result<(), Inconsistency> {
-        self.check_epochs()?;
-        self.check_window()?;
-        if !(0..=COMMIT_MS_MAX).contains(&self.committed.commit_ms) {
-            return Err(Inconsistency::CommitTime);
-        }
-        if self.snapshot.is_some_and(|snapshot| snapshot.sequence() > self.committed.sequence) {
-            return Err(Inconsistency::Snapshot);
-        }
-        Ok(())
-    }
-
-    fn check_epochs(&self) -> Result<(), Inconsistency> {
-        let Self { epochs, committed, .. } = self;
-        if (self.epoch == 0) != self.owner.is_none() {
-            return Err(Inconsistency::Owner);
-        }
-        // What epoch 0 committed: nothing.
-        if self.epoch == 0 && committed.sequence != 0 {
-            return Err(Inconsistency::Epochs);
-        }
-        let newest = epochs.last().map(|row| (row.epoch, Some(row.owner)));
-        let expected = (self.epoch > 0).then_some((self.epoch, self.owner));
-        let ascending = epochs.is_sorted_by(|a, b| a.epoch < b.epoch && a.start_sequence < b.start_sequence);
-        let within = epochs.iter().all(|row| row.epoch > 0 && row.start_sequence <= committed.sequence);
-        if newest != expected || !ascending || !within || epochs.len() > EPOCHS_MAX {
-            return Err(Inconsistency::Epochs);
-        }
-        let agrees = |sequence: u64, chain: ChainHash| {
-            (sequence != 0 || chain == ChainHash::ZERO)
-                && (sequence != committed.sequence || chain == committed.chain_hash)
-        };
-        let chains = epochs.iter().all(|row| agrees(row.start_sequence, row.start_chain));
-        if !chains || !agrees(committed.sequence, committed.chain_hash) {
-            return Err(Inconsistency::Chain);
-        }
-        Ok(())
-    }
-
-    fn check_window(&self) -> Result<(), Inconsistency> {
-        let names = || self.segments.iter().map(|segment| segment.name);
-        let ends = names().next_back().is_none_or(|name| name.last() == self.committed.sequence);
-        let contiguous =
-            self.segments.is_sorted_by(|a, b| a.name.last().checked_add(1) == Some(b.name.first()));
-        let ours = names().all(|name| name.level() == 0 && name.epoch() <= self.epoch);
-        if ends && contiguous && ours && self.segments.len() <= WINDOW_SEGMENTS_MAX {
-            Ok(())
-        } else {
-            Err(Inconsistency::Window)
-        }
-    }
-}
-
-impl TryFrom<Json> for Head {
-    type Error = Inconsistency;
-
-    fn try_from(json: Json) -> Result<Self, Inconsistency> {
-        let window = |row: WindowJson| {
-            let name = SegmentName::parse(&row.key).ok_or(Inconsistency::Window)?;
-            Ok(WindowSegment::new(name, row.size, row.sha256))
-        };
-        let snapshot = |text: String| SnapshotName::parse(&text).ok_or(Inconsistency::Snapshot);
-        let head = Self {
-            database_id: json.database_id,
-            lineage: json.lineage,
-            revision: json.revision,
-            write_id: json.write_id,
-            epoch: json.epoch,
-            owner: json.owner,
-            epochs: json.epochs,
-            committed: json.committed,
-            segments: json.segments.into_iter().map(window).collect::<Result<_, _>>()?,
-            snapshot: json.snapshot.map(snapshot).transpose()?,
-        };
-        head.check()?;
-        Ok(head)
     }
 }

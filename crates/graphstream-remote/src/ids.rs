@@ -90,14 +90,15 @@ identity!(
 /// Hex in JSON for the value types of the format crate and for SHA-256 sums.
 pub(crate) mod hex_text {
     use super::{Deserialize, Deserializer, Serializer, decode_hex};
-    use graphstream_format::{ChainHash, Lineage};
+    use graphstream_format::Lineage;
+    use graphstream_format::encryption::KeyId;
 
     pub(crate) trait HexText: Sized {
         fn to_text(&self) -> String;
         fn from_text(text: &str) -> Option<Self>;
     }
 
-    impl HexText for ChainHash {
+    impl HexText for KeyId {
         fn to_text(&self) -> String {
             self.to_string()
         }

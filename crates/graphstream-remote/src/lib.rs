@@ -15,6 +15,9 @@
 //! model's counterexamples and a seeded simulation of several leaders and followers. The crate has no runtime, no clock
 //! and no thread; what blocks is said so.
 
+mod chain_value;
+mod committed_chain;
+mod document;
 mod epoch;
 mod error;
 mod fetch;
@@ -30,6 +33,8 @@ mod remote;
 mod sabotage;
 mod session;
 
+pub use chain_value::ChainValue;
+pub use document::{KEYED_FORMAT, open_document, seal_document};
 pub use epoch::{EpochObject, EpochRow};
 pub use error::{Attempt, Error, ErrorKind, LocalError, NameProblem, Result, Rewind, SegmentDamage};
 pub use fetch::{FetchedSegment, SegmentFile, SegmentSink};

@@ -4,15 +4,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use graphstream_format::{ChainHash, Position};
+use graphstream_format::{ChainHash, Lineage, Position};
 use graphstream_storage::{Key, ListRequest, Lister};
 
+use crate::chain_value::Proofs;
 use crate::error::{Attempt, Error, Result};
 use crate::names::LEVEL_MAX;
 use crate::plan::{cover, from_window};
 use crate::{
-    Committed, Head, HeadRead, HistoryRule, Identity, ObjectName, Plan, PlannedSegment, Remote, SegmentName,
-    StoredHead,
+    ChainValue, Committed, Head, HeadRead, HistoryRule, Identity, ObjectName, Plan, PlannedSegment, Remote,
+    SegmentName, StoredHead,
 };
 
 /// What a reader has seen for certain. A head below it is older than one that was shown before.
@@ -23,32 +24,32 @@ pub struct Floor {
     pub epoch: u32,
     /// A committed sequence.
     pub sequence: u64,
-    /// The chain hash there.
-    pub chain_hash: ChainHash,
+    /// The chain value there: a chain hash that is known here, or what a head said.
+    pub chain: ChainValue,
 }
 
 impl Floor {
     /// All fields.
     #[must_use]
-    pub fn new(epoch: u32, sequence: u64, chain_hash: ChainHash) -> Self {
-        Self { epoch, sequence, chain_hash }
+    pub fn new(epoch: u32, sequence: u64, chain: ChainValue) -> Self {
+        Self { epoch, sequence, chain }
     }
 
     /// What a head shows.
     #[must_use]
     pub fn of(head: &Head) -> Self {
-        let Committed { sequence, chain_hash, .. } = head.committed();
-        Self::new(head.epoch(), sequence, chain_hash)
+        let Committed { sequence, chain, .. } = head.committed();
+        Self::new(head.epoch(), sequence, chain)
     }
 
-    /// Checks that a head is not below the floor and does not contradict it.
+    /// Checks that a head is not below the floor and does not contradict it. Two MACs under different keys contradict nothing.
     ///
     /// # Errors
     /// [`Error::Rewound`] for a lower epoch or sequence, or a later epoch that starts below; [`Error::Fork`] for another
-    /// chain hash.
-    pub fn check(&self, head: &Head, key: &Key) -> Result<()> {
+    /// chain hash; [`Error::HeadDamaged`] when a key is missing to compare them.
+    pub(crate) fn check(&self, head: &Head, proofs: &Proofs) -> Result<()> {
         let floor = *self;
-        let rewound = |epoch, committed| Err(Error::rewound(key, floor, epoch, committed));
+        let rewound = |epoch, committed| Err(Error::rewound(proofs.head_key(), floor, epoch, committed));
         let committed = head.committed();
         if head.epoch() < self.epoch || committed.sequence < self.sequence {
             return rewound(head.epoch(), committed);
@@ -61,19 +62,33 @@ impl Floor {
             );
         }
         let starts = head.epochs().iter().map(|row| (row.start_sequence, row.start_chain));
-        for (sequence, published) in starts.chain([(committed.sequence, committed.chain_hash)]) {
-            if sequence == self.sequence && published != self.chain_hash {
-                let local = self.chain_hash;
+        for (sequence, published) in starts.chain([(committed.sequence, committed.chain)]) {
+            if sequence == self.sequence
+                && proofs.agrees(&self.chain, &published, head.lineage(), sequence)? == Some(false)
+            {
+                let local = Box::new(self.shown(head.lineage(), &published, proofs));
+                let published = Box::new(published);
                 return Err(Error::Fork { sequence, local, published, common_through: 0 });
             }
         }
         Ok(())
     }
+
+    /// The floor's chain as an error shows it.
+    fn shown(&self, lineage: Lineage, published: &ChainValue, proofs: &Proofs) -> ChainValue {
+        match self.chain.hash() {
+            Some(chain_hash) => {
+                let sequence = self.sequence;
+                proofs.shown_like(published, &Position { lineage, sequence, chain_hash })
+            }
+            None => self.chain,
+        }
+    }
 }
 
 impl From<Position> for Floor {
     fn from(position: Position) -> Self {
-        Self::new(0, position.sequence, position.chain_hash)
+        Self::new(0, position.sequence, position.chain_hash.into())
     }
 }
 
@@ -115,6 +130,15 @@ impl HeadReader {
     pub fn new(remote: Remote) -> Result<Self> {
         let head_key = remote.head_key()?;
         Ok(Self { remote, head_key, identity: None, floor: None, current: None })
+    }
+
+    /// A reader that has just read this head.
+    pub(crate) fn at(remote: Remote, stored: StoredHead) -> Result<Self> {
+        let identity = Identity::new(stored.head.database_id(), stored.head.lineage());
+        let mut reader = Self::new(remote)?.with_identity(identity);
+        reader.floor = Some(Floor::of(&stored.head));
+        reader.current = Some(Arc::new(stored));
+        Ok(reader)
     }
 
     /// Accepts heads of this database and lineage only.
@@ -196,7 +220,7 @@ impl HeadReader {
             self.remote.check_identity(head, identity)?;
         }
         if let Some(floor) = &self.floor {
-            floor.check(head, &self.head_key)?;
+            floor.check(head, self.remote.proofs())?;
         }
         // Within an epoch the revision counts heads: an older one shows even when it committed just as much.
         if let Some(seen) = self.current.as_ref().map(|stored| &stored.head)
@@ -227,7 +251,7 @@ impl HeadReader {
             let head = &stored.head;
             let committed = head.committed();
             if from > committed.sequence {
-                let floor = Floor::new(0, from, ChainHash::ZERO);
+                let floor = Floor::new(0, from, ChainHash::ZERO.into());
                 return Err(Error::rewound(&self.head_key, floor, head.epoch(), committed));
             }
             let window = from_window(head, from)

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use graphstream_format::Lineage;
+use graphstream_format::encryption::KeyRing;
+use graphstream_format::{Header, Lineage, Position, ReadOptions};
 use graphstream_storage::check::{Conditions, probe};
 use graphstream_storage::{
     ErrorClass, GetOptions, GetOutcome, Key, ListRequest, Lister, PutMode, StorageBackend, Version,
 };
 
+use crate::chain_value::Proofs;
 use crate::error::{Attempt, Error, Result};
-use crate::head::HEAD_BYTES_MAX;
+use crate::head::{HEAD_BYTES_MAX, HeadProblem};
 use crate::random::{OsRandomness, Randomness};
-use crate::{DatabaseId, DatabaseName, EpochObject, EpochRow, Head, Layout, ObjectName, WriteId};
+use crate::{ChainValue, DatabaseId, DatabaseName, EpochObject, EpochRow, Head, Layout, ObjectName, WriteId};
 
 /// A head as it stands in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,7 @@ pub struct Remote {
     layout: Layout,
     randomness: Arc<dyn Randomness>,
     segment_bytes_max: u64,
+    proofs: Proofs,
 }
 
 impl Remote {
@@ -73,7 +76,49 @@ impl Remote {
     pub fn new(backend: Arc<dyn StorageBackend>, root: &str, database: DatabaseName) -> Result<Self> {
         let layout = Layout::new(root, database)?;
         let segment_bytes_max = Self::SEGMENT_BYTES_MAX_DEFAULT;
-        Ok(Self { backend, layout, randomness: Arc::new(OsRandomness), segment_bytes_max })
+        let proofs = Proofs::new(None, layout.key(&ObjectName::Head)?);
+        Ok(Self { backend, layout, randomness: Arc::new(OsRandomness), segment_bytes_max, proofs })
+    }
+
+    /// The keys of an encrypted history. What is written is keyed with the current one; nothing plain is accepted, but segments that the
+    /// head says were published before encryption was turned on.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Arc<KeyRing>) -> Self {
+        self.proofs.keys = Some(keys);
+        self
+    }
+
+    /// The keys it was given.
+    #[must_use]
+    pub fn keys(&self) -> Option<&Arc<KeyRing>> {
+        self.proofs.keys.as_ref()
+    }
+
+    pub(crate) fn proofs(&self) -> &Proofs {
+        &self.proofs
+    }
+
+    /// Whether a published chain value is that of this position.
+    ///
+    /// # Errors
+    /// [`Error::HeadDamaged`] of kind [`Key`](crate::ErrorKind::Key) when that takes a key that was not given.
+    pub fn is_chain(&self, published: &ChainValue, position: &Position) -> Result<bool> {
+        self.proofs.is(published, position)
+    }
+
+    /// A position's chain hash as it may be shown: under the key of `published`, if the history is encrypted.
+    #[must_use]
+    pub fn shown_chain(&self, position: &Position, published: &ChainValue) -> ChainValue {
+        self.proofs.shown_like(published, position)
+    }
+
+    /// How a segment with this header is read, after [`fetch_segment`](Self::fetch_segment) has compared it with the head.
+    #[must_use]
+    pub fn read_options(&self, header: &Header) -> ReadOptions {
+        match self.keys().filter(|_| header.is_encrypted()) {
+            Some(keys) => ReadOptions::default().with_keys(Arc::clone(keys)),
+            None => ReadOptions::default(),
+        }
     }
 
     /// Draws nonces and write ids from `randomness`.
@@ -123,8 +168,17 @@ impl Remote {
     /// Reads the head, if its version is not `unless`.
     ///
     /// # Errors
-    /// [`Error::Storage`]; [`Error::HeadDamaged`] for bytes that are not a head.
+    /// [`Error::Storage`]; [`Error::HeadDamaged`] for bytes that are not a head, or that the keys don't prove.
     pub async fn read_head(&self, unless: Option<&Version>) -> Result<HeadRead> {
+        self.read_head_as(unless, None).await
+    }
+
+    /// As [`read_head`](Self::read_head). A plain head is taken in spite of keys, if it commits nothing behind `plain_up_to`.
+    pub(crate) async fn read_head_as(
+        &self,
+        unless: Option<&Version>,
+        plain_up_to: Option<u64>,
+    ) -> Result<HeadRead> {
         let key = self.head_key()?;
         let failed = |source| Error::storage(Attempt::ReadHead, &key)(source);
         let mut options = GetOptions::default();
@@ -137,7 +191,13 @@ impl Remote {
         };
         let version = object.meta.version.clone();
         let bytes = object.bytes(HEAD_BYTES_MAX).await.map_err(failed)?;
-        let head = Head::parse(&bytes).map_err(|source| Error::HeadDamaged { key: key.clone(), source })?;
+        let keys = self.proofs.keys();
+        let damaged = |source| Error::HeadDamaged { key: key.clone(), source };
+        let head = Head::parse_plain_too(&bytes, keys).map_err(damaged)?;
+        let taken = plain_up_to.is_some_and(|plain| head.committed().sequence <= plain);
+        if keys.is_some() && !head.is_keyed() && !taken {
+            return Err(damaged(HeadProblem::Plaintext));
+        }
         Ok(HeadRead::Found(Box::new(StoredHead { head, version })))
     }
 
@@ -194,7 +254,8 @@ impl Remote {
     pub async fn create_head(&self, identity: &Identity) -> Result<()> {
         let key = self.head_key()?;
         let write_id = WriteId::random(self.randomness())?;
-        let head = Head::created(identity.database_id, identity.lineage, write_id);
+        let keys = self.proofs.keys();
+        let head = Head::created(identity.database_id, identity.lineage, write_id, keys);
         match self.put_head(&key, &head, PutMode::Create).await? {
             Ok(_) => Ok(()),
             Err(error) if error.class() == ErrorClass::Exists => Ok(()),
@@ -209,7 +270,8 @@ impl Remote {
         head: &Head,
         mode: PutMode,
     ) -> Result<Result<Version, graphstream_storage::Error>> {
-        let bytes = head.render().map_err(|source| Error::HeadDamaged { key: key.clone(), source })?;
+        let damaged = |source| Error::HeadDamaged { key: key.clone(), source };
+        let bytes = head.render(self.proofs.keys()).map_err(damaged)?;
         Ok(self.backend.put(key, bytes.into(), mode).await)
     }
 
@@ -222,7 +284,7 @@ impl Remote {
         let key = self.layout.key(&ObjectName::Epoch(epoch))?;
         let bytes = head
             .epoch_object(row)
-            .render()
+            .render(self.proofs.keys())
             .map_err(|source| Error::HeadDamaged { key: key.clone(), source })?;
         // Created first, compared only if it exists: one request in the usual case. An unknown outcome is settled by the
         // next attempt, which then finds the object or creates it.

@@ -23,14 +23,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use graphstream_format::ChainHash;
 use graphstream_remote::{
-    Error, ErrorKind, Fenced, Floor, Head, HeadPoll, HeadReader, HistoryRule, LeaderSession, LocalChain,
-    LocalError, OwnerNonce, SegmentName, SessionOptions, UploadedSegment,
+    Committed, EpochRow, Error, ErrorKind, Fenced, Floor, Head, HeadPoll, HeadReader, HistoryRule,
+    LeaderSession, LocalChain, LocalError, OwnerNonce, SegmentName, SessionOptions, UploadedSegment,
 };
 use graphstream_storage::{
     Error as StoreError, ErrorClass, GetOptions, GetOutcome, Key, ListPage, ListRequest, ObjectMeta,
     Operation, PutBody, PutMode, Result as StoreResult, StorageBackend, Version,
 };
-use world::{EtagStore, Journal, Random, body_bytes, entries, identity, merge_segments, remote};
+use world::{
+    Encryption, EtagStore, Journal, Random, body_bytes, commits, encrypt, entries, identity, keys,
+    merge_segments, remote,
+};
 
 /// Lets another process step.
 async fn step() {
@@ -207,7 +210,7 @@ impl Truth {
     fn check(&mut self, store: &EtagStore) {
         let Some(bytes) = store.bytes("head.json") else { return };
         if self.head.as_ref().is_none_or(|(parsed, _)| *parsed != bytes) {
-            self.head = Some((bytes.clone(), Head::parse(&bytes).unwrap()));
+            self.head = Some((bytes.clone(), Head::parse(&bytes, keys().as_deref()).unwrap()));
         }
         let head = self.head.as_ref().unwrap().1.clone();
         if head.epoch() == 0 {
@@ -217,7 +220,7 @@ impl Truth {
         let known = self.committed.len() as u64;
         assert!(committed.sequence >= known, "I1: committed went from {known} to {}", committed.sequence);
         let mut path = Vec::new();
-        let mut at = committed.chain_hash;
+        let mut at = self.end(&committed);
         for sequence in (known + 1..=committed.sequence).rev() {
             let (before, appended_at) = self.appended[&at];
             assert_eq!(appended_at, sequence, "an entry at another sequence");
@@ -233,6 +236,14 @@ impl Truth {
         }
         self.counts.committed = self.committed.len();
         self.check_objects(store, &head);
+    }
+
+    /// The chain hash that a head commits: looked for among all that was appended, if it is keyed.
+    fn end(&self, committed: &Committed) -> ChainHash {
+        let at = self.appended.iter().filter(|(_, (_, sequence))| *sequence == committed.sequence);
+        let mut found = at.map(|(chain, _)| *chain).filter(|chain| commits(committed, *chain));
+        let end = found.next().or_else(|| (committed.sequence == 0).then_some(ChainHash::ZERO));
+        end.expect("I1: what is committed was never appended")
     }
 
     fn check_objects(&mut self, store: &EtagStore, head: &Head) {
@@ -478,12 +489,15 @@ async fn catch_up(shared: &Shared, disk: &SharedDisk) -> Option<()> {
             // The published history does not continue ours: what is beyond the last epoch start in common goes.
             let head = &reader.current().unwrap().head;
             let chain = Chain(Arc::clone(disk));
-            let common = |sequence, published| chain.chain_at(sequence).unwrap() == Some(published);
-            let rows = head.epochs().iter().rev();
-            let start =
-                rows.map(|row| (row.start_sequence, row.start_chain)).find(|row| common(row.0, row.1));
+            let common = |row: &&EpochRow| {
+                let found = chain.chain_at(row.start_sequence).unwrap();
+                found.is_some_and(|chain| {
+                    commits(&Committed::new(row.start_sequence, row.start_chain, 0), chain)
+                })
+            };
+            let start = head.epochs().iter().rev().find(common);
             shared.truth().counts.forks += 1;
-            disk.lock().unwrap().journal.truncate(start.map_or(0, |row| row.0));
+            disk.lock().unwrap().journal.truncate(start.map_or(0, |row| row.start_sequence));
             return None;
         }
         Err(error) => {
@@ -525,7 +539,7 @@ async fn advance(shared: &Shared, reader: &mut HeadReader, journal: &mut Journal
         // Nothing is applied until its path reaches the head's chain.
         let committed = plan.head.head.committed();
         if read.last_sequence() == committed.sequence {
-            if read.chain(committed.sequence) != committed.chain_hash {
+            if !commits(&committed, read.chain(committed.sequence)) {
                 return Ok(false);
             }
             *journal = read;
@@ -763,10 +777,15 @@ fn simulate(name: &str, seeds: u64, bounds: Bounds) -> Counts {
         None => (0, number("GRAPHSTREAM_SEEDS").unwrap_or(seeds)),
     };
     let mut total = Counts::default();
-    for seed in first..first + count {
+    // All plain, and a third of them again, encrypted, with a key that changes from one process to the next.
+    let plain = (first..first + count).map(|seed| (seed, Encryption::Off));
+    let encrypted = (first..first + count.div_ceil(3)).map(|seed| (seed, Encryption::Rotating));
+    for (seed, encryption) in plain.chain(encrypted) {
+        encrypt(encryption);
         let run = || Simulation::new(seed, bounds).run(bounds);
-        let counts = std::panic::catch_unwind(run)
-            .unwrap_or_else(|_| panic!("{name}: seed {seed} failed; GRAPHSTREAM_SEED={seed} repeats it"));
+        let counts = std::panic::catch_unwind(run).unwrap_or_else(|_| {
+            panic!("{name}: seed {seed}, encryption {encryption:?}: GRAPHSTREAM_SEED={seed} repeats it")
+        });
         total.claims += counts.claims;
         total.fences += counts.fences;
         total.forks += counts.forks;

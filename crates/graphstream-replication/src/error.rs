@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use graphstream_format::ChainHash;
 use graphstream_format::encryption::KeyId;
-use graphstream_remote::SegmentName;
+use graphstream_remote::{ChainValue, SegmentName};
 use graphstream_replay::ErrorClass as TargetClass;
 
 /// The result of calls of this crate.
@@ -106,9 +106,9 @@ pub enum Error {
         /// The committed sequence.
         sequence: u64,
         /// From the head.
-        expected: ChainHash,
-        /// By the segments.
-        found: ChainHash,
+        expected: Box<ChainValue>,
+        /// By the segments; of an encrypted history as a MAC, by the key of the head's.
+        found: Box<ChainValue>,
     },
     /// The target is of another lineage than the published history.
     #[error("the target holds lineage {target}, the database in the store is of lineage {published}")]
@@ -274,7 +274,7 @@ pub enum Error {
         /// The database in the store.
         database: String,
         /// What is committed.
-        committed: graphstream_remote::Committed,
+        committed: Box<graphstream_remote::Committed>,
     },
     /// The leader's database lacks entries that its journal has: replay them, then write through.
     #[error("the leader's database lacks entries {first} to {last} of its journal: replay them first")]
@@ -318,7 +318,7 @@ impl Error {
                 Remote::Invalid if matches!(error, graphstream_remote::Error::Behind { .. }) => {
                     ErrorKind::Journal
                 }
-                Remote::Invalid => ErrorKind::Invalid,
+                Remote::Invalid | Remote::Key => ErrorKind::Invalid,
                 _ => ErrorKind::Integrity,
             },
             Self::FencedBefore { .. } => ErrorKind::Fenced,

@@ -155,7 +155,7 @@ async fn h08_a_target_with_another_chain_is_a_fork() {
         assert_eq!(error.kind(), ErrorKind::Integrity, "{}", causes(&error));
         assert_eq!(target.numbers(), Vec::<u64>::new(), "at {sequence}");
     }
-    let beyond = Position { lineage, sequence: 31, chain_hash: committed.chain_hash };
+    let beyond = Position { lineage, sequence: 31, chain_hash: committed.chain.hash().unwrap() };
     let error = world.catch_up(&Recorder::at(beyond)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
 }

@@ -38,7 +38,7 @@ async fn stored_means_uploaded_and_covered_by_the_head() {
     assert_eq!(committed.sequence, 30);
     assert_eq!(world.head().await.committed(), committed);
     assert_eq!(leader.stored(30).await.unwrap(), committed);
-    assert_eq!(leader.journal().positions().written.chain_hash, committed.chain_hash);
+    assert_eq!(leader.journal().positions().written.chain_hash, committed.chain.hash().unwrap());
     let target = Recorder::default();
     world.catch_up(&target).await.unwrap();
     target.assert_holds(30);

@@ -79,7 +79,8 @@ struct DatabaseStatus {
 #[derive(Debug, Serialize)]
 struct Position {
     sequence: u64,
-    chain_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain_hash: Option<String>,
     commit_ms: i64,
 }
 
@@ -182,7 +183,7 @@ fn of(database: &Database) -> DatabaseStatus {
             let committed = *shipper.committed.borrow();
             Position {
                 sequence: committed.sequence,
-                chain_hash: committed.chain_hash.to_string(),
+                chain_hash: committed.chain.hash().map(|hash| hash.to_string()),
                 commit_ms: committed.commit_ms,
             }
         }),

@@ -60,7 +60,8 @@ struct Report {
     bytes: u64,
     committed_sequence: u64,
     committed_commit_ms: i64,
-    committed_chain_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    committed_chain_hash: Option<String>,
     epoch: Option<u32>,
     /// What happened to the open segment: `sealed`, `none`, or `in_use` by a process that appends.
     open_segment: &'static str,
@@ -146,7 +147,7 @@ async fn ship_database(
             bytes: shipped.bytes,
             committed_sequence: shipped.committed.sequence,
             committed_commit_ms: shipped.committed.commit_ms,
-            committed_chain_hash: shipped.committed.chain_hash.to_string(),
+            committed_chain_hash: shipped.committed.chain.hash().map(|hash| hash.to_string()),
             epoch,
             open_segment,
         },

@@ -139,7 +139,8 @@ struct StoreStatus {
     revision: u64,
     committed_sequence: u64,
     committed_commit_ms: i64,
-    committed_chain_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    committed_chain_hash: Option<String>,
     window_segments: usize,
     window_bytes: u64,
     epochs: Vec<Epoch>,
@@ -287,7 +288,7 @@ fn read_store(url: &StoreUrl, database: DatabaseName) -> Result<StoreStatus, Fai
         revision: head.revision(),
         committed_sequence: committed.sequence,
         committed_commit_ms: committed.commit_ms,
-        committed_chain_hash: committed.chain_hash.to_string(),
+        committed_chain_hash: committed.chain.hash().map(|hash| hash.to_string()),
         window_segments: head.segments().len(),
         window_bytes: head.segments().iter().map(|segment| segment.size).sum(),
         epochs: head
@@ -391,7 +392,9 @@ fn print(out: &mut Out, status: &Status) -> Result<(), Failure> {
             )
         };
         out.line(format_args!("  committed    {}{when}", count(store.committed_sequence)))?;
-        out.line(format_args!("  chain hash   {}", store.committed_chain_hash))?;
+        if let Some(chain_hash) = &store.committed_chain_hash {
+            out.line(format_args!("  chain hash   {chain_hash}"))?;
+        }
         out.line(format_args!(
             "  window       {} ({})",
             counted(store.window_segments as u64, "segment", "segments"),

@@ -110,7 +110,7 @@ fn published(
 ) -> Result<(), Failure> {
     store::runtime()?.block_on(async {
         let remote = store::open(url, database, Access::Read).await?;
-        let (mut history, stored) = History::open(remote, 0).await?;
+        let (mut history, stored) = History::open(remote.clone(), 0).await?;
         let mut walk = Walk::of_store(stored.head.lineage(), keys);
         while let Some(piece) = history.next().await? {
             match piece {
@@ -123,7 +123,7 @@ fn published(
             }
         }
         let committed = stored.head.committed();
-        if let Some(row) = walk.end_of_store(committed.sequence, committed.chain_hash) {
+        if let Some(row) = walk.end_of_store(&remote, &committed)? {
             report.row(row)?;
         }
         Ok(())

@@ -31,7 +31,7 @@ impl LeaderSession {
                 continue;
             };
             self.stored = Some(stored.clone());
-            match decide::compare(&stored.head, local, self.known)? {
+            match decide::compare(&stored.head, local, self.known, self.remote.proofs())? {
                 Comparison::Agrees | Comparison::Behind { proven: true, .. } => {}
                 Comparison::Behind { local, proven: false } => {
                     return Err(Error::Behind { local, committed: stored.head.committed() });
@@ -42,7 +42,11 @@ impl LeaderSession {
                 return self.own(stored.head, stored.version, true);
             }
             let write_id = WriteId::random(self.remote.randomness())?;
-            let Some(next) = stored.head.claimed(self.nonce, write_id, claimed_ms) else {
+            let base = match self.remote.keys() {
+                Some(keys) => stored.head.keyed(keys),
+                None => stored.head.clone(),
+            };
+            let Some(next) = base.claimed(self.nonce, write_id, claimed_ms) else {
                 return Err(Error::TooManyEpochs { epoch: stored.head.epoch() });
             };
             let mode = PutMode::Match(stored.version);

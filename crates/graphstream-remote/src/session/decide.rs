@@ -1,10 +1,11 @@
 //! What a leader decides from a head, without asking anyone: whose it is, whether the journal agrees with it, what a
 //! fenced leader's entries became, what can be published. Pure; the driver beside this file asks the store.
 
-use graphstream_format::ChainHash;
+use graphstream_format::{ChainHash, Lineage, Position};
 
+use crate::chain_value::Proofs;
 use crate::error::{Error, Result};
-use crate::{Committed, EpochRow, Head, LocalChain, OwnerNonce, UploadedSegment, sabotage};
+use crate::{ChainValue, Committed, EpochRow, Head, LocalChain, OwnerNonce, UploadedSegment, sabotage};
 
 /// Whose a head is, seen from the owner of `epoch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,22 +48,27 @@ pub(super) fn compare(
     head: &Head,
     local: &dyn LocalChain,
     known: Option<(u64, ChainHash)>,
+    proofs: &Proofs,
 ) -> Result<Comparison> {
     let committed = head.committed();
     let (last, last_chain) = local.last();
+    let lineage = head.lineage();
+    let position = |sequence, chain_hash| Position { lineage, sequence, chain_hash };
     if last >= committed.sequence {
         let ours = if last == committed.sequence { last_chain } else { required(local, committed.sequence)? };
-        if ours == committed.chain_hash {
+        let ours = position(committed.sequence, ours);
+        if proofs.is(&committed.chain, &ours)? {
             return Ok(Comparison::Agrees);
         }
-        return fork(head, local, committed.sequence, ours, committed.chain_hash);
+        return fork(head, local, &ours, &committed.chain, proofs);
     }
     // Behind: the head itself knows chain hashes at epoch starts and at 0; for others the caller reads a segment.
     let at_start = head.epochs().iter().find(|row| row.start_sequence == last).map(|row| row.start_chain);
-    let from_caller = known.filter(|(sequence, _)| *sequence == last).map(|(_, chain)| chain);
-    let published = at_start.or(from_caller).or((last == 0).then_some(ChainHash::ZERO));
+    let from_caller = known.filter(|(sequence, _)| *sequence == last).map(|(_, chain)| chain.into());
+    let published = at_start.or(from_caller).or((last == 0).then_some(ChainHash::ZERO.into()));
+    let ours = position(last, last_chain);
     match published {
-        Some(published) if published != last_chain => fork(head, local, last, last_chain, published),
+        Some(published) if !proofs.is(&published, &ours)? => fork(head, local, &ours, &published, proofs),
         proof => Ok(Comparison::Behind { local: last, proven: proof.is_some() }),
     }
 }
@@ -70,20 +76,24 @@ pub(super) fn compare(
 fn fork<T>(
     head: &Head,
     local: &dyn LocalChain,
-    sequence: u64,
-    ours: ChainHash,
-    published: ChainHash,
+    ours: &Position,
+    published: &ChainValue,
+    proofs: &Proofs,
 ) -> Result<T> {
-    let common_through = common_through(head, local, sequence)?;
-    Err(Error::Fork { sequence, local: ours, published, common_through })
+    let sequence = ours.sequence;
+    let common_through = common_through(head, local, sequence, proofs)?;
+    let local = Box::new(proofs.shown_like(published, ours));
+    Err(Error::Fork { sequence, local, published: Box::new(*published), common_through })
 }
 
 /// The last epoch start below `sequence` at which the journal agrees with the head: a rival's history can have begun to
 /// differ only behind an epoch's start.
-fn common_through(head: &Head, local: &dyn LocalChain, sequence: u64) -> Result<u64> {
+fn common_through(head: &Head, local: &dyn LocalChain, sequence: u64, proofs: &Proofs) -> Result<u64> {
     for row in head.epochs().iter().rev().filter(|row| row.start_sequence < sequence) {
-        if chain_at(local, row.start_sequence)? == Some(row.start_chain) {
-            return Ok(row.start_sequence);
+        let (lineage, sequence) = (head.lineage(), row.start_sequence);
+        let Some(chain_hash) = chain_at(local, sequence)? else { continue };
+        if proofs.is(&row.start_chain, &Position { lineage, sequence, chain_hash })? {
+            return Ok(sequence);
         }
     }
     Ok(0)
@@ -102,16 +112,26 @@ fn required(local: &dyn LocalChain, sequence: u64) -> Result<ChainHash> {
 
 /// A head that still is ours but is not the one we remember: one of our own attempts landed. Its committed position must
 /// be one of ours.
-pub(super) fn check_own(head: &Head, confirmed: &Committed, local: &dyn LocalChain) -> Result<bool> {
-    let Committed { sequence, chain_hash, .. } = head.committed();
+pub(super) fn check_own(
+    head: &Head,
+    confirmed: &Committed,
+    local: &dyn LocalChain,
+    proofs: &Proofs,
+) -> Result<bool> {
+    let Committed { sequence, chain, .. } = head.committed();
     if sequence < confirmed.sequence {
         return Ok(false);
     }
-    let ours = if sequence == confirmed.sequence { confirmed.chain_hash } else { required(local, sequence)? };
-    if ours == chain_hash {
+    // The same value as before: nothing was published, and nothing has to be known of our chain there.
+    if (sequence, chain) == (confirmed.sequence, confirmed.chain) {
         return Ok(true);
     }
-    Err(Error::Fork { sequence, local: ours, published: chain_hash, common_through: confirmed.sequence })
+    let ours = Position { lineage: head.lineage(), sequence, chain_hash: required(local, sequence)? };
+    if proofs.is(&chain, &ours)? {
+        return Ok(true);
+    }
+    let local = Box::new(proofs.shown_like(&chain, &ours));
+    Err(Error::Fork { sequence, local, published: Box::new(chain), common_through: confirmed.sequence })
 }
 
 /// The head's row of the first epoch that is not ours, if the head tells for certain which one that is. Rows of epochs
@@ -123,10 +143,24 @@ pub(super) fn next_row(head: &Head, epoch: u32, nonce: OwnerNonce) -> Option<&Ep
 
 /// The sequence a leader was fenced after: what is part of history for good. `confirmed` is what it knows to be
 /// committed, `next` the row of the first epoch above its own. Equal sequences prove nothing, only equal chain hashes do.
-pub(super) fn fenced_after(next: &EpochRow, confirmed: &Committed, local: &dyn LocalChain) -> Result<u64> {
+pub(super) fn fenced_after(
+    next: &EpochRow,
+    confirmed: &Committed,
+    local: &dyn LocalChain,
+    lineage: Lineage,
+    proofs: &Proofs,
+) -> Result<u64> {
     let start = next.start_sequence;
-    let ours = if start == confirmed.sequence { Some(confirmed.chain_hash) } else { chain_at(local, start)? };
-    Ok(if ours == Some(next.start_chain) { start } else { confirmed.sequence.min(start) })
+    if start <= confirmed.sequence {
+        return Ok(start);
+    }
+    let ours = match chain_at(local, start)? {
+        Some(chain_hash) => {
+            proofs.is(&next.start_chain, &Position { lineage, sequence: start, chain_hash })?
+        }
+        None => false,
+    };
+    Ok(if ours { start } else { confirmed.sequence })
 }
 
 /// The uploaded segments that continue right after `committed`, without a hole, and their chain proves it.
@@ -134,12 +168,14 @@ pub(super) fn publishable(
     uploaded: &[UploadedSegment],
     committed: &Committed,
     epoch: u32,
+    lineage: Lineage,
+    proofs: &Proofs,
 ) -> Result<Vec<UploadedSegment>> {
     let mut beyond: Vec<_> =
         uploaded.iter().copied().filter(|segment| segment.name().last() > committed.sequence).collect();
     beyond.sort_by_key(|segment| segment.name().first());
     let mut run: Vec<UploadedSegment> = Vec::new();
-    let (mut last, mut chain) = (committed.sequence, committed.chain_hash);
+    let (mut last, mut chain) = (committed.sequence, committed.chain);
     for segment in beyond {
         let name = *segment.name();
         if name.epoch() != epoch {
@@ -148,12 +184,18 @@ pub(super) fn publishable(
         if last.checked_add(1) != Some(name.first()) && !sabotage::is("publish_out_of_order") {
             break;
         }
-        if segment.chain_before() != chain && !sabotage::is("publish_out_of_order") {
+        let before = Position { lineage, sequence: last, chain_hash: segment.chain_before() };
+        if !proofs.is(&chain, &before)? && !sabotage::is("publish_out_of_order") {
             let common_through = committed.sequence.min(last.saturating_sub(1));
-            let (local, published) = (segment.chain_before(), chain);
+            let local = proofs.shown_like(&chain, &before);
+            let published = match chain.hash() {
+                Some(chain_hash) => proofs.shown_like(&chain, &Position { chain_hash, ..before }),
+                None => chain,
+            };
+            let (local, published) = (Box::new(local), Box::new(published));
             return Err(Error::Fork { sequence: last, local, published, common_through });
         }
-        (last, chain) = (name.last(), segment.chain_after());
+        (last, chain) = (name.last(), segment.chain_after().into());
         run.push(segment);
     }
     Ok(run)

@@ -83,6 +83,9 @@ pub struct SessionOptions {
     pub create: bool,
     /// What is known to have been published: a head below it is an error.
     pub floor: Option<Floor>,
+    /// With keys: what the journal says is plain in it, because encryption was turned on later. A plain head is taken, and keyed by the
+    /// claim, if it commits nothing behind this; any other is refused. 0 for a journal that was encrypted from its beginning.
+    pub plain_up_to: u64,
 }
 
 impl SessionOptions {
@@ -97,6 +100,13 @@ impl SessionOptions {
     #[must_use]
     pub fn with_floor(mut self, floor: Option<Floor>) -> Self {
         self.floor = floor;
+        self
+    }
+
+    /// Takes a plain head up to here, and keys it.
+    #[must_use]
+    pub fn with_plain_up_to(mut self, plain_up_to: u64) -> Self {
+        self.plain_up_to = plain_up_to;
         self
     }
 }
@@ -154,7 +164,7 @@ impl LeaderSession {
             Self { remote, head_key, identity, nonce, options, stored: None, known: None, claim: None };
         session.stored = session.read_checked(None).await?;
         if let Some(stored) = &session.stored {
-            decide::compare(&stored.head, local, None)?;
+            decide::compare(&stored.head, local, None, session.remote.proofs())?;
         }
         Ok(session)
     }
@@ -207,7 +217,7 @@ impl LeaderSession {
     /// [`Error::Fork`], [`Error::LocalChainMissing`], [`Error::Local`].
     pub fn compare(&self, local: &dyn LocalChain) -> Result<Comparison> {
         match &self.stored {
-            Some(stored) => decide::compare(&stored.head, local, self.known),
+            Some(stored) => decide::compare(&stored.head, local, self.known, self.remote.proofs()),
             None => Ok(Comparison::Agrees),
         }
     }

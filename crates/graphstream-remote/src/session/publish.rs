@@ -1,14 +1,15 @@
 //! Publishing: moving `committed` forward over a contiguous run of uploaded segments; and what a lost or refused answer
 //! means.
 
+use graphstream_format::Position;
 use graphstream_storage::{ErrorClass, PutMode};
 
 use super::decide::{Standing, fenced_after, next_row, publishable, standing};
 use super::{Fenced, LeaderSession, LocalChain, decide};
 use crate::error::{Attempt, Error, Result};
 use crate::{
-    Committed, EpochObject, EpochRow, Floor, Head, HeadRead, ObjectName, Remote, StoredHead, UploadedSegment,
-    WriteId,
+    ChainValue, Committed, EpochObject, EpochRow, Floor, Head, HeadRead, ObjectName, Remote, StoredHead,
+    UploadedSegment, WriteId,
 };
 
 /// What a publication reached.
@@ -43,14 +44,17 @@ impl LeaderSession {
         for _ in 0..Remote::ATTEMPTS {
             let stored = self.stored.as_ref().ok_or(Error::NotClaimed)?;
             let committed = stored.head.committed();
-            let run = publishable(uploaded, &committed, epoch)?;
+            let lineage = stored.head.lineage();
+            let run = publishable(uploaded, &committed, epoch, lineage, self.remote.proofs())?;
             let Some(last) = run.last() else {
                 let segments = uploaded.iter().filter(|one| one.name().last() <= committed.sequence).count();
                 return Ok(Published { committed, segments });
             };
             let rows: Vec<_> = run.iter().map(UploadedSegment::row).collect();
             let write_id = WriteId::random(self.remote.randomness())?;
-            let next = stored.head.published(&rows, last.chain_after(), write_id).ok_or(Error::NotClaimed)?;
+            let end = Position { lineage, sequence: last.name().last(), chain_hash: last.chain_after() };
+            let chain = ChainValue::of(&end, self.remote.proofs().keys());
+            let next = stored.head.published(&rows, chain, write_id).ok_or(Error::NotClaimed)?;
             let mode = PutMode::Match(stored.version.clone());
             match self.remote.put_head(&self.head_key, &next, mode).await? {
                 Ok(version) => {
@@ -94,12 +98,12 @@ impl LeaderSession {
         self.remote.check_identity(&stored.head, &self.identity)?;
         let confirmed = self.committed();
         match standing(&stored.head, row.epoch, self.nonce) {
-            Standing::Own if decide::check_own(&stored.head, &confirmed, local)? => {
+            Standing::Own if decide::check_own(&stored.head, &confirmed, local, self.remote.proofs())? => {
                 self.stored = Some(stored);
                 Ok(())
             }
             Standing::Own | Standing::Below => {
-                let floor = Floor::new(row.epoch, confirmed.sequence, confirmed.chain_hash);
+                let floor = Floor::new(row.epoch, confirmed.sequence, confirmed.chain);
                 let (epoch, committed) = (stored.head.epoch(), stored.head.committed());
                 Err(Error::rewound(&self.head_key, floor, epoch, committed))
             }
@@ -129,7 +133,7 @@ impl LeaderSession {
         };
         // What was stored stays: an epoch that begins before what we know to be committed stands on another history.
         if next.start_sequence < confirmed.sequence {
-            let floor = Floor::new(ours.epoch, confirmed.sequence, confirmed.chain_hash);
+            let floor = Floor::new(ours.epoch, confirmed.sequence, confirmed.chain);
             let found = Committed::new(next.start_sequence, next.start_chain, confirmed.commit_ms);
             return Err(Error::rewound(&self.head_key, floor, next.epoch, found));
         }
@@ -137,7 +141,7 @@ impl LeaderSession {
             epoch: ours.epoch,
             by_epoch: next.epoch,
             by_owner: next.owner,
-            fenced_after: fenced_after(&next, confirmed, local)?,
+            fenced_after: fenced_after(&next, confirmed, local, head.lineage(), self.remote.proofs())?,
             committed: head.committed(),
         };
         tracing::warn!(
@@ -163,8 +167,8 @@ impl LeaderSession {
         let key = self.remote.layout().key(&ObjectName::Epoch(above))?;
         let bytes = self.remote.read_epoch_object(&key).await?;
         let Some(bytes) = bytes else { return Err(Error::EpochObjectDiffers { key, epoch: above }) };
-        let object =
-            EpochObject::parse(&bytes).map_err(|source| Error::HeadDamaged { key: key.clone(), source })?;
+        let object = EpochObject::parse(&bytes, self.remote.proofs().keys())
+            .map_err(|source| Error::HeadDamaged { key: key.clone(), source })?;
         let identity =
             (object.database_id, object.lineage) == (self.identity.database_id, self.identity.lineage);
         if identity && object.row.epoch == above {

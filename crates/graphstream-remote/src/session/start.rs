@@ -13,7 +13,7 @@ impl LeaderSession {
     /// session has seen before: then it can't be new.
     pub(super) async fn read_checked(&self, last: Option<&StoredHead>) -> Result<Option<StoredHead>> {
         for _ in 0..Remote::ATTEMPTS {
-            let stored = match self.remote.read_head(None).await? {
+            let stored = match self.read_head(None).await? {
                 HeadRead::Found(stored) => *stored,
                 HeadRead::NotModified | HeadRead::Missing => {
                     let key = self.head_key.clone();
@@ -36,7 +36,7 @@ impl LeaderSession {
             };
             self.remote.check_identity(&stored.head, &self.identity)?;
             if let Some(floor) = &self.options.floor {
-                floor.check(&stored.head, &self.head_key)?;
+                floor.check(&stored.head, self.remote.proofs())?;
             }
             if sabotage::is("older_head_is_trusted") {
                 return Ok(Some(stored));
@@ -72,7 +72,7 @@ impl LeaderSession {
                 Some(found) => {
                     let expected = head
                         .epoch_object(row)
-                        .render()
+                        .render(self.remote.proofs().keys())
                         .map_err(|source| Error::HeadDamaged { key: key.clone(), source })?;
                     if found != expected {
                         return Err(Error::EpochObjectDiffers { key, epoch });
@@ -83,8 +83,13 @@ impl LeaderSession {
         Ok(())
     }
 
+    /// Before the claim: a plain head may be one that is to be encrypted from here on.
+    async fn read_head(&self, unless: Option<&Version>) -> Result<HeadRead> {
+        self.remote.read_head_as(unless, Some(self.options.plain_up_to)).await
+    }
+
     async fn is_still(&self, version: Option<&Version>) -> Result<bool> {
-        Ok(match self.remote.read_head(version).await? {
+        Ok(match self.read_head(version).await? {
             HeadRead::NotModified => true,
             HeadRead::Missing => version.is_none(),
             HeadRead::Found(_) => false,

@@ -31,6 +31,8 @@ pub struct LocalSegment {
     pub sha256: [u8; 32],
     /// Where the bytes are.
     pub body: PutBody,
+    /// Whether they are encrypted.
+    pub encrypted: bool,
 }
 
 impl LocalSegment {
@@ -46,7 +48,15 @@ impl LocalSegment {
     ) -> Self {
         let (first, last) = sequences.into_inner();
         let (chain_before, chain_after) = chain;
-        Self { first, last, commit_ms, chain_before, chain_after, size, sha256, body }
+        let encrypted = false;
+        Self { first, last, commit_ms, chain_before, chain_after, size, sha256, body, encrypted }
+    }
+
+    /// Says that its bytes are encrypted.
+    #[must_use]
+    pub fn with_encrypted(mut self, encrypted: bool) -> Self {
+        self.encrypted = encrypted;
+        self
     }
 }
 
@@ -121,7 +131,7 @@ impl SegmentUploader {
     /// was lost.
     ///
     /// # Errors
-    /// [`Error::StraddlesEpochStart`]; [`Error::SegmentDiffers`] when the key exists with other content (never
+    /// [`Error::StraddlesEpochStart`]; [`Error::PlainSegment`]; [`Error::SegmentDiffers`] when the key exists with other content (never
     /// overwritten); [`Error::EpochObjectDiffers`]; [`Error::Fenced`] once the session knows; [`Error::Storage`].
     pub async fn upload(&self, segment: &LocalSegment) -> Result<UploadedSegment> {
         if let Some(fenced) = self.shared.fenced.get() {
@@ -131,6 +141,10 @@ impl SegmentUploader {
         let EpochRow { epoch, start_sequence: start, .. } = self.row;
         if first <= start {
             return Err(Error::StraddlesEpochStart { first, last, epoch, start });
+        }
+        // Under a keyed head the claim was keyed, too, and everything behind it is encrypted.
+        if !segment.encrypted && self.head.demands_encryption(last) {
+            return Err(Error::PlainSegment { first, last });
         }
         let name = SegmentName::new(0, first, last, epoch, commit_ms)?;
         let key = self.remote.layout().key(&ObjectName::Segment(name))?;

@@ -1,6 +1,7 @@
 //! A small world for the protocol: a store whose versions are its contents (as S3's etags are), journals in memory that
 //! seal real segments, and a loop that runs futures without a runtime.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::Cursor;
@@ -11,12 +12,14 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use graphstream_format::encryption::{DataKey, EncryptWith, KeyRing};
 use graphstream_format::{
-    ChainHash, Compression, Entry, Lineage, ReadOptions, SegmentReader, SegmentStart, v1,
+    ChainHash, Compression, Entry, Header, Lineage, Position, ReadOptions, SegmentReader, SegmentStart,
+    SegmentWriter, WriteOptions, v1, v2,
 };
 use graphstream_remote::{
-    DatabaseId, DatabaseName, Identity, LeaderSession, LocalChain, LocalError, LocalSegment, OwnerNonce,
-    Randomness, Remote, Result, SegmentName, SessionOptions, UploadedSegment,
+    Committed, DatabaseId, DatabaseName, Identity, LeaderSession, LocalChain, LocalError, LocalSegment,
+    OwnerNonce, Randomness, Remote, Result, SegmentName, SessionOptions, UploadedSegment,
 };
 use graphstream_storage::{
     ByteStream, Error as StoreError, GetOptions, GetOutcome, Key, ListPage, ListRequest, Object, ObjectMeta,
@@ -30,6 +33,71 @@ pub const IDENTITY_BYTES: [u8; 16] = [9; 16];
 
 pub fn identity() -> Identity {
     Identity::new(DatabaseId::from_bytes(IDENTITY_BYTES), LINEAGE)
+}
+
+/// Whether the histories of a test are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    Off,
+    /// With one key.
+    On,
+    /// With two keys, of which every process has both: which one is current changes from one process to the next, and back.
+    Rotating,
+}
+
+thread_local! {
+    static ENCRYPTION: Cell<(Encryption, usize)> = const { Cell::new((Encryption::Off, 0)) };
+}
+
+/// Everything on this thread is encrypted so from here on.
+pub fn encrypt(encryption: Encryption) {
+    ENCRYPTION.set((encryption, 0));
+}
+
+/// Runs a test plain, encrypted, and with keys that change.
+pub fn in_every_world(test: impl Fn()) {
+    for encryption in [Encryption::Off, Encryption::On, Encryption::Rotating] {
+        encrypt(encryption);
+        eprintln!("encryption: {encryption:?}");
+        test();
+    }
+}
+
+pub fn data_key(number: u8) -> DataKey {
+    DataKey::taking(&mut [0xc0 + number; 32])
+}
+
+/// The keys of a process; the current one first. No numbers, no keys.
+pub fn ring(numbers: &[u8]) -> Option<Arc<KeyRing>> {
+    let (current, older) = numbers.split_first()?;
+    let ring = KeyRing::new(data_key(*current));
+    Some(Arc::new(older.iter().fold(ring, |ring, older| ring.with_older(data_key(*older)))))
+}
+
+/// The keys of the next process.
+pub fn next_keys() -> Option<Arc<KeyRing>> {
+    let (encryption, turn) = ENCRYPTION.get();
+    ENCRYPTION.set((encryption, turn + 1));
+    keys_at(turn)
+}
+
+/// All keys there are.
+pub fn keys() -> Option<Arc<KeyRing>> {
+    keys_at(0)
+}
+
+fn keys_at(turn: usize) -> Option<Arc<KeyRing>> {
+    match ENCRYPTION.get().0 {
+        Encryption::Off => ring(&[]),
+        Encryption::On => ring(&[1]),
+        Encryption::Rotating => ring(if turn.is_multiple_of(2) { &[1, 2] } else { &[2, 1] }),
+    }
+}
+
+/// Whether this is the chain hash that is committed.
+pub fn commits(committed: &Committed, chain_hash: ChainHash) -> bool {
+    let position = Position { lineage: LINEAGE, sequence: committed.sequence, chain_hash };
+    committed.chain.is(&position, keys().as_deref()).unwrap()
 }
 
 /// Runs a future that never waits for anything outside.
@@ -166,7 +234,8 @@ impl StorageBackend for EtagStore {
         if options.if_changed_from.as_ref() == Some(&meta.version) {
             return Ok(GetOutcome::NotModified);
         }
-        let range = 0..meta.size;
+        let range = options.range.map_or(0..meta.size, |range| range.start..range.end.min(meta.size));
+        let bytes = bytes.slice(range.start as usize..range.end as usize);
         Ok(GetOutcome::Found(Object::new(meta, range, ByteStream::from_bytes(bytes))))
     }
 
@@ -252,18 +321,51 @@ impl Journal {
         let chain = (self.chain(first - 1), self.chain(last));
         let (size, sum) = (bytes.len() as u64, sha256(&bytes));
         LocalSegment::new(sequences, chain, commit_ms(last), size, sum, bytes.into())
+            .with_encrypted(keys().is_some())
     }
 
     pub fn sealed(&self, sequences: RangeInclusive<u64>) -> Vec<u8> {
-        let (first_seq, chain_before) = (*sequences.start(), self.chain(sequences.start() - 1));
-        let start = SegmentStart { lineage: LINEAGE, first_seq, chain_before, created_ms: 0 };
-        let mut writer = v1::Writer::new(Cursor::new(Vec::new()), start, Compression::None).unwrap();
-        for sequence in sequences {
-            let payload = &self.payloads[usize::try_from(sequence - 1).unwrap()];
-            writer.push(payload, commit_ms(sequence)).unwrap();
-        }
-        writer.finish().unwrap().inner.into_inner()
+        let first = *sequences.start();
+        let payloads: Vec<_> =
+            sequences.map(|sequence| &self.payloads[usize::try_from(sequence - 1).unwrap()][..]).collect();
+        sealed(first, self.chain(first - 1), &payloads, keys().as_deref())
     }
+}
+
+/// Seals entries: version 1 if they stay plain, so that both versions are seen. Equal entries always make equal segments: the key, and
+/// what is random elsewhere, follow from them.
+pub fn sealed(
+    first_seq: u64,
+    chain_before: ChainHash,
+    payloads: &[&[u8]],
+    keys: Option<&KeyRing>,
+) -> Vec<u8> {
+    let start = SegmentStart { lineage: LINEAGE, first_seq, chain_before, created_ms: 0 };
+    let output = Cursor::new(Vec::new());
+    let last_seq = first_seq + payloads.len() as u64 - 1;
+    let mut writer = match keys {
+        None => {
+            let version = WriteOptions::default().with_version(graphstream_format::SegmentVersion::V1);
+            SegmentWriter::new(output, start, &version.with_compression(Compression::None)).unwrap()
+        }
+        Some(keys) => {
+            let range = v2::SegmentRange {
+                last_seq,
+                first_commit_ms: commit_ms(first_seq),
+                last_commit_ms: commit_ms(last_seq),
+            };
+            let seed = [sha256(&payloads.concat()), sha256(chain_before.as_bytes())].concat();
+            let random = seed[..graphstream_format::encryption::SEGMENT_RANDOM_LEN].try_into().unwrap();
+            let ids: Vec<_> = keys.ids().collect();
+            let key = keys.key(ids[usize::from(seed[0]) % ids.len()]).unwrap();
+            let with = EncryptWith::new(key, random);
+            SegmentWriter::encrypted(output, start, &WriteOptions::default(), range, with).unwrap()
+        }
+    };
+    for (sequence, payload) in (first_seq..).zip(payloads) {
+        writer.push(payload, commit_ms(sequence)).unwrap();
+    }
+    writer.finish().unwrap().inner.into_inner()
 }
 
 /// Every entry has its own commit time, so that the same entries always make the same segment.
@@ -283,7 +385,12 @@ impl LocalChain for Journal {
 
 /// The entries of a sealed segment, verified.
 pub fn entries(bytes: &[u8]) -> Vec<Entry> {
-    let mut reader = SegmentReader::new(bytes, bytes.len() as u64, ReadOptions::default()).unwrap();
+    let header = Header::decode(bytes.first_chunk().unwrap()).unwrap();
+    let options = match keys().filter(|_| header.is_encrypted()) {
+        Some(keys) => ReadOptions::default().with_keys(keys),
+        None => ReadOptions::default(),
+    };
+    let mut reader = SegmentReader::new(bytes, bytes.len() as u64, options).unwrap();
     let mut entries = Vec::new();
     let mut entry = Entry::default();
     while reader.read_next(&mut entry).unwrap() {
@@ -294,7 +401,12 @@ pub fn entries(bytes: &[u8]) -> Vec<Entry> {
 
 pub fn remote(backend: impl StorageBackend, random: &Arc<Random>) -> Remote {
     let name = DatabaseName::new(DATABASE).unwrap();
-    Remote::new(Arc::new(backend), "", name).unwrap().with_randomness(Arc::<Random>::clone(random))
+    let remote = Remote::new(Arc::new(backend), "", name).unwrap();
+    let remote = remote.with_randomness(Arc::<Random>::clone(random));
+    match next_keys() {
+        Some(keys) => remote.with_keys(keys),
+        None => remote,
+    }
 }
 
 /// A leader with its journal, as a scenario drives it.
@@ -358,13 +470,9 @@ impl Leader {
 pub fn merge_segments(names: &[SegmentName], segments: &[Bytes], level: u8) -> (SegmentName, Vec<u8>) {
     let (first, last) = (names[0], names[names.len() - 1]);
     let name = SegmentName::new(level, first.first(), last.last(), last.epoch(), last.commit_ms()).unwrap();
-    let chain_before = chain_before(&segments[0]);
-    let start = SegmentStart { lineage: LINEAGE, first_seq: first.first(), chain_before, created_ms: 0 };
-    let mut writer = v1::Writer::new(Cursor::new(Vec::new()), start, Compression::None).unwrap();
-    for entry in segments.iter().flat_map(|segment| entries(segment)) {
-        writer.push(&entry.payload, commit_ms(entry.sequence)).unwrap();
-    }
-    (name, writer.finish().unwrap().inner.into_inner())
+    let merged: Vec<_> = segments.iter().flat_map(|segment| entries(segment)).collect();
+    let payloads: Vec<_> = merged.iter().map(|entry| &entry.payload[..]).collect();
+    (name, sealed(first.first(), chain_before(&segments[0]), &payloads, keys().as_deref()))
 }
 
 /// Writes the merged segment; the inputs stay.
@@ -375,8 +483,11 @@ pub fn merge(store: &EtagStore, names: &[SegmentName], level: u8) -> SegmentName
     name
 }
 
-/// The chain hash before the first entry: version 1 repeats it in each entry.
+/// The chain hash before the first entry: version 1 repeats it in each entry, version 2 has it in its index.
 pub fn chain_before(segment: &[u8]) -> ChainHash {
+    if let Some(keys) = keys() {
+        return v2::RandomReader::open_encrypted(segment, segment.len() as u64, &keys).unwrap().chain().0;
+    }
     let at = 128 + v1::entry_field::PREV_HASH;
     ChainHash::from_bytes(segment[at..at + 32].try_into().unwrap())
 }

@@ -276,11 +276,12 @@ impl Follower {
             }
         };
         let committed = head.head.committed();
-        if at.chain_hash != committed.chain_hash {
+        let remote = self.reader.remote();
+        if !remote.is_chain(&committed.chain, &at)? {
             return Err(Error::HeadChain {
                 sequence: committed.sequence,
-                expected: committed.chain_hash,
-                found: at.chain_hash,
+                expected: Box::new(committed.chain),
+                found: Box::new(remote.shown_chain(&at, &committed.chain)),
             });
         }
         self.report(|status| {

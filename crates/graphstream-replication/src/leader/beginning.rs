@@ -14,10 +14,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use graphstream_format::ChainHash;
+use graphstream_format::{ChainHash, Position};
 use graphstream_journal::{Fs, Journal, JournalBuilder, JournalDir, StartingPoint, StdFs};
 use graphstream_remote::{
     Committed, HeadRead, Identity, LeaderSession, LocalChain, LocalError, OwnerNonce, Remote, SessionOptions,
+    StoredHead,
 };
 
 use crate::threads::blocking;
@@ -28,6 +29,8 @@ use crate::{Error, Result};
 pub(super) struct Beginning {
     identity: Identity,
     committed: Committed,
+    /// The position that is committed: of an encrypted history the head alone does not say it.
+    position: Position,
 }
 
 /// What the directory holds.
@@ -53,7 +56,7 @@ impl Beginning {
             return Ok(None);
         }
         let head = match remote.read_head(None).await? {
-            HeadRead::Found(stored) => stored.head,
+            HeadRead::Found(stored) => *stored,
             HeadRead::Missing | HeadRead::NotModified => {
                 return match remote.evidence().await? {
                     None => Ok(None),
@@ -68,16 +71,15 @@ impl Beginning {
             return Err(Error::NoJournal {
                 path: path.to_path_buf(),
                 database: remote.layout().database().to_string(),
-                committed: head.committed(),
+                committed: Box::new(head.head.committed()),
             });
         }
-        let identity = Identity::new(head.database_id(), head.lineage());
-        trusted(remote, identity, head.committed()).await.map(Some)
+        trusted(remote, &head).await.map(Some)
     }
 
     /// Sets a new journal up behind it. One without entries is moved forward to it.
     pub(super) fn set_up(self, builder: JournalBuilder) -> JournalBuilder {
-        let Self { identity, committed } = self;
+        let Self { identity, committed, position } = self;
         let builder = builder.database_id(*identity.database_id.as_bytes()).lineage(identity.lineage);
         if committed.sequence == 0 {
             return builder;
@@ -89,7 +91,7 @@ impl Beginning {
         );
         builder.starting_point(StartingPoint {
             sequence: committed.sequence,
-            chain_hash: committed.chain_hash,
+            chain_hash: position.chain_hash,
             commit_ms: committed.commit_ms,
         })
     }
@@ -125,15 +127,23 @@ async fn look(path: PathBuf, fs: Arc<dyn Fs>) -> Result<Found> {
 }
 
 /// The head as a leader trusts it: compared with the epoch objects. Otherwise a head that was put back would be continued.
-async fn trusted(remote: &Remote, identity: Identity, committed: Committed) -> Result<Beginning> {
+async fn trusted(remote: &Remote, stored: &StoredHead) -> Result<Beginning> {
+    let identity = Identity::new(stored.head.database_id(), stored.head.lineage());
+    let position = remote.committed_position(stored).await?;
     let nonce = OwnerNonce::random(remote.randomness())?;
     let options = SessionOptions::default().with_create(false);
-    let session = LeaderSession::open(remote.clone(), identity, nonce, options, &AtHead(committed)).await?;
-    Ok(Beginning { identity, committed: session.committed() })
+    let session = LeaderSession::open(remote.clone(), identity, nonce, options, &AtHead(position)).await?;
+    let committed = session.committed();
+    // Somebody may have published meanwhile.
+    let position = match session.head() {
+        Some(newer) if committed.sequence != position.sequence => remote.committed_position(newer).await?,
+        _ => position,
+    };
+    Ok(Beginning { identity, committed, position })
 }
 
 /// A journal that ends with the head.
-struct AtHead(Committed);
+struct AtHead(Position);
 
 impl LocalChain for AtHead {
     fn last(&self) -> (u64, ChainHash) {

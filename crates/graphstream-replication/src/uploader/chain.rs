@@ -7,7 +7,7 @@ use graphstream_remote::{LocalChain, LocalError};
 use crate::Result;
 
 /// The sealed segments of a directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct SealedChain {
     dir: JournalDir,
     last: (u64, ChainHash),

@@ -45,7 +45,10 @@ impl Uploader {
 
     /// Everything up to here is stored: watchers, metrics and the cursor learn it.
     pub(super) async fn committed_is(&mut self, committed: Committed) -> Result<()> {
-        self.chain.advance(committed.sequence, committed.chain_hash);
+        // A keyed head shows no chain hash; what this journal has published, its chain knows.
+        if let Some(chain_hash) = committed.chain.hash() {
+            self.chain.advance(committed.sequence, chain_hash);
+        }
         // An attempt of ours whose answer was lost may have landed.
         let covered = self.archive.state().archived_elsewhere(committed.sequence);
         self.keep(covered);

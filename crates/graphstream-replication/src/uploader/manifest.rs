@@ -5,9 +5,9 @@
 //! cursor, and after a restart a head below it is known to be an old one even when the segments that could prove it are gone. It
 //! is a copy of a part of the head: damaged or missing, it is left out, and written anew at the next look.
 
-use graphstream_format::{ChainHash, Lineage};
+use graphstream_format::Lineage;
 use graphstream_journal::JournalDir;
-use graphstream_remote::{Floor, Head, SegmentName};
+use graphstream_remote::{ChainValue, Floor, Head, SegmentName};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -25,8 +25,9 @@ pub struct UploadManifest {
     pub epoch: u32,
     /// The last committed sequence.
     pub committed: u64,
-    /// The chain hash there, as hex.
-    pub chain_hash: String,
+    /// The chain value there, as the head said it.
+    #[serde(rename = "chain_hash")]
+    pub chain: ChainValue,
     /// The newest objects, oldest first: no more than a head names.
     pub segments: Vec<ManifestSegment>,
 }
@@ -59,7 +60,7 @@ impl UploadManifest {
             lineage: head.lineage().to_string(),
             epoch: head.epoch(),
             committed: committed.sequence,
-            chain_hash: committed.chain_hash.to_string(),
+            chain: committed.chain,
             segments: head.segments().iter().map(row).collect(),
         }
     }
@@ -82,7 +83,6 @@ impl UploadManifest {
     fn is_usable(&self, lineage: Option<Lineage>) -> bool {
         self.format == FORMAT
             && self.lineage.parse::<Lineage>().ok() == lineage
-            && self.chain_hash.parse::<ChainHash>().is_ok()
             && self.segments.iter().all(|segment| SegmentName::parse(&segment.key).is_some())
     }
 
@@ -92,7 +92,7 @@ impl UploadManifest {
     }
 
     /// No head is below this.
-    pub(super) fn floor(&self) -> Option<Floor> {
-        Some(Floor::new(self.epoch, self.committed, self.chain_hash.parse().ok()?))
+    pub(super) fn floor(&self) -> Floor {
+        Floor::new(self.epoch, self.committed, self.chain)
     }
 }

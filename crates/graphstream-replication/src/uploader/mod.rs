@@ -321,7 +321,11 @@ impl Uploader {
             if !uploaded.is_empty() {
                 if let Some(last) = uploaded.last().filter(|_| sabotage::is("stored_before_it_is_published"))
                 {
-                    let row = Committed::new(last.name().last(), last.chain_after(), last.name().commit_ms());
+                    let row = Committed::new(
+                        last.name().last(),
+                        last.chain_after().into(),
+                        last.name().commit_ms(),
+                    );
                     self.committed.send_replace(row);
                 }
                 let started = Instant::now();

@@ -44,11 +44,11 @@ impl Opened {
         let manifest =
             UploadManifest::read(dir)?.filter(|manifest| manifest.committed >= cursor.unwrap_or(0));
         let (floor, published) = match (&manifest, cursor.unwrap_or(0)) {
-            (Some(manifest), _) => (Published::Something(manifest.floor()), Some(manifest.committed)),
+            (Some(manifest), _) => (Published::Something(Some(manifest.floor())), Some(manifest.committed)),
             (None, 0) => (Published::Nothing, Some(0)),
             (None, cursor) => {
                 let hash = chain.hash_at(cursor)?;
-                (Published::Something(hash.map(|hash| Floor::new(0, cursor, hash))), None)
+                (Published::Something(hash.map(|hash| Floor::new(0, cursor, hash.into()))), None)
             }
         };
         let noted = published.filter(|published| cursor == Some(*published));

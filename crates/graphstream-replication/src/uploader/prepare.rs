@@ -209,8 +209,8 @@ fn cut(dir: &JournalDir, info: &SegmentInfo, lineage: Lineage, joint: Joint) -> 
         if entry.sequence == joint.sequence && entry.chain_hash != joint.chain_hash {
             return Err(Error::Remote(graphstream_remote::Error::Fork {
                 sequence: joint.sequence,
-                local: entry.chain_hash,
-                published: joint.chain_hash,
+                local: Box::new(entry.chain_hash.into()),
+                published: Box::new(joint.chain_hash.into()),
                 common_through: 0,
             }));
         }

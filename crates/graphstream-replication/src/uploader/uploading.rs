@@ -23,7 +23,7 @@ impl Uploader {
     ) -> Result<(Vec<UploadedSegment>, Option<Error>)> {
         let uploader = self.session.uploader()?;
         let (lineage, verify) = (self.lineage, plan.verify);
-        let mut joint = Joint { sequence: committed.sequence, chain_hash: committed.chain_hash };
+        let mut joint = self.joint(committed).await?;
         let mut uploading = JoinSet::new();
         let (mut uploaded, mut failed) = (Vec::new(), None);
         for segment in plan.segments {
@@ -67,6 +67,24 @@ impl Uploader {
         }
         self.chain.advance(joint.sequence, joint.chain_hash);
         Ok((uploaded, failed))
+    }
+
+    /// Where the first segment joins the chain.
+    async fn joint(&self, committed: Committed) -> Result<Joint> {
+        let sequence = committed.sequence;
+        let chain_hash = match committed.chain.hash() {
+            Some(chain_hash) => chain_hash,
+            // The head has only a MAC of it. The claim has compared that with our chain.
+            None => {
+                let chain = self.chain.clone();
+                blocking("reading the journal", move || {
+                    let missing = graphstream_remote::Error::LocalChainMissing { sequence };
+                    Ok(chain.hash_at(sequence)?.ok_or(missing)?)
+                })
+                .await?
+            }
+        };
+        Ok(Joint { sequence, chain_hash })
     }
 }
 

@@ -31,20 +31,20 @@ pub fn head_follows(
         holds(head.committed() == before.committed(), "a claim commits")?;
         let start = head.current_row().map(|row| (row.start_sequence, row.start_chain));
         let committed = before.committed();
-        holds(start == Some((committed.sequence, committed.chain_hash)), "its epoch begins elsewhere")?;
+        holds(start == Some((committed.sequence, committed.chain)), "its epoch begins elsewhere")?;
     }
     let mut last = (0, 0);
     for row in head.epochs() {
         holds(row.epoch > last.0 && row.start_sequence >= last.1, "its epochs do not ascend")?;
         last = (row.epoch, row.start_sequence);
         holds(
-            truth.chain_at(row.start_sequence) == Some(row.start_chain),
+            truth.chain_at(row.start_sequence).map(Into::into) == Some(row.start_chain),
             "an epoch begins with another chain",
         )?;
         // Whoever claimed saw to those below, and the object says the same for ever.
         let object = objects.get(&layout.key(&ObjectName::Epoch(row.epoch)).unwrap());
         holds(object.is_some() || row.epoch == head.epoch(), "an older epoch has no object")?;
-        let rendered = head.epoch_object(row).render().unwrap();
+        let rendered = head.epoch_object(row).render(None).unwrap();
         holds(object.is_none_or(|found| **found == *rendered), "an epoch's object is not what it says")?;
     }
     for segment in head.segments() {

@@ -213,7 +213,7 @@ impl Machine {
                 let committed = stored.head.committed();
                 let start = StartingPoint {
                     sequence: committed.sequence,
-                    chain_hash: committed.chain_hash,
+                    chain_hash: committed.chain.hash().unwrap(),
                     commit_ms: committed.commit_ms,
                 };
                 (if start.sequence > 0 { builder.starting_point(start) } else { builder }, committed.sequence)

@@ -128,7 +128,7 @@ impl Truth {
 
     /// A leader told that so much is committed.
     pub fn told_committed(&self, who: &str, told: &Committed) {
-        if self.chain_at(told.sequence) != Some(told.chain_hash) {
+        if self.chain_at(told.sequence).map(Into::into) != Some(told.chain) {
             self.trace.broken(format_args!("I3: {who} told {told:?}, committed are {}", self.end()));
         }
     }
@@ -197,7 +197,7 @@ impl Truth {
                 self.trace.broken(format_args!("{key} was replaced"));
             }
             Some(ObjectName::Head) => {
-                let head = Head::parse(&objects[key]).unwrap();
+                let head = Head::parse(&objects[key], None).unwrap();
                 if let (Some(row), false) = (head.current_row(), self.owners.contains_key(&head.epoch())) {
                     self.owners.insert(row.epoch, row.owner);
                 }
@@ -237,7 +237,7 @@ impl Truth {
         }
         let (end, ms) =
             self.committed.last().map_or((ChainHash::ZERO, 0), |row| (row.chain_hash, row.commit_ms));
-        if end != goal.chain_hash || ms != goal.commit_ms {
+        if goal.chain != end.into() || ms != goal.commit_ms {
             self.trace
                 .broken(format_args!("I1: the history ends with {end} at {ms}, the head says {goal:?}"));
         }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use graphstream::format::encryption::KeyRing;
-use graphstream::format::{ChainHash, Entry, Header, Lineage, ReadOptions, SegmentKind};
+use graphstream::format::{ChainHash, Entry, Header, Lineage, Position, ReadOptions, SegmentKind};
 use graphstream::journal::{self, JournalDir, SegmentInfo};
+use graphstream::remote::{Committed, Remote};
 use serde::Serialize;
 
 use super::{Problem, shown};
@@ -193,14 +194,25 @@ impl Walk {
     }
 
     /// The published chain hash must be that of the last entry.
-    pub(super) fn end_of_store(&self, sequence: u64, chain_hash: ChainHash) -> Option<Row> {
-        let joint = self.joint.as_ref()?;
-        let found = joint.chain_hash?;
-        if self.any_bad || joint.last_sequence != sequence || found == chain_hash {
-            return None;
+    pub(super) fn end_of_store(
+        &self,
+        remote: &Remote,
+        committed: &Committed,
+    ) -> Result<Option<Row>, Failure> {
+        let Some(joint) = &self.joint else { return Ok(None) };
+        let sequence = committed.sequence;
+        let Some(chain_hash) = joint.chain_hash.filter(|_| !self.any_bad && joint.last_sequence == sequence)
+        else {
+            return Ok(None);
+        };
+        let found = Position { lineage: joint.lineage, sequence, chain_hash };
+        if remote.is_chain(&committed.chain, &found)? {
+            return Ok(None);
         }
-        let error = graphstream::replication::Error::HeadChain { sequence, expected: chain_hash, found };
-        Some(Row::bad("damaged", error.into()))
+        let (expected, found) =
+            (Box::new(committed.chain), Box::new(remote.shown_chain(&found, &committed.chain)));
+        let error = graphstream::replication::Error::HeadChain { sequence, expected, found };
+        Ok(Some(Row::bad("damaged", error.into())))
     }
 
     /// A segment that can't be read at all.
