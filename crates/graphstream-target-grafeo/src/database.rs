@@ -145,6 +145,7 @@ impl Database {
         match self.guard.inspect(&entry.query) {
             Ok(Statement::Data { labels: true, .. }) if new_nodes => Some(Error::Labels),
             Ok(Statement::Data { copies: true, .. }) => Some(Error::Copies),
+            Ok(Statement::Data { paths: true, .. }) if new_edges => Some(Error::Paths),
             _ => None,
         }
     }

@@ -38,6 +38,14 @@ pub enum Error {
         /// The statement's first words.
         statement: &'static str,
     },
+    /// A text that grafeo has no tokens for.
+    #[error("at byte {offset} of the statement")]
+    Unreadable {
+        /// Where it begins.
+        offset: usize,
+        /// What it is.
+        source: graphstream_replay::guard::Unreadable,
+    },
     /// A function whose result differs from one run to the next, or from one database to the next.
     #[error("{function}() gives another result at every replay: compute it first and pass it as a parameter")]
     NotDeterministic {
@@ -67,6 +75,13 @@ pub enum Error {
         crate::GRAFEO_VERSION
     )]
     Copies,
+    /// A statement follows relationships over several steps in a transaction that made some. grafeo would not find those.
+    #[error(
+        "grafeo {} doesn't find the relationships of a transaction in paths of several steps (-[*1..3]-) in it: match \
+         them in a transaction of its own",
+        crate::GRAFEO_VERSION
+    )]
+    Paths,
     /// `LOAD CSV`: its file isn't in the journal.
     #[error("LOAD CSV reads a file that isn't in the journal: pass its rows as a parameter")]
     LoadCsv,

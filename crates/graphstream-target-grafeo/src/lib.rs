@@ -18,8 +18,9 @@
 //!   transaction has made. The adapter adds these, keeps indexes that share a property apart, and after a rollback makes all
 //!   of them again. Other schema statements are refused.
 //! - **What a transaction made is half visible in it.** Labels that are set on its nodes, or taken from them, are ignored; a property
-//!   that is copied from them (`SET a.x = b.y`) is null. A statement that makes nodes and changes labels is refused. Behind new
-//!   nodes or relationships in a batch, one that does either runs after a commit of the entries before it, with their position.
+//!   that is copied from them (`SET a.x = b.y`) is null; paths of several steps (`-[:KNOWS*1..3]->`) don't find its relationships. A
+//!   statement that makes nodes and changes labels is refused. Behind new nodes or relationships in a batch, one that does any of these runs
+//!   after a commit of the entries before it, with their position.
 //!   Such a batch is tried whole first: only an entry that fails for what it finds in the data can leave the parts before it
 //!   applied, and then the position says so.
 //! - **Unknown functions are null**, `point()` and `randomUUID()` among them. A statement that calls a function grafeo doesn't

@@ -408,3 +408,30 @@ proptest! {
         prop_assert_eq!(one_by_one, cut);
     }
 }
+
+#[test]
+fn paths_of_several_steps_find_the_relationships_of_their_batch() {
+    let nodes = "CREATE (:N {id: 1}), (:N {id: 2}), (:N {id: 3})";
+    let knows = "MATCH (a:N), (b:N) WHERE b.id = a.id + 1 CREATE (a)-[:KNOWS]->(b)";
+    for (path, found) in [
+        ("MATCH (a:N {id: 1})-[:KNOWS*1..3]->(b:N) SET b.found = true", 2),
+        ("MATCH (a:N {id: 1})-[:KNOWS*2]->(b:N) SET b.found = true", 1),
+        ("MATCH (a:N {id: 1})-[k *]->(b:N) SET b.found = true", 2),
+    ] {
+        in_both_formats(|place| {
+            let mut target = GrafeoTarget::open(place).unwrap();
+            run(&mut target, &[nodes, knows, path]).unwrap();
+            assert_eq!(number(&target, "MATCH (n:N) WHERE n.found RETURN count(n)"), found, "{path}");
+            assert_eq!(target.position().unwrap().unwrap().sequence, 3);
+        });
+    }
+    // Leaders run a batch in one transaction.
+    let dir = tempfile::tempdir().unwrap();
+    let mut target = GrafeoTarget::open(dir.path().join("x.grafeo")).unwrap();
+    run(&mut target, &[nodes]).unwrap();
+    target.begin().unwrap();
+    target.execute(&statement(knows)).unwrap();
+    let error = target.execute(&statement("MATCH (a:N)-[*1..2]->(b:N) SET b.found = true")).unwrap_err();
+    let ReplayError::Statement { source, .. } = error else { panic!("{error:?}") };
+    assert!(matches!(*source.downcast::<Error>().unwrap(), Error::Paths));
+}

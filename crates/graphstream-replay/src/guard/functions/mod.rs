@@ -134,6 +134,8 @@ impl Function {
                 Some(Self::Clock(clock))
             }
             Self::Clock(_) | Self::Uuid => None,
+            // Of nothing they make nothing.
+            _ if !has_arguments && name.ends_with("zonedtime") => None,
             function => here.then_some(function),
         }
     }
