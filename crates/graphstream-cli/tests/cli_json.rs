@@ -235,6 +235,11 @@ fn verified_segments() {
     damage_compressed_body(&place.segments()[0]);
     let mut rows = printed(place.on_journal("verify"));
     rows.extend(printed(encrypted_from_here_on().0.on_journal("verify")));
+    let stored = Place::new();
+    stored.fill(1, 2);
+    stored.ship();
+    fs::write(stored.store().join(Place::DATABASE).join("notes.txt"), "x").unwrap();
+    rows.extend(printed(stored.on_store("verify").args(["--depth", "list"])));
     compare("verify --json", &rows);
 }
 

@@ -154,11 +154,7 @@ fn every_damaged_segment_is_named_and_whole_ones_are_counted() {
     let first: Vec<_> = rows.iter().map(|row| row["first_sequence"].clone()).collect();
     assert_eq!(first, [3, 7], "{rows:?}");
     let end = end.expect_code(5);
-    assert!(
-        end.error()["message"].as_str().unwrap().contains("2 damaged segments and 0 gaps"),
-        "{}",
-        end.stderr
-    );
+    assert!(end.error()["message"].as_str().unwrap().contains("2 damaged and 0 gaps"), "{}", end.stderr);
     let summary = end.json_lines().pop().unwrap();
     assert_eq!((&summary["summary"]["segments"], &summary["summary"]["damaged"]), (&json!(5), &json!(2)));
 }

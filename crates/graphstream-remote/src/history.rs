@@ -9,7 +9,7 @@
 //!   level 1       [1...........10]  last <= committed: what was merged was history
 //! ```
 
-use crate::{EpochRow, Head, SegmentName, sabotage};
+use crate::{EpochRow, Head, SegmentName, SnapshotName, sabotage};
 
 /// Decides what is history under one head.
 ///
@@ -42,5 +42,19 @@ impl<'a> HistoryRule<'a> {
         let ends_within = sabotage::is("older_epochs_are_adopted")
             || self.epochs.get(at + 1).is_none_or(|next| name.last() <= next.start_sequence);
         starts_within && ends_within
+    }
+
+    /// Whether a snapshot of this name holds history: its last entry is committed, and of an epoch that held it. An epoch that has left
+    /// the head's list has nothing left to contradict it.
+    #[must_use]
+    pub fn admits_snapshot(&self, name: &SnapshotName) -> bool {
+        if name.sequence() > self.committed {
+            return false;
+        }
+        let Ok(at) = self.epochs.binary_search_by_key(&name.epoch(), |row| row.epoch) else {
+            return self.epochs.last().is_some_and(|newest| name.epoch() < newest.epoch);
+        };
+        let starts_within = self.epochs.get(at).is_some_and(|row| row.start_sequence < name.sequence());
+        starts_within && self.epochs.get(at + 1).is_none_or(|next| name.sequence() <= next.start_sequence)
     }
 }

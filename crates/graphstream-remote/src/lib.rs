@@ -9,6 +9,7 @@
 //!   leader     LeaderSession: open ─► claim ─► uploader().upload ─► publish          (Fenced ends it)
 //!   follower   HeadReader:    poll ─► resolve ─► Remote::fetch_segment
 //!   both       HistoryRule:   which segments are history under a head (pure)
+//!   verify     Inventory:     what names alone show to be missing, wrong or left over (pure, after one listing)
 //! ```
 //!
 //! The protocol was checked with a bounded model before it was written down; the tests of this crate replay each of the
@@ -24,6 +25,7 @@ mod fetch;
 mod head;
 mod history;
 mod ids;
+mod inventory;
 mod layout;
 mod names;
 mod plan;
@@ -44,6 +46,7 @@ pub use head::{
 };
 pub use history::HistoryRule;
 pub use ids::{DatabaseId, OwnerNonce, WriteId};
+pub use inventory::{Finding, HeadShows, Inventory, ListedSegment, ListedSnapshot, Severity};
 pub use layout::Layout;
 pub use names::{COMMIT_MS_MAX, DatabaseName, LEVEL_MAX, LabelName, ObjectName, SegmentName, SnapshotName};
 pub use plan::{Plan, PlannedSegment};

@@ -207,6 +207,9 @@ pub struct SnapshotName {
 }
 
 impl SnapshotName {
+    /// The object in a snapshot's directory that is written last.
+    pub const MANIFEST: &str = "manifest.json";
+
     /// The name of a snapshot that holds all entries up to `sequence`, the last of them of `epoch` and `commit_ms`.
     ///
     /// # Errors
@@ -256,7 +259,7 @@ impl SnapshotName {
     /// The key of the manifest below the database.
     #[must_use]
     pub fn manifest(&self) -> String {
-        format!("{self}/manifest.json")
+        format!("{self}/{}", Self::MANIFEST)
     }
 }
 

@@ -1,21 +1,19 @@
-//! `verify`: checksums, chain and continuity, segment by segment. Goes on behind damage, so that one run names everything.
+//! `verify`: continuity, checksums and chain, segment by segment. Goes on behind damage, so that one run names everything.
 
+mod store;
 mod walk;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use graphstream::format::encryption::KeyRing;
-use graphstream::remote::DatabaseName;
+use graphstream::remote::Finding;
 use serde::Serialize;
 
-use self::walk::{Row, Walk};
+use self::store::Subject;
+use self::walk::Row;
 use crate::failure::{Failure, Kind, Place, warn};
 use crate::keys::KeyArgs;
 use crate::out::Out;
-use crate::segments::{History, Piece};
 use crate::source::{Source, SourceArgs};
-use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Palette, Progress, bytes, counted};
 
 /// Flags of `verify`.
@@ -23,7 +21,14 @@ use crate::terminal::{Palette, Progress, bytes, counted};
 #[command(after_help = "Examples:
   graphstream verify --journal ./journal
   graphstream verify --from file:///srv/store --database social
+  graphstream verify --from file:///srv/store --database social --depth list
   graphstream verify --json journal/*.hadbj
+
+Depths:
+  list    names alone: missing entries, two segments for the same ones, objects that are no part of the history, a head that
+          is missing or older than the objects, epoch objects that contradict it. One listing, no segment is read. Of a
+          journal, the headers
+  chain   that, and every byte
 
 Files of one journal are put in order and checked against each other. Reads every byte: header, length, body checksum, the
 checksum of each entry, the hash chain within and between segments, missing entries, and for a store the published chain hash.
@@ -34,14 +39,31 @@ pub(crate) struct Args {
     source: SourceArgs,
     #[command(flatten)]
     keys: KeyArgs,
-    /// One JSON object per segment or gap, then a summary
+    /// How deep
+    #[arg(long, value_name = "DEPTH", default_value = "chain", conflicts_with = "files")]
+    depth: Depth,
+    /// A sequence that is known to have been published: a store that shows less was set back
+    #[arg(long, value_name = "SEQUENCE", requires = "from")]
+    floor: Option<u64>,
+    /// One JSON object per segment or finding, then a summary
     #[arg(long)]
     pub(crate) json: bool,
 }
 
+/// How deep is looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Depth {
+    /// Names and headers.
+    List,
+    /// Every byte.
+    Chain,
+}
+
 /// What all rows come to.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 struct Summary {
+    depth: Depth,
     segments: u64,
     entries: u64,
     bytes: u64,
@@ -50,6 +72,8 @@ struct Summary {
     torn: u64,
     /// Segments of which only what takes no key was verified.
     encrypted: u64,
+    /// Objects of a store that are no part of the history.
+    leftovers: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_sequence: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,13 +104,16 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
         json: args.json,
         palette: Palette::stdout(),
         progress: Progress::endless(quiet),
-        summary: Summary::default(),
+        summary: Summary::of(args.depth),
     };
     let source = args.source.source();
     let keys = args.keys.ring()?;
     let done = match source {
-        Source::Journal(dir) => walk::journal(dir, keys, &mut |row| report.row(row)),
-        Source::Store(url, database) => published(url, database.clone(), keys, &mut report),
+        Source::Journal(dir) => walk::journal(dir, keys, args.depth, &mut |row| report.row(row)),
+        Source::Store(url, database) => {
+            let subject = Subject { url, database, depth: args.depth, floor: args.floor, keys };
+            store::verify(&subject, &mut |row| report.row(row))
+        }
         Source::Files(paths) => walk::files(paths, keys, &mut |row| report.row(row)),
     };
     report.progress.finish();
@@ -102,32 +129,24 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
     })
 }
 
-fn published(
-    url: &StoreUrl,
-    database: DatabaseName,
-    keys: Option<Arc<KeyRing>>,
-    report: &mut Report,
-) -> Result<(), Failure> {
-    store::runtime()?.block_on(async {
-        let remote = store::open(url, database, Access::Read).await?;
-        let (mut history, stored) = History::open(remote.clone(), 0).await?;
-        let mut walk = Walk::of_store(stored.head.lineage(), keys);
-        while let Some(piece) = history.next().await? {
-            match piece {
-                Piece::Segment(fetched) => {
-                    for row in walk.object(&fetched) {
-                        report.row(row)?;
-                    }
-                }
-                Piece::Bad(bad) => report.row(walk.bad(bad))?,
-            }
+impl Summary {
+    const fn of(depth: Depth) -> Self {
+        Self {
+            depth,
+            segments: 0,
+            entries: 0,
+            bytes: 0,
+            damaged: 0,
+            gaps: 0,
+            torn: 0,
+            encrypted: 0,
+            leftovers: 0,
+            first_sequence: None,
+            last_sequence: None,
+            chain_hash: None,
+            first_problem: None,
         }
-        let committed = stored.head.committed();
-        if let Some(row) = walk.end_of_store(&remote, &committed)? {
-            report.row(row)?;
-        }
-        Ok(())
-    })
+    }
 }
 
 impl Report {
@@ -139,7 +158,7 @@ impl Report {
             let status = format!("{:<8}", row.status);
             let status = match row.status {
                 "ok" => self.palette.good(status).to_string(),
-                "torn" | "encrypted" => self.palette.warning(status).to_string(),
+                "torn" | "encrypted" | "leftover" => self.palette.warning(status).to_string(),
                 _ => self.palette.error(status).to_string(),
             };
             let range = match (row.first_sequence, row.last_sequence) {
@@ -171,6 +190,8 @@ impl Report {
         self.progress.say("verified entries");
         match row.status {
             "gap" => summary.gaps += 1,
+            "leftover" => summary.leftovers += 1,
+            "damaged" if !row.is_segment => summary.damaged += 1,
             status => {
                 summary.segments += u64::from(row.file.is_some());
                 summary.damaged += u64::from(status == "damaged");
@@ -207,8 +228,18 @@ impl Report {
                 (Some(first), Some(last)) => format!(", sequences {first} to {last}"),
                 _ => String::new(),
             };
+            let verified = match summary.depth {
+                Depth::List => "listed",
+                Depth::Chain => "verified",
+            };
+            let leftovers = match summary.leftovers {
+                0 => String::new(),
+                leftovers => {
+                    format!("; {} no part of it", counted(leftovers, "object is", "objects are"))
+                }
+            };
             self.out.line(format_args!(
-                "verified {}, {}, {}{range}",
+                "{verified} {}, {}, {}{range}{leftovers}",
                 counted(summary.segments, "segment", "segments"),
                 counted(summary.entries, "entry", "entries"),
                 bytes(summary.bytes)
@@ -232,11 +263,8 @@ impl Report {
         if damaged + gaps == 1 {
             return Err(first);
         }
-        Err(first.while_doing(format_args!(
-            "{} and {}; the first",
-            counted(damaged, "damaged segment", "damaged segments"),
-            counted(gaps, "gap", "gaps")
-        )))
+        Err(first
+            .while_doing(format_args!("{damaged} damaged and {}; the first", counted(gaps, "gap", "gaps"))))
     }
 }
 
@@ -261,6 +289,12 @@ impl Problem {
             failure.sentence()
         );
         Self { kind: "key_required", message, ..Self::of(failure) }
+    }
+
+    /// An object that is no part of the history.
+    fn leftover(finding: &Finding) -> Self {
+        let place = Place { file: finding.object(), ..Place::default() };
+        Self { kind: finding.word(), message: finding.to_string(), place }
     }
 
     /// A torn tail, which is no damage.

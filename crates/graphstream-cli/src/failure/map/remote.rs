@@ -58,6 +58,31 @@ impl From<remote::Error> for Failure {
     }
 }
 
+impl From<&remote::Finding> for Failure {
+    /// What a listing shows to be damaged.
+    fn from(finding: &remote::Finding) -> Self {
+        let kind = match finding.kind() {
+            Some(remote::ErrorKind::Gap) => Kind::Gap,
+            Some(remote::ErrorKind::Fork) => Kind::Fork,
+            Some(remote::ErrorKind::Rewind) => Kind::Rewind,
+            _ => Kind::Corruption,
+        };
+        let failure = Self::of(kind, finding).place(|place| {
+            place.file = finding.object();
+            if let Some((first, last)) = finding.sequences() {
+                place.sequence = Some(first);
+                place.last_sequence = Some(last);
+            }
+        });
+        match kind {
+            Kind::Rewind => failure.hint(
+                "find out whether the store was restored from an older copy; start no leader there before that is known",
+            ),
+            _ => failure,
+        }
+    }
+}
+
 fn remote_place(error: &remote::Error, place: &mut Place) {
     use remote::Error as E;
 

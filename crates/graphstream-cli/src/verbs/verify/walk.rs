@@ -9,7 +9,7 @@ use graphstream::journal::{self, JournalDir, SegmentInfo};
 use graphstream::remote::{Committed, Remote};
 use serde::Serialize;
 
-use super::{Problem, shown};
+use super::{Depth, Problem, shown};
 use crate::failure::{Failure, Kind};
 use crate::segments::{self, Bad, Fetched};
 use crate::verbs::inspect::kind_word;
@@ -34,12 +34,34 @@ pub(super) struct Row {
     pub(super) problem: Option<Problem>,
     #[serde(skip)]
     pub(super) failure: Option<Failure>,
+    /// A segment, and not another object or a gap.
+    #[serde(skip)]
+    pub(super) is_segment: bool,
 }
 
 impl Row {
-    fn bad(status: &'static str, failure: Failure) -> Self {
+    /// An object that is no part of the history.
+    pub(super) const fn leftover() -> Self {
+        Self {
+            status: "leftover",
+            file: None,
+            kind: None,
+            first_sequence: None,
+            last_sequence: None,
+            entries: 0,
+            bytes: 0,
+            chain_hash: None,
+            problem: None,
+            failure: None,
+            is_segment: false,
+        }
+    }
+
+    pub(super) fn bad(status: &'static str, failure: Failure) -> Self {
+        let is_segment = status != "gap";
         Self {
             status,
+            is_segment,
             file: failure.where_().file.clone().filter(|_| status != "gap"),
             kind: None,
             first_sequence: None,
@@ -76,6 +98,8 @@ pub(super) struct Walk {
     overlaps: bool,
     /// The keys of encrypted segments; with them, nothing plain is accepted but what a journal says.
     keys: Option<Arc<KeyRing>>,
+    /// Of sealed segments nothing but the header is read.
+    headers_only: bool,
 }
 
 /// What a segment is expected to be.
@@ -91,7 +115,12 @@ struct Subject<'a> {
 }
 
 /// Verifies the segments of a directory.
-pub(super) fn journal(dir: &Path, keys: Option<Arc<KeyRing>>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+pub(super) fn journal(
+    dir: &Path,
+    keys: Option<Arc<KeyRing>>,
+    depth: Depth,
+    sink: &mut Sink<'_>,
+) -> Result<(), Failure> {
     let mut dir = JournalDir::open(dir)?;
     if let Some(keys) = &keys {
         dir = dir.with_keys(Arc::clone(keys));
@@ -101,6 +130,7 @@ pub(super) fn journal(dir: &Path, keys: Option<Arc<KeyRing>>, sink: &mut Sink<'_
     let lineage = dir.identity()?.map(|identity| identity.lineage);
     let sequences = dir.segment_sequences()?;
     let mut walk = Walk::new(dir.path().to_path_buf(), keys);
+    walk.headers_only = depth == Depth::List;
     for (index, first) in sequences.iter().enumerate() {
         let path = dir.segment_path(*first);
         match dir.segment(*first) {
@@ -162,12 +192,17 @@ pub(super) fn files(
 
 impl Walk {
     fn new(place: PathBuf, keys: Option<Arc<KeyRing>>) -> Self {
-        Self { joint: None, place, any_bad: false, overlaps: false, keys }
+        Self { joint: None, place, any_bad: false, overlaps: false, keys, headers_only: false }
     }
 
-    /// Of a published history, which begins at the beginning.
-    pub(super) fn of_store(lineage: Lineage, keys: Option<Arc<KeyRing>>) -> Self {
-        let joint = Joint { lineage, last_sequence: 0, chain_hash: Some(ChainHash::ZERO) };
+    /// Of a published history, which begins after a sequence with this chain hash, if that is known.
+    pub(super) fn of_store(
+        lineage: Lineage,
+        after: u64,
+        chain_hash: Option<ChainHash>,
+        keys: Option<Arc<KeyRing>>,
+    ) -> Self {
+        let joint = Joint { lineage, last_sequence: after, chain_hash };
         Self { joint: Some(joint), overlaps: true, ..Self::new(PathBuf::new(), keys) }
     }
 
@@ -251,8 +286,31 @@ impl Walk {
         } else if let Some(chain) = joint.and_then(|joint| joint.chain_hash).filter(|_| continues) {
             options = options.with_expected_chain(chain);
         }
-        rows.push(self.read(subject, header, options));
+        rows.push(if self.headers_only && header.is_sealed() {
+            self.take_header(subject, header)
+        } else {
+            self.read(subject, header, options)
+        });
         rows
+    }
+
+    /// What the header says, believed.
+    fn take_header(&mut self, subject: &Subject<'_>, header: &Header) -> Row {
+        let Header { lineage, first_seq, last_seq, entry_count, .. } = *header;
+        self.joint = Some(Joint { lineage, last_sequence: last_seq, chain_hash: None });
+        Row {
+            status: "ok",
+            file: Some(shown(subject.name)),
+            kind: Some(kind_word(header)),
+            first_sequence: Some(first_seq),
+            last_sequence: Some(last_seq),
+            entries: entry_count,
+            bytes: std::fs::metadata(subject.path).map_or(0, |meta| meta.len()),
+            chain_hash: None,
+            problem: None,
+            failure: None,
+            is_segment: true,
+        }
     }
 
     fn gap(&mut self, first: u64, last: u64) -> Row {
@@ -276,6 +334,7 @@ impl Walk {
             chain_hash: None,
             problem: None,
             failure: None,
+            is_segment: true,
         };
         let before = self.joint;
         let read = self.read_entries(subject, options, before, &mut row);
