@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::logs::{Filter, Format};
 use crate::verbs::{
-    append, bench, cat, config, convert, demo, follow, inspect, key, replicate, status, storage, verify,
+    append, bench, cat, config, convert, demo, follow, inspect, key, replicate, status, storage, tail, verify,
 };
 
 /// Journal replication for embedded graph databases.
@@ -66,6 +66,8 @@ pub(crate) enum Verb {
     Follow(follow::Args),
     /// Print entries as text or JSON lines
     Cat(cat::Args),
+    /// Print the last entries, and with -f those that come
+    Tail(tail::Args),
     /// Show one segment, field by field
     Inspect(inspect::Args),
     /// Write one segment in another version or compression; its entries and chain hashes stay

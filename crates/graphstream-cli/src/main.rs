@@ -13,6 +13,7 @@
 mod cli;
 mod config;
 mod daemon;
+mod entries;
 mod exit;
 mod failure;
 mod http;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Verb::Replicate(args) => (args.json, verbs::replicate::run(args, &global)),
         Verb::Follow(args) => (args.json, verbs::follow::run(args, quiet)),
         Verb::Cat(args) => (args.json, verbs::cat::run(&args)),
+        Verb::Tail(args) => (args.json, verbs::tail::run(&args)),
         Verb::Inspect(args) => (args.json, verbs::inspect::run(&args)),
         Verb::Convert(args) => (args.json, verbs::convert::run(&args)),
         Verb::Verify(args) => (args.json, verbs::verify::run(&args, quiet)),

@@ -151,7 +151,10 @@ impl History {
                         *next += 1;
                         *planned
                     }
-                    None if plan.is_complete() => return Ok(None),
+                    None if plan.is_complete() => {
+                        self.plan = None;
+                        return Ok(None);
+                    }
                     None => {
                         self.plan = None;
                         continue;
@@ -202,6 +205,16 @@ impl History {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Goes on behind another sequence.
+    pub(crate) fn after(self, sequence: u64) -> Self {
+        Self { plan: None, at: sequence, ..self }
+    }
+
+    /// Reads the head if it has changed: then there may be more pieces.
+    pub(crate) async fn poll(&mut self) -> Result<bool, graphstream::remote::Error> {
+        Ok(matches!(self.reader.poll().await?, HeadPoll::Changed(_)))
     }
 
     /// A gap is passed, anything else ends the history.

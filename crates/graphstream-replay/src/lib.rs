@@ -15,6 +15,7 @@ pub mod conformance;
 mod entry;
 mod error;
 mod exec;
+pub mod filter;
 pub mod guard;
 mod jsonl;
 mod serve;

@@ -1,24 +1,19 @@
 //! `cat`: entries as text or JSON lines.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use graphstream::format::Entry;
-use graphstream::format::encryption::KeyRing;
 use graphstream::journal::{JournalReader, ReaderOptions};
-use graphstream::proto::JournalEntry;
-use graphstream::proto::json::{EntryLine, write_line};
 use graphstream::remote::DatabaseName;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
+use crate::entries::{FilterArgs, Lines, RangeArgs, Wanted};
 use crate::failure::{Failure, Kind, warn};
 use crate::keys::KeyArgs;
 use crate::out::Out;
+use crate::segments;
 use crate::segments::{History, Piece};
 use crate::source::{Source, SourceArgs};
 use crate::store::{self, Access, StoreUrl};
-use crate::{segments, times};
 
 /// Flags of `cat`.
 #[derive(Debug, clap::Args)]
@@ -26,6 +21,7 @@ use crate::{segments, times};
   graphstream cat --journal ./journal --from-sequence 1000 | head
   graphstream cat --journal ./journal --since 15m --json
   graphstream cat --from file:///srv/store --database social --json > everything.jsonl
+  graphstream cat --journal ./journal --kind delete --label Person
   graphstream cat journal/*.hadbj
 
 A line of --json can be appended again: graphstream append reads it. Commit times in sealed segments are those of the
@@ -35,35 +31,18 @@ pub(crate) struct Args {
     source: SourceArgs,
     #[command(flatten)]
     keys: KeyArgs,
-    /// The first entry
-    #[arg(long, value_name = "N")]
-    from_sequence: Option<u64>,
-    /// The last entry
-    #[arg(long, value_name = "N")]
-    to_sequence: Option<u64>,
-    /// Entries committed at or after this: RFC 3339, or a span back from now (15m)
-    #[arg(long, value_name = "TIME", value_parser = times::parse_moment, allow_hyphen_values = true)]
-    since: Option<i64>,
-    /// Entries committed at or before this
-    #[arg(long, value_name = "TIME", value_parser = times::parse_moment, allow_hyphen_values = true)]
-    until: Option<i64>,
+    #[command(flatten)]
+    range: RangeArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// JSON lines, see docs/cli-json.md
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let mut printer =
-        Printer { out: Out::new(), decoded: JournalEntry::default(), line: String::new(), json: args.json };
-    let range = Range {
-        from: args.from_sequence.unwrap_or(0),
-        to: args.to_sequence.unwrap_or(u64::MAX),
-        since: args.since.unwrap_or(i64::MIN),
-        until: args.until.unwrap_or(i64::MAX),
-    };
-    if range.from > range.to || range.since > range.until {
-        return Err(Failure::new(Kind::Usage, "the range is empty: its end lies before its start"));
-    }
+    let range = args.range.range()?;
+    let mut printer = Printer { out: Out::new(), lines: Lines::new(args.filter.filter(), args.json) };
     let keys = args.keys.ring()?;
     let wanted = Wanted { range, keys: keys.as_ref() };
     let printed = match args.source.source() {
@@ -74,34 +53,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     // What came before an error belongs to the answer.
     printer.out.flush()?;
     printed
-}
-
-/// Which entries are wanted, and the keys to read them with.
-#[derive(Debug, Clone, Copy)]
-struct Wanted<'a> {
-    range: Range,
-    keys: Option<&'a Arc<KeyRing>>,
-}
-
-/// Which entries are wanted; all bounds inclusive.
-#[derive(Debug, Clone, Copy)]
-struct Range {
-    from: u64,
-    to: u64,
-    since: i64,
-    until: i64,
-}
-
-impl Range {
-    fn holds(self, entry: &Entry) -> bool {
-        (self.from..=self.to).contains(&entry.sequence)
-            && (self.since..=self.until).contains(&entry.commit_ms)
-    }
-
-    /// Sequences and commit times only grow: nothing behind such an entry is wanted.
-    fn is_past(self, entry: &Entry) -> bool {
-        entry.sequence > self.to || entry.commit_ms > self.until
-    }
 }
 
 /// Prints the wanted entries of a file.
@@ -194,67 +145,15 @@ fn beyond(wanted: u64, last: u64) -> Failure {
 /// Prints entries, one per line.
 struct Printer {
     out: Out,
-    decoded: JournalEntry,
-    line: String,
-    json: bool,
-}
-
-#[derive(Deserialize)]
-struct ParamsOnly<'a> {
-    #[serde(borrow)]
-    params: Option<&'a RawValue>,
+    lines: Lines,
 }
 
 impl Printer {
     /// `beside` is what can be done for the next entry meanwhile.
     fn entry(&mut self, entry: &Entry, beside: impl FnMut() -> bool) -> Result<(), Failure> {
-        self.decoded.decode_beside(&entry.payload, entry.sequence, beside).map_err(|error| {
-            Failure::from(error)
-                .while_doing(format_args!("entry {} can't be decoded", entry.sequence))
-                .place(|place| place.sequence = Some(entry.sequence))
-        })?;
-        self.line.clear();
-        write_line(
-            &EntryLine {
-                sequence: entry.sequence,
-                commit_ms: entry.commit_ms,
-                chain_hash: entry.chain_hash.to_string().into(),
-                lineage: None,
-                entry: std::borrow::Cow::Borrowed(&self.decoded),
-            },
-            &mut self.line,
-        );
-        if self.json {
-            return self.out.line(self.line.trim_end_matches('\n'));
+        match self.lines.line(entry, beside)? {
+            Some(line) => self.out.line(line),
+            None => Ok(()),
         }
-        let params = serde_json::from_str::<ParamsOnly<'_>>(&self.line)
-            .ok()
-            .and_then(|line| line.params)
-            .map(RawValue::get)
-            .filter(|params| *params != "{}");
-        let (gap, params) = params.map_or(("", ""), |params| ("  ", params));
-        self.out.line(format_args!(
-            "{:>10}  {}  {}{gap}{}",
-            entry.sequence,
-            times::rfc3339(entry.commit_ms),
-            OneLine(&self.decoded.query),
-            OneLine(params)
-        ))
-    }
-}
-
-/// A text on one line, with nothing in it that a terminal would obey. (JSON leaves the controls U+007F to U+009F as they are.)
-struct OneLine<'a>(&'a str);
-
-impl std::fmt::Display for OneLine<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for part in self.0.split_inclusive(char::is_control) {
-            let text = part.trim_end_matches(char::is_control);
-            f.write_str(text)?;
-            for control in part.chars().skip(text.chars().count()) {
-                write!(f, "{}", control.escape_default())?;
-            }
-        }
-        Ok(())
     }
 }

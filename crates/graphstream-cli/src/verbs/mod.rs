@@ -12,4 +12,5 @@ pub(crate) mod key;
 pub(crate) mod replicate;
 pub(crate) mod status;
 pub(crate) mod storage;
+pub(crate) mod tail;
 pub(crate) mod verify;
