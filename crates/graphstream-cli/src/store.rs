@@ -42,6 +42,11 @@ pub(crate) async fn open_bare(url: &StoreUrl) -> Result<Arc<dyn StorageBackend>,
     Ok(STORES.open(url, Access::Write).await?)
 }
 
+/// Opens a whole store, to read.
+pub(crate) async fn open_to_read(url: &StoreUrl) -> Result<Arc<dyn StorageBackend>, Failure> {
+    Ok(decorated(STORES.open(url, Access::Read).await?, &GraphstreamMetrics::shared()))
+}
+
 /// Opens the database's part of a store.
 pub(crate) async fn open(url: &StoreUrl, database: DatabaseName, access: Access) -> Result<Remote, Failure> {
     open_counted(url, database, access, &GraphstreamMetrics::shared()).await

@@ -267,6 +267,16 @@ fn status_of_a_journal_and_its_store() {
         Place::DATABASE,
     ])));
     outputs.extend(printed(place.on_store("status")));
+    let whole_store = || Graphstream::new("status").args(["--from", &place.url()]);
+    place.append(entries(20, 2));
+    let snapshot = place.store().join(Place::DATABASE).join("snap/0000000000000002-00000001-0000000003e8");
+    fs::create_dir_all(&snapshot).unwrap();
+    fs::write(snapshot.join("manifest.json"), "{}").unwrap();
+    outputs.extend(printed(whole_store().arg("--journal").arg(place.journal())));
+    fs::remove_file(place.objects().last().unwrap()).unwrap();
+    outputs.extend(printed(whole_store()));
+    fs::write(place.store().join(Place::DATABASE).join("head.json"), "{}").unwrap();
+    outputs.extend(printed(whole_store()));
     outputs.extend(printed(fenced().on_journal("status")));
     outputs.extend(printed(encrypted_from_here_on().0.on_journal("status")));
     compare("status --json", &outputs);

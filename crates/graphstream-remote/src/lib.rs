@@ -18,6 +18,7 @@
 
 mod chain_value;
 mod committed_chain;
+mod databases;
 mod document;
 mod epoch;
 mod error;
@@ -36,6 +37,7 @@ mod sabotage;
 mod session;
 
 pub use chain_value::ChainValue;
+pub use databases::Databases;
 pub use document::{KEYED_FORMAT, open_document, seal_document};
 pub use epoch::{EpochObject, EpochRow};
 pub use error::{Attempt, Error, ErrorKind, LocalError, NameProblem, Result, Rewind, SegmentDamage};

@@ -1,5 +1,7 @@
 //! `status`: how far a journal and a store are, and who works on them.
 
+mod bucket;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use graphstream::remote::{DatabaseName, HeadPoll, HeadReader};
 use graphstream::replication::UPLOADER_CURSOR;
 use serde::Serialize;
 
+use self::bucket::Bucket;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::keys::KeyArgs;
@@ -22,8 +25,12 @@ use crate::times;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   graphstream status --journal ./journal
+  graphstream status --from file:///srv/store
   graphstream status --from file:///srv/store --database social
   graphstream status --journal ./journal --from file:///srv/store --database social --json
+
+Of a store alone it shows every database: how far it is and since when, its newest snapshot, and whether names alone show a
+way to restore it (as verify --depth list). The exit code is that of the database that is worst off.
 
 With a journal and its store it also says the RPO: what a lost disk would lose now. Reads the newest segment to find the
 end of the journal; changes nothing.")]
@@ -32,9 +39,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", required_unless_present = "from")]
     journal: Option<PathBuf>,
     /// An object store: s3://bucket/prefix, file:///path
-    #[arg(long, value_name = "URL", requires = "database", value_parser = store::parse_url)]
+    #[arg(long, value_name = "URL", value_parser = store::parse_url)]
     from: Option<StoreUrl>,
-    /// The database in the object store
+    /// The database in the object store [default: all]
     #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
     database: Option<DatabaseName>,
     #[command(flatten)]
@@ -50,6 +57,9 @@ struct Status {
     journal: Option<JournalStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<StoreStatus>,
+    /// Without a database's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket: Option<Bucket>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rpo: Option<Rpo>,
 }
@@ -153,7 +163,7 @@ struct Epoch {
 }
 
 /// What a lost disk would lose.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Rpo {
     entries: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,7 +173,10 @@ struct Rpo {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let keys = args.keys.ring()?;
-    let journal = args.journal.as_deref().map(|path| read_journal(path, keys)).transpose();
+    let journal = args.journal.as_deref().map(|path| read_journal(path, keys.clone())).transpose();
+    if let (Some(url), None) = (&args.from, &args.database) {
+        return whole_store(url, journal?, keys.as_ref(), args.json);
+    }
     let store = match (&args.from, &args.database) {
         (Some(url), Some(database)) => read_store(url, database.clone()).map(Some),
         _ => Ok(None),
@@ -174,10 +187,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         (journal, store) => (journal?, store?),
     };
     let rpo = match (&journal, &store) {
-        (Some(journal), Some(store)) => Some(rpo(journal, store)),
+        (Some(journal), Some(store)) => {
+            let (sequence, commit_ms) = (store.committed_sequence, store.committed_commit_ms);
+            Some(rpo(journal, sequence, commit_ms, &store.lineage))
+        }
         _ => None,
     };
-    let status = Status { journal, store, rpo };
+    let status = Status { journal, store, bucket: None, rpo };
     let mut out = Out::new();
     if args.json {
         out.json(&status)?;
@@ -185,6 +201,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         print(&mut out, &status)?;
     }
     out.flush()
+}
+
+/// Every database of a store. What is wrong with one comes after all were shown.
+fn whole_store(
+    url: &StoreUrl,
+    journal: Option<JournalStatus>,
+    keys: Option<&Arc<KeyRing>>,
+    json: bool,
+) -> Result<(), Failure> {
+    let bucket = bucket::read(url, journal.as_ref(), keys)?;
+    let verdict = bucket.verdict();
+    let status = Status { journal, store: None, bucket: Some(bucket), rpo: None };
+    let mut out = Out::new();
+    if json {
+        out.json(&status)?;
+    } else {
+        print(&mut out, &status)?;
+    }
+    out.flush()?;
+    verdict
 }
 
 fn read_journal(path: &Path, keys: Option<Arc<KeyRing>>) -> Result<JournalStatus, Failure> {
@@ -299,16 +335,16 @@ fn read_store(url: &StoreUrl, database: DatabaseName) -> Result<StoreStatus, Fai
     })
 }
 
-fn rpo(journal: &JournalStatus, store: &StoreStatus) -> Rpo {
-    let entries = journal.written_sequence.saturating_sub(store.committed_sequence);
+fn rpo(journal: &JournalStatus, committed_sequence: u64, committed_commit_ms: i64, lineage: &str) -> Rpo {
+    let entries = journal.written_sequence.saturating_sub(committed_sequence);
     // How old the oldest entry is that is not stored; its commit time is not before the last stored one's.
     let seconds = match entries {
         0 => Some(0.0),
-        _ if store.committed_sequence == 0 => None,
+        _ if committed_sequence == 0 => None,
         #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
-        _ => Some((times::now_ms().saturating_sub(store.committed_commit_ms)).max(0) as f64 / 1000.0),
+        _ => Some((times::now_ms().saturating_sub(committed_commit_ms)).max(0) as f64 / 1000.0),
     };
-    Rpo { entries, seconds, same_history: journal.lineage == store.lineage }
+    Rpo { entries, seconds, same_history: journal.lineage == lineage }
 }
 
 fn print(out: &mut Out, status: &Status) -> Result<(), Failure> {
@@ -400,6 +436,9 @@ fn print(out: &mut Out, status: &Status) -> Result<(), Failure> {
             counted(store.window_segments as u64, "segment", "segments"),
             bytes(store.window_bytes)
         ))?;
+    }
+    if let Some(bucket) = &status.bucket {
+        bucket.print(out)?;
     }
     if let Some(rpo) = &status.rpo {
         let text = if !rpo.same_history {
