@@ -156,7 +156,7 @@ fn commit_times_come_from_the_entries_if_asked_to_and_never_decrease() {
 
 /// Lines that are no entries, and what the message must say.
 fn bad_lines() -> Vec<(&'static str, Vec<u8>, &'static str)> {
-    let long = |bytes: usize| format!(r#"{{"query": "{}"}}"#, "x".repeat(bytes)).into_bytes();
+    let long = |bytes: usize| format!(r#"{{"query": "RETURN '{}'"}}"#, "x".repeat(bytes)).into_bytes();
     vec![
         ("no JSON", b"CREATE (:Person)".to_vec(), "invalid JSON: expected value in column 1"),
         ("cut off", br#"{"query": "Q", "params": {"a": "#.to_vec(), "invalid JSON: EOF"),
@@ -228,7 +228,8 @@ fn h01_a_line_without_an_end_is_refused_before_it_fills_the_memory() {
 #[test]
 fn a_bad_line_is_named_to_programs_too() {
     let place = Place::new();
-    let end = place.on_journal("append").args(["--acks", "--json"]).stdin("{\"query\": \"Q\"}\n{}\n").run();
+    let end =
+        place.on_journal("append").args(["--acks", "--json"]).stdin("{\"query\": \"RETURN 1\"}\n{}\n").run();
     let end = end.expect_code(1);
     assert_eq!(end.json_lines(), [json!({"sequence": 1})]);
     let error = end.error();

@@ -148,7 +148,7 @@ fn acknowledgements() {
 fn entry_lines() {
     let place = Place::new();
     place.append(
-        "{\"query\": \"Q\"}\n{\"query\": \"Q\", \"uuid\": \"01234567-89ab-cdef-0123-456789abcdef\"}\n",
+        "{\"query\": \"RETURN 1\"}\n{\"query\": \"RETURN 1\", \"uuid\": \"01234567-89ab-cdef-0123-456789abcdef\"}\n",
     );
     compare("cat --json", &printed(place.on_journal("cat")));
 }
@@ -162,7 +162,7 @@ fn the_values_of_entry_lines_are_read_and_written_as_documented() {
     }
     assert!(examples.len() > 25, "{examples:?}");
     let place = Place::new();
-    let line = |value: &String| format!("{{\"query\": \"Q\", \"params\": {{\"p\": {value}}}}}\n");
+    let line = |value: &String| format!("{{\"query\": \"RETURN 1\", \"params\": {{\"p\": {value}}}}}\n");
     place.append(examples.iter().map(line).collect::<String>());
     let end = place.on_journal("cat").arg("--json").ok();
     for (line, example) in end.lines().into_iter().zip(&examples) {

@@ -139,7 +139,7 @@ fn input_that_can_not_be_shown_is_refused() {
 fn an_entry_that_the_graph_refuses_ends_it_with_6() {
     let place = Place::new();
     let input = place.path("input");
-    fs::write(&input, format!("{}{{\"query\": \"CREAT (:Person)\"}}\n", entries(1, 30))).unwrap();
+    fs::write(&input, format!("{}{{\"query\": \"CREATE (:Person {{name: }})\"}}\n", entries(1, 30))).unwrap();
     let refused = demo(&place).arg("--json").arg("--input").arg(&input).run().expect_code(6);
     assert_eq!(refused.error()["kind"], "poison");
     assert_nothing_left(&place);

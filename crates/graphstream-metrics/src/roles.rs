@@ -90,6 +90,10 @@ role! {
     LeaderMetrics,
     /// The leader's values at one moment.
     LeaderSnapshot,
+    /// Statements that the determinism guard refused.
+    statements_refused: Counter as u64 => "graphstream_leader_refused_statements",
+    /// Statements whose clocks or UUID the determinism guard replaced by the entry's.
+    statements_rewritten: Counter as u64 => "graphstream_leader_rewritten_statements",
     /// Segments put into the object store.
     segments_uploaded: Counter as u64 => "graphstream_leader_uploaded_segments",
     /// Bytes of segments put into the object store.

@@ -87,6 +87,8 @@ fn k04_a_refusal_shows_no_values() {
         let refusal = guard(Dialect::Any).check(query).unwrap_err();
         assert!(!refusal.to_string().contains("s3cr3t"), "{refusal}");
     }
+    let obeyed = guard(Dialect::Any).check("RETURN `\u{1b}[2J`(1)").unwrap_err();
+    assert_eq!(obeyed.words, "\\u{1b}[2j");
     let long = guard(Dialect::Any).check(&"x".repeat(1 << 20)).unwrap_err();
     assert!(long.to_string().len() < 300, "{long}");
 }

@@ -228,6 +228,29 @@ pub enum Error {
         /// The database's words.
         source: graphstream_replay::Error,
     },
+    /// The determinism guard refused a statement; nothing was executed or journaled.
+    #[error("statement {index} of the batch isn't safe to replay")]
+    Refused {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The construct, its place in the statement, and what to do instead.
+        source: graphstream_replay::guard::Refusal,
+    },
+    /// A statement was executed as it is that the determinism guard would have rewritten.
+    #[error(
+        "statement {index} of the batch takes a time or a UUID that a replay would not find again: pass entries through \
+         `admit` before they are executed"
+    )]
+    NotAdmitted {
+        /// Its place in the batch, from 0.
+        index: usize,
+    },
+    /// The operating system gave no random number for an entry's UUID.
+    #[error("there is no random number for the UUID of an entry")]
+    Randomness {
+        /// Why.
+        source: std::io::Error,
+    },
     /// Appending beside a database that is written through would leave the entry out of it.
     #[error("the leader writes through a database: use execute, append would leave the entry out of it")]
     WriteThrough,
@@ -346,12 +369,15 @@ impl Error {
             Self::Encode { .. }
             | Self::NoTarget
             | Self::WriteThrough
+            | Self::Refused { .. }
+            | Self::NotAdmitted { .. }
             | Self::EncryptedJournal { .. }
             | Self::EncryptedSegment { .. }
             | Self::NotAdopted { .. } => ErrorKind::Invalid,
             Self::Diverged { .. } | Self::DatabaseLacks { .. } | Self::Statement { .. } => ErrorKind::Target,
             Self::NoJournal { .. }
             | Self::Cache { .. }
+            | Self::Randomness { .. }
             | Self::LocalFile { .. }
             | Self::Thread { .. }
             | Self::Ended(_) => ErrorKind::Journal,

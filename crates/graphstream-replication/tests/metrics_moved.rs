@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use graphstream_journal::{Ack, Journal, JournalOptions, WhenFull};
 use graphstream_metrics::{GraphstreamMetrics, MetricKind};
+use graphstream_proto::JournalEntry;
 use graphstream_remote::{DatabaseName, Remote};
 use graphstream_replay::ReplayTarget;
 use graphstream_replication::{Follower, Leader, Stop};
@@ -191,7 +192,9 @@ async fn leader(seen: &mut Seen, dir: &Path, faults: &FaultBackend) {
     faults.clear();
     faults.inject(put(Fault::Before(ErrorClass::Unavailable)).on_key("seg/").first(4));
     leading.stored(16).await.unwrap();
-    append(&leading, 17, 17).await;
+    let statement = |query| JournalEntry::new(query, 0).with_param("number", 17_i64);
+    leading.append(&statement("CREATE (:Item {luck: rand()})")).unwrap_err();
+    drop(leading.append(&statement("CREATE (:Item {number: $number, at: current_timestamp()})")).unwrap());
     leading.sync().await.unwrap();
     seen.look(&metrics);
     // The next look, after the one that has shipped, finds nothing.

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use graphstream_journal::{
-    Clock, Entropy, Fs, Journal, JournalOptions, RecoveryReport, StdFs, SystemClock, WhenFull,
+    Clock, Entropy, Fs, Journal, JournalOptions, RecoveryReport, StdFs, SystemClock, SystemEntropy, WhenFull,
 };
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_remote::{Committed, Remote};
 use graphstream_replay::TransactionalTarget;
+use graphstream_replay::guard::{Guard, GuardOptions};
 
 use super::Leader;
+use super::admission::Admission;
 use super::beginning::Beginning;
 use super::database::Database;
 use super::room::Room;
@@ -38,6 +40,7 @@ pub struct LeaderBuilder {
     entropy: Option<Arc<dyn Entropy>>,
     continue_from_head: bool,
     budget: Option<UploadBudget>,
+    guard: Option<GuardOptions>,
 }
 
 /// What [`LeaderBuilder::start`] found and did.
@@ -69,6 +72,7 @@ impl Leader {
             entropy: None,
             continue_from_head: false,
             budget: None,
+            guard: Some(GuardOptions::default()),
         }
     }
 }
@@ -123,6 +127,13 @@ impl LeaderBuilder {
         self
     }
 
+    /// What is refused or rewritten because a replay would give another result; `None` journals whatever is given. By default the guard
+    /// is on, for a database that it doesn't know.
+    pub fn guard(mut self, guard: impl Into<Option<GuardOptions>>) -> Self {
+        self.guard = guard.into();
+        self
+    }
+
     /// Lets a leader whose disk is lost go on: without a journal in the directory, it begins right behind what is committed, in the same
     /// lineage, and a [`database`](Self::database) must stand at exactly that position. Entries that were only *synced* on the lost disk are
     /// gone. Say so for one start, after making sure that the path is right and that the other disk does not come back: without
@@ -153,6 +164,7 @@ impl LeaderBuilder {
             clock,
             entropy,
             budget,
+            guard,
         } = self;
         let fs = fs.unwrap_or_else(|| Arc::new(StdFs));
         let beginning = Beginning::of(&dir, &fs, &remote, continue_from_head).await?;
@@ -161,10 +173,9 @@ impl LeaderBuilder {
         let waits = options.when_full == WhenFull::Block;
         let counted = Arc::clone(&metrics);
         let builder = Journal::builder(dir).options(options).metrics(counted);
-        let mut builder = builder.fs(fs).clock(Arc::clone(&clock));
-        if let Some(entropy) = entropy {
-            builder = builder.entropy(entropy);
-        }
+        let entropy = entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
+        let admission = Admission::new(guard.map(Guard::new), Arc::clone(&entropy), Arc::clone(&metrics));
+        let mut builder = builder.fs(fs).clock(Arc::clone(&clock)).entropy(entropy);
         if let Some(beginning) = beginning {
             builder = beginning.set_up(builder);
         }
@@ -189,6 +200,7 @@ impl LeaderBuilder {
         let leader = Leader {
             journal,
             database,
+            admission: Arc::new(admission),
             committed: watch,
             room,
             told: Arc::default(),

@@ -8,6 +8,7 @@
 //! One clock decides how long entries wait: the journal's `segment_age_max`. Whatever is sealed is shipped at once, so it is
 //! also the RPO, but for the time that sealing, uploading and publishing take.
 
+mod admission;
 mod beginning;
 mod builder;
 mod database;
@@ -15,6 +16,7 @@ mod room;
 mod ticket;
 mod writing;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +28,7 @@ use graphstream_remote::Committed;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::admission::Admission;
 pub use self::beginning::continue_from_head;
 pub use self::builder::{LeaderBuilder, Started};
 use self::database::Database;
@@ -62,6 +65,7 @@ pub struct ShutdownReport {
 pub struct Leader {
     journal: Journal,
     database: Option<Arc<Mutex<Database>>>,
+    admission: Arc<Admission>,
     committed: watch::Receiver<Committed>,
     room: Arc<Room>,
     /// Of an application that executes itself.
@@ -75,6 +79,20 @@ pub struct Leader {
 }
 
 impl Leader {
+    /// The entry as this leader journals it: with the entry's own values in place of the clock and of one UUID. [`execute`](Self::execute) and
+    /// [`append`](Self::append) do this themselves; an application that executes by itself ([`write_through`](Self::write_through)) calls it
+    /// before, so that it executes what is journaled. Admitted entries are admitted again as they are.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the statement isn't safe to replay ([`guard`](LeaderBuilder::guard)); [`Error::Randomness`].
+    pub fn admit(&self, entry: JournalEntry) -> Result<JournalEntry> {
+        let admitted = match self.admission.admit(std::slice::from_ref(&entry))? {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(admitted) => admitted.into_iter().next(),
+        };
+        Ok(admitted.unwrap_or(entry))
+    }
+
     /// Runs one statement in the database, journals it, and commits: *synced* when this returns.
     ///
     /// # Errors
@@ -87,13 +105,16 @@ impl Leader {
     /// this returns, or none of them happened. One writer at a time; reads of the database are not held up.
     ///
     /// # Errors
-    /// [`Error::Statement`]: the database refused one, nothing was journaled. [`Error::Journal`]: the append failed, and with
+    /// [`Error::Refused`]: one isn't safe to replay, nothing was executed. [`Error::Statement`]: the database refused one, nothing was journaled. [`Error::Journal`]: the append failed, and with
     /// `Unresolved` it isn't known whether the entries will be there after a restart. [`Error::Target`] from the commit:
     /// journaled, but not in the database; from then on [`Error::Diverged`] until the leader is started again,
     /// which replays them. [`Error::NoTarget`] without a database.
     pub async fn execute_batch(&self, entries: Vec<JournalEntry>) -> Result<Written> {
         let database = Arc::clone(self.database.as_ref().ok_or(Error::NoTarget)?);
-        let entries: Arc<[JournalEntry]> = entries.into();
+        let entries: Arc<[JournalEntry]> = match self.admission.admit(&entries)? {
+            Cow::Borrowed(_) => entries.into(),
+            Cow::Owned(admitted) => admitted.into(),
+        };
         // Held up before anything is executed, and without a thread that waits.
         let write = || {
             let (journal, database, entries) =
@@ -112,7 +133,7 @@ impl Leader {
     /// ([`WhenFull::Block`](graphstream_journal::WhenFull::Block)): in asynchronous code, await [`room`](Self::room) before, or let it fail.
     ///
     /// # Errors
-    /// [`Error::Encode`], [`Error::Journal`].
+    /// [`Error::Refused`], [`Error::Encode`], [`Error::Journal`].
     pub fn append(&self, entry: &JournalEntry) -> Result<AppendTicket> {
         self.append_batch(std::slice::from_ref(entry))
     }
@@ -125,7 +146,7 @@ impl Leader {
         if self.database.is_some() || self.written_through.load(Ordering::Acquire) {
             return Err(Error::WriteThrough);
         }
-        let ticket = self.journal.append_batch(&encode(entries)?)?;
+        let ticket = self.journal.append_batch(&encode(&self.admission.admit(entries)?)?)?;
         Ok(AppendTicket::new(ticket, self.committed.clone()))
     }
 

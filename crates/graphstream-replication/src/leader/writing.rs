@@ -51,6 +51,7 @@ use graphstream_journal::{Ack, ErrorKind, Journal, ReaderOptions, Ticket};
 use graphstream_proto::JournalEntry;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::admission::Admission;
 use super::room::Room;
 use super::{Leader, Written, encode, position_of};
 use crate::threads::blocking;
@@ -76,6 +77,7 @@ pub(super) type Shared = Arc<Mutex<Told>>;
 #[derive(Debug, Clone)]
 pub struct WriteThrough {
     room: Arc<Room>,
+    admission: Arc<Admission>,
     told: Shared,
 }
 
@@ -84,6 +86,7 @@ pub struct WriteThrough {
 #[must_use = "nothing is journaled yet"]
 pub struct Writing {
     journal: Journal,
+    admission: Arc<Admission>,
     told: OwnedMutexGuard<Told>,
 }
 
@@ -126,7 +129,11 @@ impl Leader {
         let journal = self.journal.clone();
         blocking("comparing the database with the journal", move || compare(&journal, position)).await?;
         told.database = Some(Database { position, lacks: false });
-        Ok(WriteThrough { room: Arc::clone(&self.room), told: Arc::clone(&self.told) })
+        Ok(WriteThrough {
+            room: Arc::clone(&self.room),
+            admission: Arc::clone(&self.admission),
+            told: Arc::clone(&self.told),
+        })
     }
 }
 
@@ -181,7 +188,7 @@ impl WriteThrough {
             return Err(Error::Diverged { first: position.sequence.saturating_add(1), last });
         }
         self.room.wait().await?;
-        Ok(Writing { journal, told })
+        Ok(Writing { journal, admission: Arc::clone(&self.admission), told })
     }
 }
 
@@ -189,9 +196,11 @@ impl Writing {
     /// Appends what was executed, as one record: all or nothing.
     ///
     /// # Errors
-    /// [`Error::Encode`], [`Error::Journal`]: nothing was journaled, so the application rolls back.
+    /// [`Error::NotAdmitted`] for an entry that was not passed through [`Leader::admit`] before it was executed, and needed that;
+    /// [`Error::Refused`], [`Error::Encode`], [`Error::Journal`]. Nothing was journaled, so the application rolls back.
     pub fn append(self, entries: &[JournalEntry]) -> Result<Appended> {
-        let Self { journal, mut told } = self;
+        let Self { journal, admission, mut told } = self;
+        admission.check(entries)?;
         let ticket = journal.append_batch(&encode(entries)?)?;
         told.lacks(true);
         Ok(Appended { journal, told, ticket })

@@ -37,7 +37,7 @@ impl From<replication::Error> for Failure {
                     E::TargetLineage { .. } => Kind::Lineage,
                     E::NoDatabase { .. } => Kind::NoDatabase,
                     E::UnconditionalStore { .. } => Kind::Store,
-                    E::Encode { .. } => Kind::Input,
+                    E::Encode { .. } | E::Refused { .. } | E::NotAdmitted { .. } => Kind::Input,
                     _ => match other.kind() {
                         replication::ErrorKind::Journal => Kind::Journal,
                         replication::ErrorKind::Store => Kind::Store,

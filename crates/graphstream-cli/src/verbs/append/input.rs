@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use graphstream::proto::json::{LINE_BYTES_MAX, parse_line};
+use graphstream::replay::guard::Guard;
 
+use super::admission::admit;
 use crate::failure::{Failure, Kind};
 use crate::lines::{LineError, Lines};
 use crate::times;
@@ -71,8 +73,8 @@ pub(super) fn open(path: &Path) -> Result<Source, Failure> {
     Ok(Source { read: Box::new(BufReader::with_capacity(256 * 1024, file)), bytes_total })
 }
 
-/// Starts reading.
-pub(super) fn start(source: Source) -> Result<Input, Failure> {
+/// Starts reading; the guard looks at each entry.
+pub(super) fn start(source: Source, guard: Option<Guard>) -> Result<Input, Failure> {
     let Source { read, bytes_total } = source;
     let (sender, items) = sync_channel(AHEAD);
     let bytes_read = Arc::new(AtomicU64::new(0));
@@ -81,7 +83,7 @@ pub(super) fn start(source: Source) -> Result<Input, Failure> {
         .name("input".to_owned())
         .spawn(move || {
             // A receiver that has gone wants nothing more.
-            let _ = read_all(read, &sender, &counter);
+            let _ = read_all(read, guard.as_ref(), &sender, &counter);
         })
         .map_err(|error| {
             Failure::new(Kind::Internal, "the input's thread can't be started").because(&error)
@@ -91,6 +93,7 @@ pub(super) fn start(source: Source) -> Result<Input, Failure> {
 
 fn read_all(
     read: Box<dyn BufRead + Send>,
+    guard: Option<&Guard>,
     items: &SyncSender<Item>,
     bytes_read: &AtomicU64,
 ) -> Result<(), std::sync::mpsc::SendError<Item>> {
@@ -106,7 +109,7 @@ fn read_all(
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        match encode(lines.number(), &line) {
+        match encode(guard, lines.number(), &line) {
             Ok(item) => items.send(item)?,
             Err(failure) => return items.send(Item::Bad(failure)),
         }
@@ -125,19 +128,17 @@ fn unreadable(number: u64, error: &LineError) -> Failure {
     }
 }
 
-fn encode(number: u64, line: &[u8]) -> Result<Item, Failure> {
+fn encode(guard: Option<&Guard>, number: u64, line: &[u8]) -> Result<Item, Failure> {
     let text = std::str::from_utf8(line).map_err(|error| {
         bad_line(
             number,
             Failure::new(Kind::Input, format!("it is not UTF-8 from byte {}", error.valid_up_to())),
         )
     })?;
-    let encoded =
-        parse_line(text, times::now_ms()).and_then(|entry| Ok((entry.encode()?, entry.timestamp_ms)));
-    match encoded {
-        Ok((payload, timestamp_ms)) => Ok(Item::Entry { line: number, payload, timestamp_ms }),
-        Err(error) => Err(bad_line(number, Failure::of(Kind::Input, &error))),
-    }
+    let bad = |error| bad_line(number, Failure::of(Kind::Input, &error));
+    let entry = admit(guard, number, parse_line(text, times::now_ms()).map_err(bad)?)?;
+    let payload = entry.encode().map_err(bad)?;
+    Ok(Item::Entry { line: number, payload, timestamp_ms: entry.timestamp_ms })
 }
 
 /// A failure that names the line.

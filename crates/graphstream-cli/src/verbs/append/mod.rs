@@ -5,6 +5,7 @@
 //!                                                                  (many in flight: one sync serves them all)
 //! ```
 
+mod admission;
 mod input;
 mod pending;
 
@@ -40,7 +41,9 @@ A line is {\"query\": \"...\", \"params\": {...}, \"timestamp_ms\": 0, \"uuid\":
 of cat --json can be appended too. Values JSON can't say are one-key objects: {\"$date\": \"2026-01-31\"}, {\"$bytes\":
 \"aGk=\"}, {\"$uuid\": ...}; see docs/cli-json.md.
 
-At a bad line append stops, names the line, and exits with 1; everything before it is acknowledged.
+At a bad line append stops, names the line, and exits with 1; everything before it is acknowledged. A statement that would give
+another result when it is replayed (rand(), COPY, LIMIT without ORDER BY...) is such a line; current_timestamp() and one
+gen_random_uuid() are replaced by the entry's own time and UUID: see docs/determinism.md.
 SIGTERM and ctrl-C: what was appended is acknowledged, the journal is sealed, exit code 0.")]
 pub(crate) struct Args {
     /// The journal's directory; it is made if it is missing (the directory above must exist)
@@ -73,6 +76,8 @@ pub(crate) struct Args {
     /// What happens at --held-bytes-max: no line is read until there is room, or append ends with code 3
     #[arg(long, value_name = "POLICY", value_enum, default_value_t = WhenFull::Block)]
     when_full: WhenFull,
+    #[command(flatten)]
+    admission: admission::GuardArgs,
     #[command(flatten)]
     keys: KeyArgs,
     /// With a key, for a journal whose segments are plain: what is sealed from here on is encrypted, and from then on the journal
@@ -165,7 +170,7 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     let stopping = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stopping);
     stop::listen(move || asked.store(true, Ordering::Release))?;
-    let input = input::start(source)?;
+    let input = input::start(source, args.admission.guard())?;
     let progress = progress(&input, quiet);
     let mut appender = Appender {
         pending: Pending::new(journal.dir().clone(), args.ack, args.acks, args.json, Out::new()),

@@ -362,10 +362,14 @@ impl<'a> Walk<'a> {
 
     fn refuse_at(&self, offset: usize, words: &str, reason: Reason) -> Refusal {
         const WORDS_MAX: usize = 60;
-        let words = match words.char_indices().nth(WORDS_MAX) {
-            Some((end, _)) => format!("{}...", words.get(..end).unwrap_or_default()),
-            None => words.to_owned(),
-        };
-        Refusal { place: Place::of(self.query, offset), words, reason }
+        let mut shown = String::new();
+        for c in words.chars().take(WORDS_MAX) {
+            // A name in backticks may hold what a terminal obeys.
+            if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        }
+        if words.chars().nth(WORDS_MAX).is_some() {
+            shown.push_str("...");
+        }
+        Refusal { place: Place::of(self.query, offset), words: shown, reason }
     }
 }
