@@ -1,8 +1,8 @@
-//! The chain hash that a keyed head hides: out of the last committed segment, by ranged reads.
+//! The chain hashes at both ends of a segment, by ranged reads; so also the one that a keyed head hides.
 //!
 //! ```text
-//! encrypted   [header, extension]....................[last chunk: index, chain hash][footer]     header and the last 64 KiB, usually
-//! plain       ..............................................[chain hash][footer: version 2]      the last bytes
+//! version 2   [header, extension]....................[index, chain hash][footer]     header and the last 64 KiB, usually
+//! version 1   [header].............................................[chain hash]     header and the last 32 bytes
 //! ```
 //! What is found is taken only if the head's MAC says that it is the one.
 
@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use graphstream_format::header::{HEADER_LEN, VERSION_2};
-use graphstream_format::v2::{FOOTER_LEN, RandomReader};
+use graphstream_format::v2::RandomReader;
 use graphstream_format::{ChainHash, Header, Position, ReadAt};
 use graphstream_storage::{ErrorClass, GetOptions, GetOutcome, Key};
 
@@ -46,7 +46,7 @@ impl Remote {
             let plan = reader.resolve(sequence.saturating_sub(1), &missing).await?;
             let last = plan.segments.iter().find(|segment| segment.name.last() == sequence);
             let Some(segment) = last else { break };
-            let Some(chain_hash) = self.end_of(segment).await? else {
+            let Some(SegmentEnds { after: chain_hash, .. }) = self.ends_of(segment).await? else {
                 missing.push(segment.name);
                 continue;
             };
@@ -62,13 +62,13 @@ impl Remote {
         Err(Error::Contended { attempt: Attempt::ReadSegment, key, attempts })
     }
 
-    /// The chain hash after the last entry of a segment; `None` when the object is not there.
-    async fn end_of(&self, segment: &PlannedSegment) -> Result<Option<ChainHash>> {
+    /// The chain hashes at the ends of a segment, as it says; `None` when the object is not there.
+    pub(crate) async fn ends_of(&self, segment: &PlannedSegment) -> Result<Option<SegmentEnds>> {
         let key = self.layout().key(&ObjectName::Segment(segment.name))?;
         let damaged = |source| Error::SegmentDamaged { key: key.clone(), source: Box::new(source) };
         let mut pieces = Pieces { size: segment.size, read: Vec::new(), wanted: Cell::new(None) };
         for _ in 0..READS_MAX {
-            let found = self.end_in(&pieces);
+            let found = self.ends_in(&pieces);
             match pieces.wanted.take() {
                 Some(range) => match self.piece(&key, range.clone(), segment.size).await? {
                     Some(bytes) => pieces.read.push((range.start, bytes)),
@@ -80,19 +80,23 @@ impl Remote {
         Err(Error::Contended { attempt: Attempt::ReadSegment, key, attempts: READS_MAX as u32 })
     }
 
-    fn end_in(&self, pieces: &Pieces) -> graphstream_format::Result<ChainHash> {
+    fn ends_in(&self, pieces: &Pieces) -> graphstream_format::Result<SegmentEnds> {
         let mut start = [0; HEADER_LEN];
         let read = |error| graphstream_format::Error::Io { operation: "reading", offset: 0, source: error };
         pieces.read_exact(&mut start, 0).map_err(read)?;
         let header = Header::decode(&start)?;
-        if let Some(keys) = self.keys().filter(|_| header.is_encrypted()) {
-            return Ok(RandomReader::open_encrypted(pieces, pieces.size, keys)?.chain().1);
+        if header.version == VERSION_2 {
+            let reader = match self.keys().filter(|_| header.is_encrypted()) {
+                Some(keys) => RandomReader::open_encrypted(pieces, pieces.size, keys)?,
+                None => RandomReader::open(pieces, pieces.size)?,
+            };
+            let (before, after) = reader.chain();
+            return Ok(SegmentEnds { before: ChainBefore::Hash(before), after });
         }
-        let behind = if header.version == VERSION_2 { FOOTER_LEN as u64 } else { 0 };
         let mut hash = [0; CHAIN_HASH_LEN as usize];
-        let at = pieces.size.saturating_sub(behind + CHAIN_HASH_LEN);
-        pieces.read_exact(&mut hash, at).map_err(read)?;
-        Ok(ChainHash::from_bytes(hash))
+        pieces.read_exact(&mut hash, pieces.size.saturating_sub(CHAIN_HASH_LEN)).map_err(read)?;
+        let before = ChainBefore::Prefix(header.prev_segment_checksum);
+        Ok(SegmentEnds { before, after: ChainHash::from_bytes(hash) })
     }
 
     async fn piece(&self, key: &Key, range: Range<u64>, size: u64) -> Result<Option<Bytes>> {
@@ -112,6 +116,32 @@ impl Remote {
             return Err(Error::SegmentDamaged { key: key.clone(), source });
         }
         Ok(Some(bytes))
+    }
+}
+
+/// What a segment says of the chain at its ends. Its entries were not read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SegmentEnds {
+    /// Before its first entry.
+    pub(crate) before: ChainBefore,
+    /// After its last entry.
+    pub(crate) after: ChainHash,
+}
+
+/// The chain hash before a segment: version 1 has eight bytes of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ChainBefore {
+    Hash(ChainHash),
+    Prefix(u64),
+}
+
+impl SegmentEnds {
+    /// Whether the segment continues this chain hash, as far as it says.
+    pub(crate) fn follows(&self, chain_hash: ChainHash) -> bool {
+        match self.before {
+            ChainBefore::Hash(before) => before == chain_hash,
+            ChainBefore::Prefix(before) => before == chain_hash.prefix_u64(),
+        }
     }
 }
 

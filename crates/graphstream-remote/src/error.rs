@@ -6,7 +6,7 @@ use graphstream_storage::Key;
 use crate::head::HeadProblem;
 use crate::reader::Floor;
 use crate::session::Fenced;
-use crate::{ChainValue, Committed, DatabaseId, SegmentName};
+use crate::{ChainValue, Committed, DatabaseId, RepairProblem, SegmentName};
 
 /// The result of calls of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -450,6 +450,12 @@ pub enum Error {
         /// The head's committed sequence.
         committed: u64,
     },
+    /// No head can be proposed from what is left.
+    #[error("no head can be proposed: {problem}")]
+    Unrepairable {
+        /// Why.
+        problem: RepairProblem,
+    },
     /// A segment that is not what its name, the window or the lineage promise. It must not be applied.
     #[error("{key} is damaged")]
     SegmentDamaged {
@@ -508,6 +514,9 @@ impl Error {
             | Self::EpochObjectDiffers { .. }
             | Self::SegmentDiffers { .. }
             | Self::SegmentDamaged { .. } => ErrorKind::Damage,
+            Self::Unrepairable { problem: RepairProblem::HeadStands { .. } } => ErrorKind::Invalid,
+            Self::Unrepairable { problem: RepairProblem::Gap { .. } } => ErrorKind::Gap,
+            Self::Unrepairable { .. } => ErrorKind::Damage,
             Self::OtherDatabase { .. } | Self::OtherLineage { .. } => ErrorKind::Lineage,
             Self::Rewound(_) => ErrorKind::Rewind,
             Self::Fork { .. } => ErrorKind::Fork,

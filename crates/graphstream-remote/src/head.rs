@@ -18,7 +18,9 @@ use graphstream_format::{ChainHash, Lineage, Position};
 use serde::{Deserialize, Serialize};
 
 pub use self::problem::{HeadProblem, Inconsistency};
-use crate::{ChainValue, DatabaseId, EpochObject, EpochRow, OwnerNonce, SegmentName, SnapshotName, WriteId};
+use crate::{
+    ChainValue, DatabaseId, EpochObject, EpochRow, Identity, OwnerNonce, SegmentName, SnapshotName, WriteId,
+};
 
 /// How many of the newest segments a head names.
 pub const WINDOW_SEGMENTS_MAX: usize = 64;
@@ -116,6 +118,28 @@ impl Head {
             Some(keys) => plain.keyed(keys),
             None => plain,
         }
+    }
+
+    /// A head that takes the place of a lost one: of the last epoch in `epochs`, whose row says who owns it. It names no segment.
+    pub(crate) fn rebuilt(
+        identity: Identity,
+        epochs: Vec<EpochRow>,
+        committed: Committed,
+        plain_up_to: Option<u64>,
+        write_id: WriteId,
+        keys: Option<&KeyRing>,
+    ) -> Result<Self, HeadProblem> {
+        let newest = epochs.last().copied();
+        let head = Self {
+            epoch: newest.map_or(0, |row| row.epoch),
+            owner: newest.map(|row| row.owner),
+            epochs,
+            committed,
+            plain_up_to,
+            ..Self::created(identity.database_id, identity.lineage, write_id, None)
+        };
+        head.check(keys)?;
+        Ok(head)
     }
 
     /// The same as a keyed head: what is committed under the current key, as plain as it is up to here and never again. A head that is

@@ -33,6 +33,7 @@ mod plan;
 mod random;
 mod reader;
 mod remote;
+mod repair;
 mod sabotage;
 mod session;
 
@@ -55,6 +56,7 @@ pub use plan::{Plan, PlannedSegment};
 pub use random::{OsRandomness, Randomness};
 pub use reader::{Floor, HeadPoll, HeadReader};
 pub use remote::{HeadRead, Identity, Remote, StoredHead};
+pub use repair::{HeadProposal, RepairProblem, Standing};
 pub use session::{
     Comparison, Fenced, LeaderSession, LocalChain, LocalSegment, Published, SegmentUploader, SessionOptions,
     UploadedSegment,

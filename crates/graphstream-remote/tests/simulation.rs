@@ -7,6 +7,8 @@
 //! - what was reported `Fenced` never becomes history (I2b); only a rival fences (I5);
 //! - a follower never sees a gap, fork or rewind (I4);
 //! - once the faults end, a leader alone commits all that it has, and a follower applies it (liveness).
+//!
+//! The head may be taken away once. Then nothing may be forked, and once it was repaired all of the above holds for what follows.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[allow(dead_code, unreachable_pub, reason = "shared between tests, each of which uses a part")]
@@ -24,7 +26,8 @@ use bytes::Bytes;
 use graphstream_format::ChainHash;
 use graphstream_remote::{
     Committed, EpochRow, Error, ErrorKind, Fenced, Floor, Head, HeadPoll, HeadReader, HistoryRule,
-    LeaderSession, LocalChain, LocalError, OwnerNonce, SegmentName, SessionOptions, UploadedSegment,
+    LeaderSession, LocalChain, LocalError, OwnerNonce, RepairProblem, SegmentName, SessionOptions,
+    UploadedSegment,
 };
 use graphstream_storage::{
     Error as StoreError, ErrorClass, GetOptions, GetOutcome, Key, ListPage, ListRequest, ObjectMeta,
@@ -204,6 +207,9 @@ struct Counts {
     applied: usize,
     committed: usize,
     refused: usize,
+    repairs: usize,
+    /// Entries that were uploaded and not published, and that a repair made history.
+    adopted: usize,
 }
 
 impl Truth {
@@ -634,6 +640,44 @@ async fn fetch_inputs(remote: &graphstream_remote::Remote, names: &[SegmentName]
     Some(inputs)
 }
 
+/// Puts the head back once it is gone, until it finds it standing. Whoever does it may be killed between any two requests, and begins anew; two
+/// do it at once.
+async fn repairer_of(shared: Shared) {
+    while !shared.head_loss.load(Ordering::Relaxed) {
+        step().await;
+    }
+    let remote = remote(shared.net.clone(), &shared.random);
+    loop {
+        for _ in 0..shared.random.below(100) {
+            step().await;
+        }
+        let proposal = match remote.propose_head(0).await {
+            Ok(proposal) => proposal,
+            Err(Error::Unrepairable { problem: RepairProblem::HeadStands { .. } }) => break,
+            Err(Error::Unrepairable { problem: RepairProblem::NoEpoch }) => continue,
+            Err(error) => {
+                assert!(shared.passing(&error), "a repair met {error}: {error:?}");
+                continue;
+            }
+        };
+        let before = shared.truth().committed.len();
+        match remote.restore_head(&proposal).await {
+            Ok(()) => {
+                shared.check();
+                let mut truth = shared.truth();
+                truth.counts.repairs += 1;
+                truth.counts.adopted += truth.committed.len() - before;
+            }
+            // Another repair was faster: with its head, or with its epoch object, above which there must be a head.
+            Err(Error::EpochObjectDiffers { .. }) => {}
+            Err(error) => assert!(shared.passing(&error), "a repair met {error}: {error:?}"),
+        }
+    }
+    loop {
+        step().await;
+    }
+}
+
 type Process = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Simulation {
@@ -643,6 +687,7 @@ struct Simulation {
     applied: Arc<Mutex<(Journal, Option<Floor>)>>,
     follower: Process,
     compactor: Option<Process>,
+    repairers: Vec<Process>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -653,6 +698,8 @@ struct Bounds {
     crashes_per_mille: usize,
     compactor: bool,
     lose_head: bool,
+    /// Two of them at once.
+    repairers: bool,
 }
 
 impl Simulation {
@@ -670,7 +717,9 @@ impl Simulation {
         let applied = Arc::default();
         let follower = Box::pin(follower(shared.clone(), Arc::clone(&applied)));
         let compactor = bounds.compactor.then(|| Box::pin(compactor(shared.clone())) as Process);
-        Self { shared, disks, leaders, applied, follower, compactor }
+        let repairers = if bounds.repairers { 2 } else { 0 };
+        let repairers = (0..repairers).map(|_| Box::pin(repairer_of(shared.clone())) as Process).collect();
+        Self { shared, disks, leaders, applied, follower, compactor, repairers }
     }
 
     fn run(mut self, bounds: Bounds) -> Counts {
@@ -683,7 +732,7 @@ impl Simulation {
             }
             self.one(bounds.crashes_per_mille);
         }
-        if !bounds.lose_head {
+        if !bounds.lose_head || self.repaired() {
             self.settle();
         }
         self.shared.truth().counts
@@ -699,9 +748,11 @@ impl Simulation {
             self.shared.net.arrive();
             self.shared.check();
         }
-        let who = random.below(self.leaders.len() + 2);
+        let who = random.below(self.leaders.len() + 2 + self.repairers.len());
         if let Some(leader) = self.leaders.get_mut(who) {
             poll(leader);
+        } else if who >= self.leaders.len() + 2 {
+            poll(&mut self.repairers[who - self.leaders.len() - 2]);
         } else if who == self.leaders.len() {
             poll(&mut self.follower);
         } else if let Some(compactor) = &mut self.compactor {
@@ -712,10 +763,27 @@ impl Simulation {
         }
     }
 
+    /// Whether the lost head is there again, given time and a store that works. There may be nothing to make it from: the claim had
+    /// reached the head and nothing else.
+    fn repaired(&mut self) -> bool {
+        self.shared.net.faults_per_mille.store(0, Ordering::Relaxed);
+        for _ in 0..2000 {
+            for repairer in &mut self.repairers {
+                poll(repairer);
+            }
+        }
+        self.shared.truth().counts.repairs > 0
+    }
+
     /// Drops a process wherever it is. A leader may lose its disk, too.
     fn crash(&mut self) {
         let random = Arc::clone(&self.shared.random);
         self.shared.truth().counts.crashes += 1;
+        for repairer in &mut self.repairers {
+            if random.per_mille(300) {
+                *repairer = Box::pin(repairer_of(self.shared.clone()));
+            }
+        }
         let who = random.below(self.leaders.len() + 1);
         if let Some(leader) = self.leaders.get_mut(who) {
             if random.per_mille(250) {
@@ -738,6 +806,9 @@ impl Simulation {
             shared.check();
         }
         self.compactor = None;
+        // What was taken away stands again: no damage is excused any more.
+        shared.head_loss.store(false, Ordering::Relaxed);
+        self.follower = Box::pin(follower(shared.clone(), Arc::clone(&self.applied)));
         let alone = shared.random.below(self.leaders.len());
         // Started anew, so that it owns the newest epoch.
         self.leaders[alone] = start_leader(&shared, &self.disks[alone]);
@@ -795,6 +866,8 @@ fn simulate(name: &str, seeds: u64, bounds: Bounds) -> Counts {
         total.applied += counts.applied;
         total.committed += counts.committed;
         total.refused += counts.refused;
+        total.repairs += counts.repairs;
+        total.adopted += counts.adopted;
     }
     eprintln!("{name}: {count} seeds, {total:?}");
     total
@@ -807,6 +880,7 @@ const LEADERS: Bounds = Bounds {
     crashes_per_mille: 2,
     compactor: false,
     lose_head: false,
+    repairers: false,
 };
 
 #[test]
@@ -835,4 +909,12 @@ fn s08_lost_head_forks_nothing() {
     let bounds = Bounds { lose_head: true, crashes_per_mille: 5, ..LEADERS };
     let counts = simulate("lost head", 60, bounds);
     assert!(counts.refused > 100, "{counts:?}");
+}
+
+#[test]
+fn s08_a_lost_head_is_repaired_under_leaders_zombies_and_a_compactor() {
+    let bounds =
+        Bounds { lose_head: true, repairers: true, compactor: true, crashes_per_mille: 5, ..LEADERS };
+    let counts = simulate("repaired head", 60, bounds);
+    assert!(counts.repairs > 60 && counts.adopted > 10 && counts.claims > 400, "{counts:?}");
 }
