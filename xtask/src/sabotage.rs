@@ -15,8 +15,9 @@ use crate::run::{cargo, output, root};
 /// What plants a bug in a test's process.
 const VARIABLE: &str = "GRAPHSTREAM_SABOTAGE";
 /// The packages whose tests catch the bugs.
-const PACKAGES: &[&str] = &["graphstream-journal", "graphstream-testkit"];
-const FEATURES: &str = "graphstream-journal/sabotage,graphstream-testkit/sabotage";
+const PACKAGES: &[&str] = &["graphstream-journal", "graphstream-remote", "graphstream-testkit"];
+const FEATURES: &str =
+    "graphstream-journal/sabotage,graphstream-remote/sabotage,graphstream-testkit/sabotage";
 /// The tests take a second each, the simulation some; a bug may make one wait for ever.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -73,6 +74,18 @@ const BUGS: &[Bug] = &[
     simulated("fenced_is_not_noted"),
     simulated("missing_head_is_created_anew"),
     simulated("older_head_is_trusted"),
+    Bug {
+        name: "repair_adopts_orphans",
+        package: "graphstream-remote",
+        binary: "simulation",
+        test: "s08_a_lost_head_is_repaired_under_leaders_zombies_and_a_compactor",
+    },
+    Bug {
+        name: "repair_trusts_one_look",
+        package: "graphstream-remote",
+        binary: "simulation",
+        test: "s08_a_lost_head_is_repaired_under_leaders_zombies_and_a_compactor",
+    },
 ];
 
 /// How a test ended.

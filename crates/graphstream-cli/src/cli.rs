@@ -4,7 +4,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::logs::{Filter, Format};
 use crate::verbs::{
-    append, bench, cat, config, convert, demo, follow, inspect, key, replicate, status, storage, tail, verify,
+    append, bench, cat, config, convert, demo, follow, inspect, key, repair, replicate, status, storage,
+    tail, verify,
 };
 
 /// Journal replication for embedded graph databases.
@@ -76,6 +77,8 @@ pub(crate) enum Verb {
     Verify(verify::Args),
     /// Show positions, lag, RPO, cursors and locks
     Status(status::Args),
+    /// Put back the head of a database that was lost
+    Repair(repair::Args),
     /// Check a configuration file, or show what is in effect and where it comes from
     Config(config::Args),
     /// Find out what an object store really does

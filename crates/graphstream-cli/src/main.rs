@@ -62,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Convert(args) => (args.json, verbs::convert::run(&args)),
         Verb::Verify(args) => (args.json, verbs::verify::run(&args, quiet)),
         Verb::Status(args) => (args.json, verbs::status::run(&args)),
+        Verb::Repair(args) => (args.json, verbs::repair::run(&args)),
         Verb::Config(args) => (args.json(), verbs::config::run(&args, &global)),
         Verb::Key(args) => (args.json(), verbs::key::run(&args)),
         Verb::Storage(args) => (args.json(), verbs::storage::run(&args)),

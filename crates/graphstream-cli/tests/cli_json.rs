@@ -132,6 +132,17 @@ fn storage_checked() {
 }
 
 #[test]
+fn heads_repaired() {
+    let place = Place::new();
+    place.fill(2, 3);
+    place.ship();
+    let stands = place.on_store("repair").arg("--json").ok().json();
+    fs::remove_file(place.store().join("people/head.json")).unwrap();
+    let shown = place.on_store("repair").arg("--json").ok().json();
+    compare("repair --json", &[stands, shown]);
+}
+
+#[test]
 fn keys_generated() {
     let place = Place::new();
     let call = Graphstream::new("key").args(["generate", "--output"]).arg(place.path("key"));

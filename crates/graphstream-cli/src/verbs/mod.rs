@@ -9,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod follow;
 pub(crate) mod inspect;
 pub(crate) mod key;
+pub(crate) mod repair;
 pub(crate) mod replicate;
 pub(crate) mod status;
 pub(crate) mod storage;

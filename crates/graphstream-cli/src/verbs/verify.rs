@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
     done.and_then(|()| report.end()).map_err(|failure| match failure.kind() {
         // What other verbs advise is this one.
         Kind::Corruption | Kind::Gap | Kind::Fork => failure.hint(if matches!(source, Source::Store(..)) {
-            "keep the leader's journal: what is damaged or missing here is uploaded again from there; delete nothing"
+            "keep the leader's journal: what is damaged or missing here is uploaded again from there (a head: graphstream repair); delete nothing"
         } else {
             "fetch what is damaged or missing again from the object store, or from another copy; keep the damaged files"
         }),

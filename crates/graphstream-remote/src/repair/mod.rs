@@ -25,7 +25,7 @@ use crate::error::{Attempt, Error, Result, SegmentDamage};
 use crate::names::LEVEL_MAX;
 use crate::{
     ChainValue, Committed, EpochObject, EpochRow, Head, HeadProblem, HeadRead, ObjectName, OwnerNonce,
-    PlannedSegment, Remote, SegmentName, WriteId,
+    PlannedSegment, Remote, SegmentName, WriteId, sabotage,
 };
 
 /// Why no head can be proposed.
@@ -129,7 +129,7 @@ impl Remote {
         let (segments, highest) = self.all_segments().await?;
         // Whoever claims or publishes meanwhile is alive, and none of this is true.
         let now = self.standing().await?;
-        if now.version != found.version {
+        if now.version != found.version && !sabotage::is("repair_trusts_one_look") {
             let (key, attempts) = (self.head_key()?, 1);
             return Err(Error::Contended { attempt: Attempt::ReadHead, key, attempts });
         }
@@ -155,7 +155,7 @@ impl Remote {
     /// `VersionMismatch` when there is another head by now; of class `TimeoutUnknown` when it is not known: propose again.
     pub async fn restore_head(&self, proposal: &HeadProposal) -> Result<()> {
         let HeadProposal { head, version, .. } = proposal;
-        if version.is_none() {
+        if version.is_none() || sabotage::is("repair_trusts_one_look") {
             self.ensure_current_epoch_object(head).await?;
         }
         let key = self.head_key()?;

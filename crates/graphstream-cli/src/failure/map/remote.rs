@@ -14,6 +14,7 @@ impl From<remote::Error> for Failure {
 
         const VERIFY: &str =
             "graphstream verify --from URL --database NAME names every damaged or missing segment";
+        const REPAIR: &str = "find out who put an older head there; graphstream repair proposes the one that it must be, once no leader runs";
         let (kind, hint) = match &error {
             E::InvalidDatabaseName { .. } => (
                 Kind::Usage,
@@ -31,9 +32,13 @@ impl From<remote::Error> for Failure {
             E::HeadMissing { .. } => (
                 Kind::Corruption,
                 Some(
-                    "another --database, if the name is wrong; otherwise the head was lost and must be restored",
+                    "another --database, if the name is wrong; otherwise the head was lost: stop the leader and run graphstream repair",
                 ),
             ),
+            E::EpochAboveHead { .. } | E::EpochObjectDiffers { .. } => (Kind::Corruption, Some(REPAIR)),
+            E::Contended { .. } => {
+                (Kind::Store, Some("the same command again: something else changes the database"))
+            }
             other => match other.kind() {
                 remote::ErrorKind::Fenced => (
                     Kind::Fenced,
