@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::logs::{Filter, Format};
 use crate::verbs::{
-    append, bench, cat, config, convert, demo, follow, inspect, key, repair, replicate, status, storage,
-    tail, verify,
+    append, bench, cat, config, convert, demo, follow, import, inspect, key, repair, replicate, status,
+    storage, tail, verify,
 };
 
 /// Journal replication for embedded graph databases.
@@ -71,6 +71,8 @@ pub(crate) enum Verb {
     Tail(tail::Args),
     /// Show one segment, field by field
     Inspect(inspect::Args),
+    /// Bring a database of the predecessor into this layout, verified and under a lineage of its own
+    Import(import::Args),
     /// Write one segment in another version or compression; its entries and chain hashes stay
     Convert(convert::Args),
     /// Verify checksums, chain and continuity of segments, a journal or an object store

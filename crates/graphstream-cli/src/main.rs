@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Follow(args) => (args.json, verbs::follow::run(args, quiet)),
         Verb::Cat(args) => (args.json, verbs::cat::run(&args)),
         Verb::Tail(args) => (args.json, verbs::tail::run(&args)),
+        Verb::Import(args) => (args.json, verbs::import::run(&args, quiet)),
         Verb::Inspect(args) => (args.json, verbs::inspect::run(&args)),
         Verb::Convert(args) => (args.json, verbs::convert::run(&args)),
         Verb::Verify(args) => (args.json, verbs::verify::run(&args, quiet)),

@@ -310,6 +310,28 @@ fn fenced() -> Place {
 }
 
 #[test]
+fn what_was_imported() {
+    let place = Place::new();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../graphstream-format/tests/fixtures/graphstream-0.3.0/unsealed-tail");
+    let objects = place.path("old").join("old-name").join("0000");
+    fs::create_dir_all(&objects).unwrap();
+    for first in [1_u64, 296] {
+        let bytes = fs::read(fixture.join(format!("journal-{first:016}.hadbj"))).unwrap();
+        // The last one is torn.
+        let end = bytes.len() - usize::from(first > 1);
+        fs::write(objects.join(format!("{first:016x}.hadbj")), &bytes[..end]).unwrap();
+    }
+    let from = format!("file://{}", place.path("old").display());
+    let import = |more: &[&str]| {
+        let call =
+            Graphstream::new("import").args(["--from", &from, "--legacy", "old-name", "--to", &place.url()]);
+        printed(call.args(["--database", Place::DATABASE]).args(more))
+    };
+    compare("import --json", &[import(&[]), import(&["--dry-run"])].concat());
+}
+
+#[test]
 fn what_was_shipped_and_followed() {
     let place = Place::new();
     place.fill(2, 2);

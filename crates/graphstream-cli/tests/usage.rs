@@ -7,12 +7,14 @@ use std::fs;
 
 use cli::{Graphstream, Place};
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 14] = [
     "demo",
     "append",
     "replicate",
     "follow",
     "cat",
+    "tail",
+    "import",
     "inspect",
     "convert",
     "verify",
@@ -78,7 +80,6 @@ fn what_is_missing_is_named() {
         (&["follow", "--from", "file:///s", "--database", "d"], "--target <TARGET>"),
         (&["cat", "--from", "file:///s"], "--database <NAME>"),
         (&["verify", "--from", "file:///s"], "--database <NAME>"),
-        (&["status", "--from", "file:///s"], "--database <NAME>"),
     ] {
         let said = refused(args, 2);
         assert!(said.contains(missing), "{args:?}: {said}");

@@ -41,6 +41,9 @@ pub enum Error {
     /// The target failed.
     #[error(transparent)]
     Target(#[from] graphstream_replay::Error),
+    /// Something is wrong with a database of the predecessor.
+    #[error(transparent)]
+    Predecessor(#[from] crate::predecessor::PredecessorError),
     /// A fetched segment is damaged.
     #[error("segment {segment} can't be read")]
     Segment {
@@ -327,6 +330,7 @@ impl Error {
     /// Where the cause lies.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
+        use crate::predecessor::PredecessorError as Predecessor;
         use graphstream_remote::ErrorKind as Remote;
         match self {
             Self::Journal(error) => match error.kind() {
@@ -342,6 +346,11 @@ impl Error {
                     ErrorKind::Journal
                 }
                 Remote::Invalid | Remote::Key => ErrorKind::Invalid,
+                _ => ErrorKind::Integrity,
+            },
+            Self::Predecessor(error) => match error {
+                Predecessor::None { .. } | Predecessor::Changed { .. } => ErrorKind::Store,
+                Predecessor::Exists { .. } => ErrorKind::Invalid,
                 _ => ErrorKind::Integrity,
             },
             Self::FencedBefore { .. } => ErrorKind::Fenced,

@@ -15,6 +15,7 @@ mod follower;
 mod leader;
 mod options;
 mod outage;
+pub mod predecessor;
 mod sabotage;
 #[cfg(feature = "simulation")]
 pub mod simulation;

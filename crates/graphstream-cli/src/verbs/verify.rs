@@ -1,5 +1,6 @@
 //! `verify`: continuity, checksums and chain, segment by segment. Goes on behind damage, so that one run names everything.
 
+mod legacy;
 mod store;
 mod walk;
 
@@ -22,6 +23,7 @@ use crate::terminal::{Palette, Progress, bytes, counted};
   graphstream verify --journal ./journal
   graphstream verify --from file:///srv/store --database social
   graphstream verify --from file:///srv/store --database social --depth list
+  graphstream verify --from s3://old-bucket/prefix --database social --legacy
   graphstream verify --json journal/*.hadbj
 
 Depths:
@@ -42,6 +44,9 @@ pub(crate) struct Args {
     /// How deep
     #[arg(long, value_name = "DEPTH", default_value = "chain", conflicts_with = "files")]
     depth: Depth,
+    /// A database of the predecessor (graphstream 0.3), whose segments are in DIRECTORY/0000/ below the URL [default: the database's name]
+    #[arg(long, value_name = "DIRECTORY", num_args = 0..=1, require_equals = true, default_missing_value = "", requires = "from", conflicts_with_all = ["depth", "floor"])]
+    legacy: Option<String>,
     /// A sequence that is known to have been published: a store that shows less was set back
     #[arg(long, value_name = "SEQUENCE", requires = "from")]
     floor: Option<u64>,
@@ -110,6 +115,11 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
     let keys = args.keys.ring()?;
     let done = match source {
         Source::Journal(dir) => walk::journal(dir, keys, args.depth, &mut |row| report.row(row)),
+        Source::Store(url, database) if args.legacy.is_some() => {
+            let directory = args.legacy.clone().filter(|directory| !directory.is_empty());
+            let directory = directory.unwrap_or_else(|| database.to_string());
+            legacy::verify(url, &directory, &mut |row| report.row(row))
+        }
         Source::Store(url, database) => {
             let subject = Subject { url, database, depth: args.depth, floor: args.floor, keys };
             store::verify(&subject, &mut |row| report.row(row))
@@ -289,6 +299,17 @@ impl Problem {
             failure.sentence()
         );
         Self { kind: "key_required", message, ..Self::of(failure) }
+    }
+
+    /// What a database of the predecessor has besides its history.
+    fn other(kind: &'static str, message: String, file: &str) -> Self {
+        let place = Place { file: Some(file.to_owned()), ..Place::default() };
+        Self { kind, message, place }
+    }
+
+    /// Where it begins in the file.
+    fn at(&mut self, offset: u64) {
+        self.place.offset = Some(offset);
     }
 
     /// An object that is no part of the history.

@@ -2,6 +2,7 @@
 
 mod format;
 mod journal;
+mod predecessor;
 mod remote;
 mod replay;
 mod replication;

@@ -19,6 +19,7 @@ impl From<replication::Error> for Failure {
             E::Journal(error) => error.into(),
             E::Remote(error) => error.into(),
             E::Target(error) => error.into(),
+            E::Predecessor(error) => Self::from(&error),
             E::Segment { segment, ref source } => {
                 let failure = Self::in_segment(Path::new(&segment.to_string()), source);
                 failure
