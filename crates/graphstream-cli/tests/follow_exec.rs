@@ -66,6 +66,31 @@ fn r07_an_entry_that_the_child_refuses_stops_the_follower_with_the_childs_words(
 }
 
 #[test]
+fn r07_an_entry_that_the_child_refuses_is_skipped_when_it_is_named_and_that_is_recorded() {
+    let place = published();
+    let (file, target) = child(&place, "refuse 7");
+    let once = || place.follow(&target).args(["--once", "--batch", "3"]);
+    let record = place.path("record");
+    let unplaced = once().args(["--skip", "7"]).run().expect_code(2);
+    assert!(unplaced.stderr.contains("--skip-record"), "{}", unplaced.stderr);
+    assert!(!file.exists(), "nothing was applied");
+    once().args(["--skip", "6", "--skip-record"]).arg(&record).run().expect_code(6);
+    assert!(!record.exists(), "another one was named");
+    let skipped = once().args(["--skip", "7", "--skip", "9", "--skip-record"]).arg(&record).ok();
+    assert!(skipped.stderr.contains("1 of 2 entries named by --skip were skipped"), "{}", skipped.stderr);
+    assert!(skipped.stderr.contains("skipped an entry that the target refuses"), "{}", skipped.stderr);
+    let mut expected = place.cat();
+    let entry = expected.remove(6);
+    assert_applied(&file, &expected);
+    let line: Value = serde_json::from_str(fs::read_to_string(&record).unwrap().trim_end()).unwrap();
+    assert_eq!((&line["entry"]["sequence"], &line["entry"]["query"]), (&7.into(), &entry["query"]));
+    assert_eq!(line["reason"], "no table Person");
+    // From then on nobody has to know.
+    once().ok();
+    assert_applied(&file, &expected);
+}
+
+#[test]
 fn a_child_that_breaks_the_protocol_ends_the_follower_with_6() {
     let place = published();
     for command in [

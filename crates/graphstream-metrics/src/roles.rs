@@ -155,6 +155,8 @@ role! {
     bytes_fetched: Counter as u64 => "graphstream_follower_fetched_bytes",
     /// Entries applied to the target.
     entries_applied: Counter as u64 => "graphstream_follower_applied_entries",
+    /// Entries that the target refused and that were skipped, as an operator had said.
+    entries_skipped: Counter as u64 => "graphstream_follower_skipped_entries",
     /// Batches applied to the target.
     batches_applied: Counter as u64 => "graphstream_follower_applied_batches",
     /// How long applying a batch took.

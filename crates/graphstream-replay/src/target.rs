@@ -117,6 +117,27 @@ pub trait TransactionalTarget: ReplayTarget {
     fn commit(&mut self, position: Position) -> Result<()>;
 }
 
+impl<T: ReplayTarget + ?Sized> ReplayTarget for &mut T {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+    fn guarantee(&self) -> Guarantee {
+        (**self).guarantee()
+    }
+    fn position(&mut self) -> Result<Option<Position>> {
+        (**self).position()
+    }
+    fn apply(&mut self, batch: &[ReplayEntry], position: Position) -> Result<()> {
+        (**self).apply(batch, position)
+    }
+    fn reopen(&mut self) -> Result<()> {
+        (**self).reopen()
+    }
+    fn close(&mut self) -> Result<()> {
+        (**self).close()
+    }
+}
+
 impl<T: ReplayTarget + ?Sized> ReplayTarget for Box<T> {
     fn name(&self) -> &str {
         (**self).name()

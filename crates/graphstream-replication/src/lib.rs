@@ -19,6 +19,7 @@ pub mod predecessor;
 mod sabotage;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+mod skipping;
 mod threads;
 mod uploader;
 
@@ -35,6 +36,7 @@ pub use leader::{
 };
 pub use options::{FollowerOptions, UploaderOptions};
 pub use outage::{Outage, OutageEvent, OutageState, OutageTransition};
+pub use skipping::SkippingTarget;
 pub use uploader::{
     CacheOptions, CacheStats, CleanupStats, ManifestSegment, OutageStatus, SegmentCache, Shipped,
     UPLOADER_CURSOR, UploadAck, UploadManifest, UploadMessage, Uploader, UploaderHandle,

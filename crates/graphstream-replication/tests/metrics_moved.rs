@@ -14,7 +14,7 @@ use graphstream_metrics::{GraphstreamMetrics, MetricKind};
 use graphstream_proto::JournalEntry;
 use graphstream_remote::{DatabaseName, Remote};
 use graphstream_replay::ReplayTarget;
-use graphstream_replication::{Follower, Leader, Stop};
+use graphstream_replication::{Follower, Leader, SkippingTarget, Stop};
 use graphstream_storage::faults::{Fault, Rule};
 use graphstream_storage::{
     CircuitBreakerConfig, ErrorClass, FaultBackend, MemoryBackend, Operation, RetryConfig, StackConfig,
@@ -230,6 +230,17 @@ async fn follower(seen: &mut Seen, faults: &FaultBackend) {
     target.durable().poison = Some(9);
     open().await.unwrap().catch_up(None, &Stop::new()).await.unwrap_err();
     seen.look(&metrics);
+    let record = tempfile::tempdir().unwrap();
+    let skipping =
+        SkippingTarget::new(target.clone(), [9], record.path().join("skipped"), Arc::clone(&metrics));
+    let skipping: Box<dyn ReplayTarget> = Box::new(skipping);
+    let mut following =
+        Follower::open(store(faults, &metrics), skipping, eager_follower(), Arc::clone(&metrics))
+            .await
+            .unwrap();
+    following.catch_up(Some(9), &Stop::new()).await.unwrap();
+    seen.look(&metrics);
+    drop(following);
     target.durable().poison = None;
     let mut following = open().await.unwrap();
     following.catch_up(None, &Stop::new()).await.unwrap();

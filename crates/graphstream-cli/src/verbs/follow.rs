@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use graphstream::metrics::GraphstreamMetrics;
@@ -11,6 +11,7 @@ use graphstream::replay::{ExecOptions, ExecTarget, Guarantee, JsonlTarget, Repla
 use graphstream::replication::{Follower, FollowerOptions, FollowerStatus, Stop};
 use serde::{Deserialize, Serialize};
 
+use super::skip::SkipArgs;
 use crate::failure::{Failure, Kind, warn};
 use crate::http::{self, Page};
 use crate::out::Out;
@@ -49,6 +50,8 @@ pub(crate) struct Args {
     /// End when this entry is applied
     #[arg(long, value_name = "N")]
     until_sequence: Option<u64>,
+    #[command(flatten)]
+    skip: SkipArgs,
     /// Entries per batch, that is, per transaction of the target
     #[arg(long, value_name = "N", default_value = "500")]
     batch: NonZeroUsize,
@@ -108,6 +111,14 @@ impl Target {
         match self {
             Self::Jsonl(path) | Self::Grafeo(path) => path.symlink_metadata().is_err(),
             Self::Stdout | Self::Exec(_) => false,
+        }
+    }
+
+    /// The file or directory that it is.
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Jsonl(path) | Self::Grafeo(path) => Some(path),
+            Self::Stdout | Self::Exec(_) => None,
         }
     }
 
@@ -198,6 +209,7 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
         )
         .hint("--target jsonl:PATH, or without --json"));
     }
+    let record = args.skip.record(args.target.path())?;
     let metrics = GraphstreamMetrics::shared();
     let runtime = store::runtime()?;
     let opening = store::open_counted(&args.from, args.database.clone(), Access::Read, &metrics);
@@ -233,12 +245,12 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
             return report(&args, FollowerStatus::default());
         }
     }
-    let target = args.target.open()?;
+    let target = args.skip.wrap(args.target.open()?, record, &metrics);
     if target.guarantee() == Guarantee::AtLeastOnce && args.target != Target::Stdout {
         warn("this target can't keep its position: after a restart entries come again");
     }
     let status = runtime.block_on(async {
-        let mut follower = Follower::open(remote, target, options, metrics).await?;
+        let mut follower = Follower::open(remote, target, options, metrics.clone()).await?;
         let (from, target) = (&args.from, &args.target);
         tracing::info!(%from, database = %args.database, %target, applied = follower.status().applied_sequence(), "following");
         let progress = Progress::new(0, "entries", quiet || args.json || args.target == Target::Stdout);
@@ -252,6 +264,7 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
         let _ = shown.await;
         followed
     })?;
+    args.skip.tell(&metrics);
     if let Some(wanted) =
         args.until_sequence.filter(|wanted| args.once && *wanted > status.applied_sequence())
     {

@@ -12,6 +12,7 @@ pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod repair;
 pub(crate) mod replicate;
+mod skip;
 pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod tail;

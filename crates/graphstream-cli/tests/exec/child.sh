@@ -28,6 +28,7 @@ while IFS= read -r line; do
     case $batch in *"\"sequence\":$at,"*)
         if [ "$mode" = refuse ]; then
             echo "{\"error\":{\"sequence\":$at,\"message\":\"no table Person\"}}"
+            batch=
             continue
         fi
         if [ "$mode" = die-once ] && [ ! -e "$file.died" ]; then

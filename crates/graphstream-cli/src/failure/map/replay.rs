@@ -15,7 +15,8 @@ impl From<replay::Error> for Failure {
         };
         let hint = match &error {
             replay::Error::Poison { .. } => {
-                "look at the entry with graphstream cat --from-sequence; nothing is skipped on its own"
+                "look at the entry with graphstream cat --from-sequence, mend the target and start again; nothing is skipped on its own, \
+                 only with follow --skip"
             }
             replay::Error::Gone { .. } => "start the same command again: it goes on where the target is",
             replay::Error::Protocol { .. } => "run the child by hand: its first line must be its position",
