@@ -251,6 +251,7 @@ fn verified_segments() {
     stored.ship();
     fs::write(stored.store().join(Place::DATABASE).join("notes.txt"), "x").unwrap();
     rows.extend(printed(stored.on_store("verify").args(["--depth", "list"])));
+    rows.extend(printed(stored.on_store("verify").args(["--depth", "replay"])));
     compare("verify --json", &rows);
 }
 
@@ -288,6 +289,12 @@ fn status_of_a_journal_and_its_store() {
     outputs.extend(printed(whole_store()));
     fs::write(place.store().join(Place::DATABASE).join("head.json"), "{}").unwrap();
     outputs.extend(printed(whole_store()));
+    let replica = format!("grafeo:{}", place.path("replica.grafeo").display());
+    let stored = Place::new();
+    stored.fill(1, 2);
+    stored.ship();
+    stored.follow(&replica).arg("--once").ok();
+    outputs.extend(printed(Graphstream::new("status").args(["--target", &replica, "--digest"])));
     outputs.extend(printed(fenced().on_journal("status")));
     outputs.extend(printed(encrypted_from_here_on().0.on_journal("status")));
     compare("status --json", &outputs);

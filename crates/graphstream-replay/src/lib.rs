@@ -12,6 +12,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod digest;
 mod entry;
 mod error;
 mod exec;

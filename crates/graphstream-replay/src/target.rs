@@ -3,6 +3,7 @@
 use graphstream_format::Position;
 use graphstream_proto::JournalEntry;
 
+use crate::digest::GraphDigest;
 use crate::{Error, ReplayEntry, Result};
 
 /// How often an entry can take effect in a target.
@@ -64,6 +65,15 @@ pub trait ReplayTarget: Send {
     /// # Errors
     /// As when it was opened first. It may be called again after an error.
     fn reopen(&mut self) -> Result<()>;
+
+    /// A digest of what is in the database, the same wherever the same entries were applied; `None` from a target that can't tell.
+    /// It looks at everything.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when the database can't be read.
+    fn state_digest(&mut self) -> Result<Option<GraphDigest>> {
+        Ok(None)
+    }
 
     /// Finishes: everything applied is durable, files are closed, a child has ended. A second call does nothing.
     ///
@@ -153,6 +163,9 @@ impl<T: ReplayTarget + ?Sized> ReplayTarget for Box<T> {
     }
     fn reopen(&mut self) -> Result<()> {
         (**self).reopen()
+    }
+    fn state_digest(&mut self) -> Result<Option<GraphDigest>> {
+        (**self).state_digest()
     }
     fn close(&mut self) -> Result<()> {
         (**self).close()

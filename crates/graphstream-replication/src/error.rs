@@ -41,6 +41,14 @@ pub enum Error {
     /// The target failed.
     #[error(transparent)]
     Target(#[from] graphstream_replay::Error),
+    /// The target of a drill holds something already.
+    #[error("{target} is not empty: it is at sequence {sequence}")]
+    ScratchNotEmpty {
+        /// Its name.
+        target: String,
+        /// Where it is.
+        sequence: u64,
+    },
     /// Something is wrong with a database of the predecessor.
     #[error(transparent)]
     Predecessor(#[from] crate::predecessor::PredecessorError),
@@ -376,6 +384,7 @@ impl Error {
             | Self::Deadline { .. }
             | Self::NotStored { .. } => ErrorKind::Store,
             Self::Encode { .. }
+            | Self::ScratchNotEmpty { .. }
             | Self::NoTarget
             | Self::WriteThrough
             | Self::Refused { .. }

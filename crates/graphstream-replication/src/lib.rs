@@ -10,6 +10,7 @@
 mod archive;
 mod budget;
 mod chance;
+mod drill;
 mod error;
 mod follower;
 mod leader;
@@ -28,6 +29,7 @@ pub use archive::{
     LiveJournal, NotNext, Pending,
 };
 pub use budget::UploadBudget;
+pub use drill::{Drill, drill};
 pub use error::{Error, ErrorKind, Result};
 pub use follower::{Follower, FollowerStatus};
 pub use leader::{

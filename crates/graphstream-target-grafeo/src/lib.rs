@@ -40,8 +40,8 @@ mod target;
 mod temporal;
 mod value;
 
-pub use digest::GraphDigest;
 pub use error::{Error, Result};
+pub use graphstream_replay::digest::GraphDigest;
 pub use target::{GrafeoOptions, GrafeoTarget};
 pub use value::{Precision, from_grafeo, to_grafeo};
 

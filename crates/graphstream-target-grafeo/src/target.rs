@@ -240,6 +240,10 @@ impl ReplayTarget for GrafeoTarget {
         committed.map_err(|error| self.give_up("committing a batch", error))
     }
 
+    fn state_digest(&mut self) -> ReplayResult<Option<GraphDigest>> {
+        self.digest().map(Some)
+    }
+
     fn reopen(&mut self) -> ReplayResult<()> {
         // Closing writes grafeo's checkpoint, from a state that holds a batch with its position or neither.
         self.open = None;

@@ -87,7 +87,7 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let expected = || "expected jsonl:PATH, jsonl:-, exec:COMMAND or grafeo:PATH".to_owned();
         let (kind, rest) = text.split_once(':').ok_or_else(expected)?;
         if rest.trim().is_empty() {
@@ -107,7 +107,7 @@ impl Target {
     }
 
     /// Whether opening it would make a file that is not there yet.
-    fn is_new(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         match self {
             Self::Jsonl(path) | Self::Grafeo(path) => path.symlink_metadata().is_err(),
             Self::Stdout | Self::Exec(_) => false,
@@ -122,7 +122,7 @@ impl Target {
         }
     }
 
-    fn open(&self) -> Result<Box<dyn ReplayTarget>, Failure> {
+    pub(crate) fn open(&self) -> Result<Box<dyn ReplayTarget>, Failure> {
         Ok(match self {
             Self::Jsonl(path) => Box::new(JsonlTarget::open(path)?),
             Self::Stdout => Box::new(JsonlTarget::stream("jsonl:-", Stdout)),

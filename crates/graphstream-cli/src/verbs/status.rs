@@ -1,6 +1,7 @@
 //! `status`: how far a journal and a store are, and who works on them.
 
 mod bucket;
+mod target;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use graphstream::replication::UPLOADER_CURSOR;
 use serde::Serialize;
 
 use self::bucket::Bucket;
+use self::target::TargetStatus;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::keys::KeyArgs;
@@ -20,12 +22,14 @@ use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Palette, bytes, count, counted};
 use crate::times;
+use crate::verbs::follow::Target;
 
 /// Flags of `status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   graphstream status --journal ./journal
   graphstream status --from file:///srv/store
+  graphstream status --target grafeo:./replica.grafeo --digest
   graphstream status --from file:///srv/store --database social
   graphstream status --journal ./journal --from file:///srv/store --database social --json
 
@@ -36,7 +40,7 @@ With a journal and its store it also says the RPO: what a lost disk would lose n
 end of the journal; changes nothing.")]
 pub(crate) struct Args {
     /// A journal's directory
-    #[arg(long, value_name = "DIR", required_unless_present = "from")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["from", "target"])]
     journal: Option<PathBuf>,
     /// An object store: s3://bucket/prefix, file:///path
     #[arg(long, value_name = "URL", value_parser = store::parse_url)]
@@ -44,6 +48,12 @@ pub(crate) struct Args {
     /// The database in the object store [default: all]
     #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
     database: Option<DatabaseName>,
+    /// A follower's database, which nobody has open: grafeo:PATH, jsonl:PATH
+    #[arg(long, value_name = "TARGET", value_parser = Target::parse)]
+    target: Option<Target>,
+    /// Look at everything in --target, for a digest to compare: as verify --depth replay prints it
+    #[arg(long, requires = "target")]
+    digest: bool,
     #[command(flatten)]
     keys: KeyArgs,
     /// One JSON object
@@ -53,6 +63,8 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 struct Status {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<TargetStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<JournalStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,9 +185,10 @@ struct Rpo {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let keys = args.keys.ring()?;
+    let target = args.target.as_ref().map(|target| target::read(target, args.digest)).transpose()?;
     let journal = args.journal.as_deref().map(|path| read_journal(path, keys.clone())).transpose();
     if let (Some(url), None) = (&args.from, &args.database) {
-        return whole_store(url, journal?, keys.as_ref(), args.json);
+        return whole_store(url, target, journal?, keys.as_ref(), args.json);
     }
     let store = match (&args.from, &args.database) {
         (Some(url), Some(database)) => read_store(url, database.clone()).map(Some),
@@ -193,7 +206,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         _ => None,
     };
-    let status = Status { journal, store, bucket: None, rpo };
+    let status = Status { target, journal, store, bucket: None, rpo };
     let mut out = Out::new();
     if args.json {
         out.json(&status)?;
@@ -206,13 +219,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 /// Every database of a store. What is wrong with one comes after all were shown.
 fn whole_store(
     url: &StoreUrl,
+    target: Option<TargetStatus>,
     journal: Option<JournalStatus>,
     keys: Option<&Arc<KeyRing>>,
     json: bool,
 ) -> Result<(), Failure> {
     let bucket = bucket::read(url, journal.as_ref(), keys)?;
     let verdict = bucket.verdict();
-    let status = Status { journal, store: None, bucket: Some(bucket), rpo: None };
+    let status = Status { target, journal, store: None, bucket: Some(bucket), rpo: None };
     let mut out = Out::new();
     if json {
         out.json(&status)?;
@@ -436,6 +450,9 @@ fn print(out: &mut Out, status: &Status) -> Result<(), Failure> {
             counted(store.window_segments as u64, "segment", "segments"),
             bytes(store.window_bytes)
         ))?;
+    }
+    if let Some(target) = &status.target {
+        target.print(out)?;
     }
     if let Some(bucket) = &status.bucket {
         bucket.print(out)?;

@@ -1,14 +1,17 @@
 //! `verify`: continuity, checksums and chain, segment by segment. Goes on behind damage, so that one run names everything.
 
 mod legacy;
-mod store;
+pub(crate) mod replay;
+pub(crate) mod store;
 mod walk;
 
 use std::path::Path;
 
 use graphstream::remote::Finding;
+use graphstream::replication::Stop;
 use serde::Serialize;
 
+use self::replay::Replayed;
 use self::store::Subject;
 use self::walk::Row;
 use crate::failure::{Failure, Kind, Place, warn};
@@ -16,6 +19,7 @@ use crate::keys::KeyArgs;
 use crate::out::Out;
 use crate::source::{Source, SourceArgs};
 use crate::terminal::{Palette, Progress, bytes, counted};
+use crate::verbs::follow::Target;
 
 /// Flags of `verify`.
 #[derive(Debug, clap::Args)]
@@ -31,6 +35,8 @@ Depths:
           is missing or older than the objects, epoch objects that contradict it. One listing, no segment is read. Of a
           journal, the headers
   chain   that, and every byte
+  replay  that, and every entry: into a scratch database, of which a digest is printed. graphstream status --target T --digest
+          prints the same of another one, for comparing
 
 Files of one journal are put in order and checked against each other. Reads every byte: header, length, body checksum, the
 checksum of each entry, the hash chain within and between segments, missing entries, and for a store the published chain hash.
@@ -44,6 +50,9 @@ pub(crate) struct Args {
     /// How deep
     #[arg(long, value_name = "DEPTH", default_value = "chain", conflicts_with = "files")]
     depth: Depth,
+    /// Where --depth replay replays; it must not hold anything yet [default: a temporary grafeo database]
+    #[arg(long, value_name = "TARGET", requires = "from", value_parser = Target::parse)]
+    target: Option<Target>,
     /// A database of the predecessor (graphstream 0.3), whose segments are in DIRECTORY/0000/ below the URL [default: the database's name]
     #[arg(long, value_name = "DIRECTORY", num_args = 0..=1, require_equals = true, default_missing_value = "", requires = "from", conflicts_with_all = ["depth", "floor"])]
     legacy: Option<String>,
@@ -58,11 +67,13 @@ pub(crate) struct Args {
 /// How deep is looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Depth {
+pub(crate) enum Depth {
     /// Names and headers.
     List,
     /// Every byte.
     Chain,
+    /// Every byte, and every entry.
+    Replay,
 }
 
 /// What all rows come to.
@@ -85,6 +96,8 @@ struct Summary {
     last_sequence: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     chain_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<Replayed>,
     #[serde(skip)]
     first_problem: Option<Failure>,
 }
@@ -113,6 +126,12 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
     };
     let source = args.source.source();
     let keys = args.keys.ring()?;
+    if args.depth == Depth::Replay && !matches!(source, Source::Store(..)) {
+        return Err(Failure::new(Kind::Usage, "--depth replay takes --from URL --database NAME"));
+    }
+    if args.target.is_some() && args.depth != Depth::Replay {
+        return Err(Failure::new(Kind::Usage, "--target is for --depth replay"));
+    }
     let done = match source {
         Source::Journal(dir) => walk::journal(dir, keys, args.depth, &mut |row| report.row(row)),
         Source::Store(url, database) if args.legacy.is_some() => {
@@ -122,7 +141,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
         }
         Source::Store(url, database) => {
             let subject = Subject { url, database, depth: args.depth, floor: args.floor, keys };
-            store::verify(&subject, &mut |row| report.row(row))
+            verify_store(&subject, args.target.as_ref(), &mut report)
         }
         Source::Files(paths) => walk::files(paths, keys, &mut |row| report.row(row)),
     };
@@ -136,6 +155,20 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
             "fetch what is damaged or missing again from the object store, or from another copy; keep the damaged files"
         }),
         _ => failure,
+    })
+}
+
+/// What is damaged is not replayed.
+fn verify_store(subject: &Subject<'_>, target: Option<&Target>, report: &mut Report) -> Result<(), Failure> {
+    crate::store::runtime()?.block_on(async {
+        let remote = subject.open().await?;
+        store::verify(&remote, subject, &mut |row| report.row(row)).await?;
+        let whole = report.summary.first_problem.is_none() && report.summary.encrypted == 0;
+        if subject.depth == Depth::Replay && whole {
+            report.progress.say("replaying");
+            report.summary.replay = Some(replay::replay(remote, target, &Stop::new()).await?);
+        }
+        Ok(())
     })
 }
 
@@ -154,6 +187,7 @@ impl Summary {
             first_sequence: None,
             last_sequence: None,
             chain_hash: None,
+            replay: None,
             first_problem: None,
         }
     }
@@ -240,7 +274,7 @@ impl Report {
             };
             let verified = match summary.depth {
                 Depth::List => "listed",
-                Depth::Chain => "verified",
+                Depth::Chain | Depth::Replay => "verified",
             };
             let leftovers = match summary.leftovers {
                 0 => String::new(),
@@ -254,6 +288,9 @@ impl Report {
                 counted(summary.entries, "entry", "entries"),
                 bytes(summary.bytes)
             ))?;
+            if let Some(replayed) = &summary.replay {
+                self.out.line(replayed)?;
+            }
         }
         self.out.flush()?;
         let Some(first) = self.summary.first_problem.take() else {

@@ -38,6 +38,7 @@ impl From<replication::Error> for Failure {
                     E::TargetLineage { .. } => Kind::Lineage,
                     E::NoDatabase { .. } => Kind::NoDatabase,
                     E::UnconditionalStore { .. } => Kind::Store,
+                    E::ScratchNotEmpty { .. } => Kind::Usage,
                     E::Encode { .. } | E::Refused { .. } | E::NotAdmitted { .. } => Kind::Input,
                     _ => match other.kind() {
                         replication::ErrorKind::Journal => Kind::Journal,
@@ -66,6 +67,9 @@ impl From<replication::Error> for Failure {
                         Some("graphstream cat --from URL --database NAME --encryption-key-file FILE reads it")
                     }
                     E::LocalGap { .. } => Some(VERIFY),
+                    E::ScratchNotEmpty { .. } => {
+                        Some("a --target that does not exist yet; without --target a temporary one is made")
+                    }
                     E::TargetLineage { .. } => {
                         Some("an empty target, or the database that this target followed before")
                     }

@@ -29,30 +29,37 @@ pub(super) struct Subject<'a> {
     pub(super) keys: Option<Arc<KeyRing>>,
 }
 
-pub(super) fn verify(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
-    store::runtime()?.block_on(async {
-        let remote = store::open(subject.url, subject.database.clone(), Access::Read).await?;
-        let inventory = remote.inventory().await?.with_floor(subject.floor.unwrap_or(0));
-        let findings = inventory.findings();
-        let Some(head) = inventory.head() else { return Err(no_head(&remote, &findings)?) };
-        let (damage, leftovers): (Vec<_>, Vec<_>) =
-            findings.iter().partition(|finding| finding.severity() == Severity::Damage);
-        match subject.depth {
-            Depth::List => {
-                damage.into_iter().try_for_each(|finding| sink(row(finding)))?;
-                let history = inventory.segments().iter().filter(|segment| segment.history);
-                history
-                    .filter(|segment| !is_bad(segment, &findings))
-                    .try_for_each(|segment| sink(listed(segment)))?;
-            }
-            Depth::Chain => {
-                let unseen = damage.into_iter().filter(|finding| !is_seen_by_reading(finding));
-                unseen.into_iter().try_for_each(|finding| sink(row(finding)))?;
-                chain(&remote, &inventory, head, subject.keys.clone(), sink).await?;
-            }
+impl Subject<'_> {
+    pub(super) async fn open(&self) -> Result<Remote, Failure> {
+        store::open(self.url, self.database.clone(), Access::Read).await
+    }
+}
+
+pub(super) async fn verify(
+    remote: &Remote,
+    subject: &Subject<'_>,
+    sink: &mut Sink<'_>,
+) -> Result<(), Failure> {
+    let inventory = remote.inventory().await?.with_floor(subject.floor.unwrap_or(0));
+    let findings = inventory.findings();
+    let Some(head) = inventory.head() else { return Err(no_head(remote, &findings)?) };
+    let (damage, leftovers): (Vec<_>, Vec<_>) =
+        findings.iter().partition(|finding| finding.severity() == Severity::Damage);
+    match subject.depth {
+        Depth::List => {
+            damage.into_iter().try_for_each(|finding| sink(row(finding)))?;
+            let history = inventory.segments().iter().filter(|segment| segment.history);
+            history
+                .filter(|segment| !is_bad(segment, &findings))
+                .try_for_each(|segment| sink(listed(segment)))?;
         }
-        leftovers.into_iter().try_for_each(|finding| sink(row(finding)))
-    })
+        Depth::Chain | Depth::Replay => {
+            let unseen = damage.into_iter().filter(|finding| !is_seen_by_reading(finding));
+            unseen.into_iter().try_for_each(|finding| sink(row(finding)))?;
+            chain(remote, &inventory, head, subject.keys.clone(), sink).await?;
+        }
+    }
+    leftovers.into_iter().try_for_each(|finding| sink(row(finding)))
 }
 
 /// Why there is nothing to verify.
