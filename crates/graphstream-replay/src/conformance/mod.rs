@@ -12,6 +12,7 @@
 //! and opening the place again. A case fails with a [`Broken`] that names the obligation; it doesn't panic. Crashes *inside*
 //! a call need a process that is killed: the tests of each target do that.
 
+mod crashes;
 mod journal;
 mod outcome;
 mod replay;
@@ -23,6 +24,7 @@ use graphstream_proto::JournalEntry;
 
 use crate::{ReplayTarget, Result, TransactionalTarget};
 
+pub use self::crashes::{crash_between_any_two_calls, crash_between_any_two_steps_of_a_leader};
 pub use self::outcome::{Broken, Outcome};
 pub use self::replay::{
     backwards_and_gaps, batches_of_any_size_have_the_same_effect, empty_batch,
@@ -90,6 +92,8 @@ pub const CASES: &[(&str, Case)] = &[
     ("reopen_and_close_are_idempotent", reopen_and_close_are_idempotent),
     ("transactions", transactions),
     ("transaction_rules", transaction_rules),
+    ("crash_between_any_two_calls", crash_between_any_two_calls),
+    ("crash_between_any_two_steps_of_a_leader", crash_between_any_two_steps_of_a_leader),
 ];
 
 /// Runs all cases.

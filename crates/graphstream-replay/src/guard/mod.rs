@@ -17,6 +17,7 @@ mod functions;
 mod place;
 mod plan;
 mod refusal;
+mod text_hash;
 mod token;
 mod walk;
 
@@ -30,6 +31,7 @@ pub use self::functions::{Clock, Function, is_keyword};
 pub use self::place::Place;
 use self::plan::Plan;
 pub use self::refusal::{Reason, Refusal};
+use self::text_hash::BuildTextHasher;
 pub use self::token::{Token, TokenKind, Tokens, Unreadable, folded};
 
 /// How deep brackets may be nested in a statement.
@@ -112,7 +114,7 @@ const KNOWN_BYTES_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Guard {
     options: GuardOptions,
-    known: Mutex<HashMap<Box<str>, Arc<Plan>>>,
+    known: Mutex<HashMap<Box<str>, Arc<Plan>, BuildTextHasher>>,
 }
 
 impl Guard {
