@@ -4,9 +4,10 @@ use graphstream_format::Lineage;
 use graphstream_storage::Key;
 
 use crate::head::HeadProblem;
+use crate::plain_document::DocumentProblem;
 use crate::reader::Floor;
 use crate::session::Fenced;
-use crate::{ChainValue, Committed, DatabaseId, RepairProblem, SegmentName};
+use crate::{ChainValue, Committed, DatabaseId, LabelName, RepairProblem, SegmentName};
 
 /// The result of calls of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -119,6 +120,14 @@ pub enum Attempt {
     List,
     /// Finding out whether the store takes conditions seriously.
     Probe,
+    /// Reading a label.
+    ReadLabel,
+    /// Setting a label.
+    WriteLabel,
+    /// Reading a snapshot's manifest or data.
+    ReadSnapshot,
+    /// Uploading a snapshot's data or manifest.
+    UploadSnapshot,
 }
 
 impl std::fmt::Display for Attempt {
@@ -134,6 +143,10 @@ impl std::fmt::Display for Attempt {
             Self::ReadSegment => "read the segment",
             Self::List => "list",
             Self::Probe => "probe conditional puts on",
+            Self::ReadLabel => "read the label",
+            Self::WriteLabel => "set the label",
+            Self::ReadSnapshot => "read the snapshot",
+            Self::UploadSnapshot => "upload the snapshot",
         })
     }
 }
@@ -456,13 +469,30 @@ pub enum Error {
         /// Why.
         problem: RepairProblem,
     },
-    /// A segment that is not what its name, the window or the lineage promise. It must not be applied.
+    /// A segment that is not what its name, the window or the lineage promise, or a snapshot's data that its manifest does not name. It
+    /// must not be applied.
     #[error("{key} is damaged")]
     SegmentDamaged {
         /// The segment.
         key: Key,
         /// What is wrong.
         source: Box<SegmentDamage>,
+    },
+    /// A label or a snapshot's manifest that is not one.
+    #[error("{key} is damaged or unreadable")]
+    DocumentDamaged {
+        /// Which object.
+        key: Key,
+        /// What is wrong with it.
+        source: DocumentProblem,
+    },
+    /// A label that names another position.
+    #[error("the label {name} names sequence {sequence} already")]
+    LabelExists {
+        /// The label.
+        name: LabelName,
+        /// Where it points.
+        sequence: u64,
     },
     /// A segment larger than allowed.
     #[error("{key} has {size} bytes, more than the {limit} allowed")]
@@ -501,6 +531,7 @@ impl Error {
             | Self::PlainSegment { .. }
             | Self::Behind { .. }
             | Self::TooManyEpochs { .. }
+            | Self::LabelExists { .. }
             | Self::SegmentTooLarge { .. } => ErrorKind::Invalid,
             Self::Storage { .. } | Self::Contended { .. } => ErrorKind::Storage,
             Self::Local { .. }
@@ -509,6 +540,7 @@ impl Error {
             | Self::NoRandomness { .. } => ErrorKind::Local,
             Self::HeadDamaged { source, .. } if source.is_missing_key() => ErrorKind::Key,
             Self::HeadDamaged { .. }
+            | Self::DocumentDamaged { .. }
             | Self::HeadMissing { .. }
             | Self::EpochAboveHead { .. }
             | Self::EpochObjectDiffers { .. }

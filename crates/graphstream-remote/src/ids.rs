@@ -98,6 +98,16 @@ pub(crate) mod hex_text {
         fn from_text(text: &str) -> Option<Self>;
     }
 
+    impl HexText for graphstream_format::ChainHash {
+        fn to_text(&self) -> String {
+            self.to_string()
+        }
+
+        fn from_text(text: &str) -> Option<Self> {
+            decode_hex(text).map(Self::from_bytes)
+        }
+    }
+
     impl HexText for KeyId {
         fn to_text(&self) -> String {
             self.to_string()

@@ -5,6 +5,8 @@
 //!     head.json                       what is committed, by whom: replaced by compare-and-swap        Head
 //!     epoch/{epoch}.json              create-only witness of each claim                               EpochObject
 //!     seg/{level}/{last}-{first}-...  immutable segments; names say what they hold                    SegmentName
+//!     snap/{sequence}-...             copies of a database; with its manifest one is there            SnapshotManifest
+//!     label/{name}.json               names of positions                                              Label
 //!
 //!   leader     LeaderSession: open ─► claim ─► uploader().upload ─► publish          (Fenced ends it)
 //!   follower   HeadReader:    poll ─► resolve ─► Remote::fetch_segment
@@ -27,15 +29,19 @@ mod head;
 mod history;
 mod ids;
 mod inventory;
+mod label;
 mod layout;
 mod names;
+mod plain_document;
 mod plan;
 mod random;
 mod reader;
 mod remote;
 mod repair;
+mod runs;
 mod sabotage;
 mod session;
+mod snapshot;
 
 pub use chain_value::ChainValue;
 pub use databases::Databases;
@@ -50,14 +56,21 @@ pub use head::{
 pub use history::HistoryRule;
 pub use ids::{DatabaseId, OwnerNonce, WriteId};
 pub use inventory::{Finding, HeadShows, Inventory, ListedSegment, ListedSnapshot, Severity};
+pub use label::{Label, LabelSet};
 pub use layout::Layout;
 pub use names::{COMMIT_MS_MAX, DatabaseName, LEVEL_MAX, LabelName, ObjectName, SegmentName, SnapshotName};
+pub use plain_document::DocumentProblem;
 pub use plan::{Plan, PlannedSegment};
 pub use random::{OsRandomness, Randomness};
 pub use reader::{Floor, HeadPoll, HeadReader};
 pub use remote::{HeadRead, Identity, Remote, StoredHead};
 pub use repair::{HeadProposal, RepairProblem, Standing};
+pub use runs::Run;
 pub use session::{
     Comparison, Fenced, LeaderSession, LocalChain, LocalSegment, Published, SegmentUploader, SessionOptions,
     UploadedSegment,
+};
+pub use snapshot::{
+    ManifestPut, SNAPSHOT_PATH_BYTES_MAX, SnapshotEngine, SnapshotFile, SnapshotListing, SnapshotManifest,
+    SnapshotPart, SnapshotPath,
 };

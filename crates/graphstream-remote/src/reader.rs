@@ -11,9 +11,10 @@ use crate::chain_value::Proofs;
 use crate::error::{Attempt, Error, Result};
 use crate::names::LEVEL_MAX;
 use crate::plan::{cover, from_window};
+use crate::runs::runs;
 use crate::{
     ChainValue, Committed, Head, HeadRead, HistoryRule, Identity, ObjectName, Plan, PlannedSegment, Remote,
-    SegmentName, StoredHead,
+    Run, SegmentName, StoredHead,
 };
 
 /// What a reader has seen for certain. A head below it is older than one that was shown before.
@@ -273,6 +274,38 @@ impl HeadReader {
                     last: next_first.map_or(committed.sequence, |next| next.saturating_sub(1)),
                     committed: committed.sequence,
                 });
+            }
+        }
+        let (key, attempts) = (self.head_key.clone(), Remote::ATTEMPTS);
+        Err(Error::Contended { attempt: Attempt::ReadHead, key, attempts })
+    }
+
+    /// Everything that is history and ends after `after`, as runs with holes between them; also what is nowhere else to be had
+    /// because it was collected. The head that it is history under becomes the current one. Takes one listing of each level, and
+    /// some 100 bytes of memory a segment.
+    ///
+    /// # Errors
+    /// [`Error::HeadMissing`]; what [`poll`](Self::poll) fails with.
+    pub async fn history(
+        &mut self,
+        after: u64,
+        missing: &[SegmentName],
+    ) -> Result<(Arc<StoredHead>, Vec<Run>)> {
+        self.poll().await?;
+        for _ in 0..Remote::ATTEMPTS {
+            let Some(stored) = self.current.clone() else {
+                return Err(Error::HeadMissing { key: self.head_key.clone(), evidence: None });
+            };
+            let (history, _) = self.list_history(&stored.head, after, missing, usize::MAX).await?;
+            let runs = runs(history);
+            let whole = match runs.as_slice() {
+                [] => stored.head.committed().sequence <= after,
+                [run] => run.first <= after.saturating_add(1) && run.last >= stored.head.committed().sequence,
+                _ => false,
+            };
+            // A hole is one only if the head stands: it may have been filled by what the next head names.
+            if whole || matches!(self.poll().await?, HeadPoll::NotModified) {
+                return Ok((stored, runs));
             }
         }
         let (key, attempts) = (self.head_key.clone(), Remote::ATTEMPTS);
