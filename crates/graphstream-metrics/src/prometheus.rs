@@ -9,7 +9,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::histogram::HistogramSnapshot;
-use crate::roles::{FollowerSnapshot, JournalSnapshot, LeaderSnapshot, MetricsSnapshot, Role};
+use crate::roles::{
+    FollowerSnapshot, JournalSnapshot, LeaderSnapshot, MetricsSnapshot, Role, SnapshotSnapshot,
+};
 use crate::storage::StorageSnapshot;
 
 /// What a metric is.
@@ -175,6 +177,7 @@ impl Collector for Exposition {
         JournalSnapshot::encode(&self.parts(Role::Journal, |of| &of.journal), encoder)?;
         LeaderSnapshot::encode(&self.parts(Role::Leader, |of| &of.leader), encoder)?;
         FollowerSnapshot::encode(&self.parts(Role::Follower, |of| &of.follower), encoder)?;
+        SnapshotSnapshot::encode(&self.parts(Role::Snapshot, |of| &of.snapshot), encoder)?;
         StorageSnapshot::encode(&self.parts(Role::Storage, |of| &of.storage), encoder)
     }
 }

@@ -177,6 +177,25 @@ role! {
     target_failures: Counter as u64 => "graphstream_follower_target_failures",
 }
 
+role! {
+    /// What the maker of snapshots counts.
+    SnapshotMetrics,
+    /// The values of the maker of snapshots at one moment.
+    SnapshotSnapshot,
+    /// Snapshots made, or found to be there already.
+    created: Counter as u64 => "graphstream_snapshot_created",
+    /// Snapshots that could not be made.
+    failures: Counter as u64 => "graphstream_snapshot_failures",
+    /// How long making a snapshot took, reading back included.
+    seconds: DurationHistogram as HistogramSnapshot => "graphstream_snapshot_seconds",
+    /// Bytes of data objects of the snapshots made.
+    stored_bytes: Counter as u64 => "graphstream_snapshot_stored_bytes",
+    /// The last entry in the newest snapshot made.
+    last_sequence: Gauge as u64 => "graphstream_snapshot_last_sequence",
+    /// When the newest snapshot was made, in ms since 1970-01-01 UTC; 0 before one was.
+    last_ms: Gauge as u64 => "graphstream_snapshot_last_ms",
+}
+
 /// Whose values they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -187,6 +206,8 @@ pub enum Role {
     Leader,
     /// The follower.
     Follower,
+    /// The maker of snapshots.
+    Snapshot,
     /// The requests to the object store.
     Storage,
 }
@@ -201,6 +222,8 @@ pub struct GraphstreamMetrics {
     pub leader: LeaderMetrics,
     /// The follower.
     pub follower: FollowerMetrics,
+    /// The maker of snapshots.
+    pub snapshot: SnapshotMetrics,
     /// The requests to the object store, of all roles.
     pub storage: StorageMetrics,
 }
@@ -217,6 +240,7 @@ impl GraphstreamMetrics {
             journal: self.journal.snapshot(),
             leader: self.leader.snapshot(),
             follower: self.follower.snapshot(),
+            snapshot: self.snapshot.snapshot(),
             storage: self.storage.snapshot(),
         }
     }
@@ -227,6 +251,7 @@ impl GraphstreamMetrics {
         JournalSnapshot::describe(&mut descriptions);
         LeaderSnapshot::describe(&mut descriptions);
         FollowerSnapshot::describe(&mut descriptions);
+        SnapshotSnapshot::describe(&mut descriptions);
         StorageSnapshot::describe(&mut descriptions);
         descriptions
     }
@@ -242,6 +267,8 @@ pub struct MetricsSnapshot {
     pub leader: LeaderSnapshot,
     /// The follower.
     pub follower: FollowerSnapshot,
+    /// The maker of snapshots.
+    pub snapshot: SnapshotSnapshot,
     /// The requests to the object store.
     pub storage: StorageSnapshot,
 }

@@ -28,6 +28,59 @@ pub enum ErrorKind {
     Invalid,
 }
 
+/// What is wrong with the content of a snapshot.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotDamage {
+    /// A data object is not there.
+    #[error("data object {index} is missing")]
+    Missing {
+        /// Its place, from 0.
+        index: usize,
+    },
+    /// The archive can't be decompressed, or ends early.
+    #[error("its archive can't be read")]
+    Compression(#[source] std::io::Error),
+    /// The archive goes on with something else than the manifest says.
+    #[error("its archive does not go on with {path}")]
+    Header {
+        /// What the manifest says.
+        path: String,
+    },
+    /// A file has other content than the manifest says.
+    #[error("{path} has SHA-256 {found}, expected {expected}")]
+    File {
+        /// Its path in the snapshot.
+        path: String,
+        /// From the manifest, hex.
+        expected: String,
+        /// Of what is there, hex.
+        found: String,
+    },
+    /// The archive goes on after its end.
+    #[error("its archive goes on after its end")]
+    Trailing,
+    /// A data object is not what the manifest says.
+    #[error("a data object is not what its manifest says")]
+    Object(#[source] Box<graphstream_remote::Error>),
+    /// The unpacked database has another position than the manifest says.
+    #[error(
+        "the database in it is at sequence {found}, its manifest says {expected}, or their chain hashes differ"
+    )]
+    Position {
+        /// From the manifest.
+        expected: u64,
+        /// In the database; 0 for none.
+        found: u64,
+    },
+    /// A path that belongs to no database.
+    #[error("its manifest names {path}, which is no part of a database")]
+    Path {
+        /// The path.
+        path: String,
+    },
+}
+
 /// Everything that can go wrong in a leader or follower.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -326,6 +379,167 @@ pub enum Error {
         /// Entries journaled but not covered by the head.
         unstored: u64,
     },
+    /// An application could not be paused for a snapshot, or be told to go on.
+    #[error("{attempted} failed")]
+    Quiesce {
+        /// What was attempted.
+        attempted: &'static str,
+        /// Why.
+        source: crate::QuiesceError,
+    },
+    /// A database has something among its files that a snapshot can't hold.
+    #[error("{} is {found}: no snapshot can be made of that", path.display())]
+    SnapshotSource {
+        /// Where it stands.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A file of a database, or of its copy, failed.
+    #[error("{attempted} {} failed", path.display())]
+    SnapshotFile {
+        /// What was attempted.
+        attempted: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A copied database has no position: nothing was ever replayed into it.
+    #[error("the {engine} database has no position: nothing was ever replayed into it")]
+    NoPosition {
+        /// What kind it is.
+        engine: String,
+    },
+    /// A database holds entries that are not committed.
+    #[error("the database is at sequence {sequence}, but only {committed} is committed")]
+    SnapshotAhead {
+        /// The position in the copy.
+        sequence: u64,
+        /// The last committed sequence.
+        committed: u64,
+    },
+    /// A database holds entries that are not in the published history.
+    #[error(
+        "the database is of a branch that is not the history: at sequence {sequence} it has chain hash {copy}, the history {history}"
+    )]
+    SnapshotForked {
+        /// The position in the copy.
+        sequence: u64,
+        /// Its chain hash.
+        copy: ChainHash,
+        /// The history's.
+        history: ChainHash,
+    },
+    /// A snapshot's objects are not what its manifest says.
+    #[error("{snapshot} is damaged")]
+    SnapshotDamaged {
+        /// Its name.
+        snapshot: graphstream_remote::SnapshotName,
+        /// What is wrong.
+        source: SnapshotDamage,
+    },
+    /// A file of a restore failed.
+    #[error("{attempted} {} failed", path.display())]
+    RestoreFile {
+        /// What was attempted.
+        attempted: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another restore works in the directory.
+    #[error("another restore works in {}", path.display())]
+    RestoreRunning {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Something stands where a restore is to put what it restores.
+    #[error("{} is there already", path.display())]
+    RestoreExists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A target that is no file of ours has entries already.
+    #[error("the target {target} is not empty: it is at sequence {sequence}")]
+    RestoreNotEmpty {
+        /// Its name.
+        target: String,
+        /// Where it stands.
+        sequence: u64,
+    },
+    /// Entries are missing on the way to the point that is to be restored.
+    #[error("{0}")]
+    RestoreHole(crate::Hole),
+    /// The segments that were planned do not lead to the goal.
+    #[error("the segments end at sequence {end}, before {goal}")]
+    RestoreShort {
+        /// What was to be restored.
+        goal: u64,
+        /// Where they end.
+        end: u64,
+    },
+    /// An encrypted segment can't be given another lineage, or be cut, in passing.
+    #[error("segment {segment} is encrypted: it can't be changed for the restored journal")]
+    RestoreEncrypted {
+        /// Its name.
+        segment: SegmentName,
+    },
+    /// An entry that is not committed (yet), or sequence 0.
+    #[error("there is no entry {sequence} in the history: {committed} entries are committed")]
+    BeyondCommitted {
+        /// What was asked for.
+        sequence: u64,
+        /// The last committed sequence.
+        committed: u64,
+    },
+    /// Nothing was ever committed.
+    #[error("nothing is committed in database {database} yet")]
+    NothingCommitted {
+        /// Its name.
+        database: String,
+    },
+    /// A time before the first entry.
+    #[error("no entry was committed at {goal_ms} ms or before: the first one was at {first_ms} ms")]
+    BeforeHistory {
+        /// What was asked for, in ms since 1970.
+        goal_ms: i64,
+        /// When the first entry was committed, in ms since 1970.
+        first_ms: i64,
+    },
+    /// There is no such label.
+    #[error("there is no label {label} in database {database}")]
+    NoLabel {
+        /// Its name.
+        label: String,
+        /// The database's.
+        database: String,
+    },
+    /// A label of another history.
+    #[error("the label {label} is of lineage {lineage}, the database in the store is of lineage {published}")]
+    LabelLineage {
+        /// Its name.
+        label: String,
+        /// In the label.
+        lineage: graphstream_format::Lineage,
+        /// In the head.
+        published: graphstream_format::Lineage,
+    },
+    /// The history does not have what was labelled.
+    #[error(
+        "the label {label} names sequence {sequence} with chain hash {expected}; the history has {found} there"
+    )]
+    LabelForked {
+        /// Its name.
+        label: String,
+        /// Where it points.
+        sequence: u64,
+        /// In the label.
+        expected: ChainHash,
+        /// In the history.
+        found: ChainHash,
+    },
     /// Waiting for *stored* ended because the uploader has.
     #[error("entry {sequence} will not be stored: the uploader has ended")]
     NotStored {
@@ -377,22 +591,44 @@ impl Error {
             | Self::DatabaseAhead { .. }
             | Self::DatabaseBehind { .. }
             | Self::DatabaseForked { .. }
+            | Self::LabelLineage { .. }
+            | Self::LabelForked { .. }
+            | Self::SnapshotForked { .. }
+            | Self::SnapshotDamaged { .. }
+            | Self::RestoreHole(_)
+            | Self::RestoreShort { .. }
             | Self::Payload { .. } => ErrorKind::Integrity,
             Self::NoDatabase { .. }
             | Self::UnconditionalStore { .. }
+            | Self::SnapshotAhead { .. }
             | Self::Moved { .. }
             | Self::Deadline { .. }
             | Self::NotStored { .. } => ErrorKind::Store,
             Self::Encode { .. }
             | Self::ScratchNotEmpty { .. }
             | Self::NoTarget
+            | Self::BeyondCommitted { .. }
+            | Self::NothingCommitted { .. }
+            | Self::BeforeHistory { .. }
+            | Self::NoLabel { .. }
+            | Self::RestoreEncrypted { .. }
             | Self::WriteThrough
             | Self::Refused { .. }
             | Self::NotAdmitted { .. }
             | Self::EncryptedJournal { .. }
             | Self::EncryptedSegment { .. }
             | Self::NotAdopted { .. } => ErrorKind::Invalid,
-            Self::Diverged { .. } | Self::DatabaseLacks { .. } | Self::Statement { .. } => ErrorKind::Target,
+            Self::Diverged { .. }
+            | Self::DatabaseLacks { .. }
+            | Self::Quiesce { .. }
+            | Self::SnapshotSource { .. }
+            | Self::SnapshotFile { .. }
+            | Self::NoPosition { .. }
+            | Self::RestoreFile { .. }
+            | Self::RestoreRunning { .. }
+            | Self::RestoreExists { .. }
+            | Self::RestoreNotEmpty { .. }
+            | Self::Statement { .. } => ErrorKind::Target,
             Self::NoJournal { .. }
             | Self::Cache { .. }
             | Self::Randomness { .. }
@@ -427,6 +663,15 @@ impl Error {
             // A full disk, mostly.
             Self::Journal(error) => error.kind() == graphstream_journal::ErrorKind::Unavailable,
             Self::NoDatabase { .. } | Self::Moved { .. } | Self::LocalFile { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is of bytes that are not what they should be, which may have been damaged on their way.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Remote(error) => error.kind() == graphstream_remote::ErrorKind::Damage,
+            Self::Segment { .. } | Self::Misnamed { .. } => true,
             _ => false,
         }
     }

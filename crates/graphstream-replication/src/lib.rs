@@ -4,8 +4,9 @@
 //!   appends.
 //! - [`Leader`] is a journal, its uploader and, optionally, the leader's own database, in one process.
 //! - [`Follower`] fetches what is published, verifies it, and replays it into a [`ReplayTarget`](graphstream_replay::ReplayTarget).
+//! - [`Snapshot`] copies a database into the store, [`Restore`] brings one, or a journal, back as it was at any point.
 //!
-//! All three run on tokio; file work and targets run on blocking threads.
+//! All of them run on tokio; file work and targets run on blocking threads.
 
 mod archive;
 mod budget;
@@ -13,14 +14,17 @@ mod chance;
 mod drill;
 mod error;
 mod follower;
+mod history;
 mod leader;
 mod options;
 mod outage;
 pub mod predecessor;
+mod restore;
 mod sabotage;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod skipping;
+mod snapshot;
 mod threads;
 mod uploader;
 
@@ -30,15 +34,23 @@ pub use archive::{
 };
 pub use budget::UploadBudget;
 pub use drill::{Drill, drill};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, SnapshotDamage};
 pub use follower::{Follower, FollowerStatus};
+pub use history::{Goal, Point, find_point};
 pub use leader::{
     AppendTicket, Appended, Leader, LeaderBuilder, Level, ShutdownReport, Started, Synced, WriteThrough,
     Writing, Written, continue_from_head,
 };
-pub use options::{FollowerOptions, UploaderOptions};
+pub use options::{FollowerOptions, RestoreOptions, SnapshotOptions, UploaderOptions};
 pub use outage::{Outage, OutageEvent, OutageState, OutageTransition};
+pub use restore::{
+    Hole, PassedSnapshot, Restore, RestorePlan, RestoreProgress, RestoreReport, RestoreStep, RestoredLineage,
+};
 pub use skipping::SkippingTarget;
+pub use snapshot::{
+    Engine, JsonlEngine, OpenedBy, Quiesce, QuiesceError, Snapshot, SnapshotProgress, SnapshotReport,
+    SnapshotStep,
+};
 pub use uploader::{
     CacheOptions, CacheStats, CleanupStats, ManifestSegment, OutageStatus, SegmentCache, Shipped,
     UPLOADER_CURSOR, UploadAck, UploadManifest, UploadMessage, Uploader, UploaderHandle,

@@ -90,6 +90,115 @@ impl FollowerOptions {
     }
 }
 
+/// How snapshots are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SnapshotOptions {
+    /// Bytes of a data object. Default 8 MiB.
+    pub part_bytes: usize,
+    /// Data objects uploaded at the same time, 1 to 64; as many, and two more, are in memory. Default 4.
+    pub uploads_max: usize,
+    /// Below which directory the database is copied; it takes as much room as the database. Default: the system's temporary one.
+    pub staging_dir: Option<PathBuf>,
+    /// How long entries that the copy holds and that are not committed yet are waited for. Default 60 s.
+    pub commit_wait: Duration,
+}
+
+impl Default for SnapshotOptions {
+    fn default() -> Self {
+        Self { part_bytes: 8 << 20, uploads_max: 4, staging_dir: None, commit_wait: Duration::from_secs(60) }
+    }
+}
+
+impl SnapshotOptions {
+    /// Sets [`part_bytes`](Self::part_bytes).
+    #[must_use]
+    pub fn with_part_bytes(mut self, bytes: usize) -> Self {
+        self.part_bytes = bytes;
+        self
+    }
+
+    /// Sets [`uploads_max`](Self::uploads_max).
+    #[must_use]
+    pub fn with_uploads_max(mut self, uploads: usize) -> Self {
+        self.uploads_max = uploads;
+        self
+    }
+
+    /// Sets [`staging_dir`](Self::staging_dir).
+    #[must_use]
+    pub fn with_staging_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.staging_dir = Some(dir.into());
+        self
+    }
+
+    /// Sets [`commit_wait`](Self::commit_wait).
+    #[must_use]
+    pub fn with_commit_wait(mut self, wait: Duration) -> Self {
+        self.commit_wait = wait;
+        self
+    }
+}
+
+/// How something is restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestoreOptions {
+    /// Objects fetched, and verified, at the same time, 1 to 64. Default 4.
+    pub fetches_max: usize,
+    /// Entries per batch, that is, per transaction of the target; at least 1. Default 500.
+    pub batch_entries_max: usize,
+    /// Payload bytes per batch; one entry always fits. Default 4 MiB.
+    pub batch_bytes_max: usize,
+    /// Where it works until everything is whole; on the same file system as what is restored. What a killed restore left there is gone
+    /// on with. Default: beside what is restored, with `.restore` behind its name.
+    pub work_dir: Option<PathBuf>,
+    /// Whether what stands where something is restored is moved aside. Default false: then it is an error.
+    pub replace: bool,
+}
+
+impl Default for RestoreOptions {
+    fn default() -> Self {
+        Self {
+            fetches_max: 4,
+            batch_entries_max: 500,
+            batch_bytes_max: 4 << 20,
+            work_dir: None,
+            replace: false,
+        }
+    }
+}
+
+impl RestoreOptions {
+    /// Sets [`fetches_max`](Self::fetches_max).
+    #[must_use]
+    pub fn with_fetches_max(mut self, fetches: usize) -> Self {
+        self.fetches_max = fetches;
+        self
+    }
+
+    /// Sets [`batch_entries_max`](Self::batch_entries_max).
+    #[must_use]
+    pub fn with_batch_entries_max(mut self, entries: usize) -> Self {
+        self.batch_entries_max = entries.max(1);
+        self
+    }
+
+    /// Sets [`work_dir`](Self::work_dir).
+    #[must_use]
+    pub fn with_work_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.work_dir = Some(dir.into());
+        self
+    }
+
+    /// Sets [`replace`](Self::replace).
+    #[must_use]
+    pub fn with_replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
+}
+
 /// How sealed segments are shipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -118,6 +118,17 @@ fn journal(seen: &mut Seen) {
     panic!("no failed call poisons");
 }
 
+/// A database of lines is copied into the store, and once it can't be.
+async fn snapshots(seen: &mut Seen) {
+    let world = world::World::new();
+    world.published(12).await;
+    let metrics = GraphstreamMetrics::shared();
+    let path = world.lines("database", 12).await;
+    world.snapshot_of(&path).metrics(Arc::clone(&metrics)).create().await.unwrap();
+    world.snapshot_of(&world.dir("nothing")).metrics(Arc::clone(&metrics)).create().await.unwrap_err();
+    seen.look(&metrics);
+}
+
 /// A store with all decorators that fails on demand, and gives up early.
 fn store(faults: &FaultBackend, metrics: &Arc<GraphstreamMetrics>) -> Remote {
     let retry = RetryConfig::default()
@@ -254,6 +265,7 @@ async fn no_exported_metric_stands_still() {
     let dir = tempfile::tempdir().unwrap();
     let faults = FaultBackend::new(MemoryBackend::new());
     journal(&mut seen);
+    snapshots(&mut seen).await;
     leader(&mut seen, dir.path(), &faults).await;
     follower(&mut seen, &faults).await;
     assert_eq!(seen.unmoved(), [""; 0], "exported, but nothing here moves them");

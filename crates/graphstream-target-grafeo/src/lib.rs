@@ -46,4 +46,4 @@ pub use target::{GrafeoOptions, GrafeoTarget};
 pub use value::{Precision, from_grafeo, to_grafeo};
 
 /// The version of grafeo this adapter was made for.
-pub(crate) const GRAFEO_VERSION: &str = "0.5.44";
+pub const GRAFEO_VERSION: &str = "0.5.44";

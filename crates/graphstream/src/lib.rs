@@ -159,7 +159,7 @@ pub use graphstream_proto::{JournalEntry, ParamValue};
 #[cfg(feature = "replication")]
 pub use graphstream_replay::ReplayTarget;
 #[cfg(feature = "replication")]
-pub use graphstream_replication::{Follower, Leader, Stop, Uploader};
+pub use graphstream_replication::{Follower, Goal, Leader, Restore, Snapshot, Stop, Uploader};
 #[cfg(feature = "replication")]
 pub use graphstream_storage::StorageBackend;
 #[cfg(feature = "replication")]

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 type Reply<T> = oneshot::Sender<graphstream_replay::Result<T>>;
 
-pub(super) enum Request {
+pub(crate) enum Request {
     Position(Reply<Option<Position>>),
     Apply(Vec<ReplayEntry>, Position, Reply<()>),
     Reopen(Reply<()>),

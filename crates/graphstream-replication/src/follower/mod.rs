@@ -30,9 +30,8 @@ use tokio::sync::watch;
 
 pub use status::FollowerStatus;
 
-use self::applier::Applier;
-use self::batch::Batch;
-pub(crate) use self::batch::Batcher;
+pub(crate) use self::applier::Applier;
+pub(crate) use self::batch::{Batch, Batcher};
 use self::cache::{Cache, CachedSegment, fetch};
 use self::path::{Step, verify, walk};
 use crate::chance::backoff;

@@ -2,6 +2,7 @@
 //! what they were given and survive their followers.
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of the world")]
 
+pub mod archive;
 pub mod target;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,283 @@
+//! Getting what the plan names onto the local disk, verified: several at a time, and only what is not there yet.
+//!
+//! ```text
+//!   segment ──► fetch (size, hash, header) ──► read whole: frames, checksums, chain ──► its ends ─┐ in order
+//!   segment ──► is there from an earlier restore ────────────────────► the same ──► its ends ─────┤──► do they join? ──► the goal
+//! ```
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use graphstream_format::encryption::KeyRing;
+use graphstream_format::{ChainHash, Entry, Lineage, Position, ReadOptions, SegmentReader};
+use graphstream_remote::{Head, PlannedSegment, Remote, SegmentName, SnapshotManifest};
+
+use super::work::{Download, Work, failed};
+use crate::error::SnapshotDamage;
+use crate::snapshot::Heard;
+use crate::threads::blocking;
+use crate::{Error, Result};
+
+const READ_BUFFER_BYTES: usize = 256 << 10;
+
+/// A segment on the local disk.
+#[derive(Debug, Clone)]
+pub(super) struct Local {
+    pub(super) planned: PlannedSegment,
+    pub(super) path: PathBuf,
+    /// Where the chain stands after it, or at the goal inside it.
+    pub(super) end: Position,
+}
+
+/// A segment that was verified by itself.
+#[derive(Debug)]
+struct Verified {
+    local: Local,
+    /// The chain hashes before its first entry and after its last.
+    chain: (ChainHash, ChainHash),
+}
+
+/// What came of fetching.
+pub(super) enum Fetched {
+    /// Everything is here; the chain runs from where it had to begin to the goal.
+    All { locals: Vec<Local>, begin: Position, end: Position },
+    /// A segment was compacted away meanwhile: plan again without it.
+    Moved(SegmentName),
+}
+
+/// What is fetched, and how.
+pub(super) struct Fetch<'a> {
+    pub(super) remote: &'a Remote,
+    pub(super) head: &'a Head,
+    pub(super) work: Arc<Work>,
+    pub(super) keys: Option<Arc<KeyRing>>,
+    pub(super) fetches_max: usize,
+    pub(super) heard: Heard,
+}
+
+impl Fetch<'_> {
+    /// Fetches and verifies segments that must lead from `from` to the entry `goal`. Without a position to begin with, the first segment
+    /// says what the chain was before it.
+    pub(super) async fn segments(
+        &self,
+        segments: &[PlannedSegment],
+        from: Option<Position>,
+        goal: u64,
+    ) -> Result<Fetched> {
+        let mut verified = stream::iter(segments.to_vec())
+            .map(|planned| self.segment(planned))
+            .buffered(self.fetches_max.clamp(1, 64));
+        let lineage = self.head.lineage();
+        let mut begin = from;
+        let mut at = from;
+        let mut locals = Vec::with_capacity(segments.len());
+        while let Some(result) = verified.next().await {
+            let (name, segment) = result?;
+            let Some(Verified { mut local, chain }) = segment else { return Ok(Fetched::Moved(name)) };
+            let before = at.unwrap_or(Position {
+                lineage,
+                sequence: name.first().saturating_sub(1),
+                chain_hash: chain.0,
+            });
+            begin.get_or_insert(before);
+            local.end = self.join(&local, chain, before, goal).await?;
+            at = Some(local.end);
+            locals.push(local);
+        }
+        let start = Position::start(lineage);
+        let (begin, end) = (begin.unwrap_or(start), at.unwrap_or(start));
+        if end.sequence == goal {
+            Ok(Fetched::All { locals, begin, end })
+        } else {
+            Err(Error::RestoreShort { goal, end: end.sequence })
+        }
+    }
+
+    /// Where the chain stands after a segment, or at the goal inside it.
+    async fn join(
+        &self,
+        local: &Local,
+        chain: (ChainHash, ChainHash),
+        at: Position,
+        goal: u64,
+    ) -> Result<Position> {
+        let name = local.planned.name;
+        let joins = name.first() == at.sequence.saturating_add(1);
+        if joins && chain.0 != at.chain_hash {
+            return Err(forked(name, at, chain.0));
+        }
+        let end = if joins && name.last() <= goal {
+            Position { lineage: at.lineage, sequence: name.last(), chain_hash: chain.1 }
+        } else {
+            // It overlaps what is there, or holds more than is wanted: the entries tell.
+            let (local, keys) = (local.clone(), self.keys.clone());
+            blocking("verifying a segment", move || walk(&local, at, goal, keys, |_| Ok(()))).await?
+        };
+        // Where an epoch begins, the head knows the chain.
+        for row in self.head.epochs() {
+            if row.start_sequence == end.sequence && row.start_chain != end.chain_hash {
+                return Err(forked(name, Position { chain_hash: row.start_chain, ..end }, end.chain_hash));
+            }
+        }
+        let committed = self.head.committed();
+        if end.sequence == committed.sequence && end.chain_hash != committed.chain_hash {
+            let (sequence, expected, found) = (end.sequence, committed.chain_hash, end.chain_hash);
+            return Err(Error::HeadChain { sequence, expected, found });
+        }
+        Ok(end)
+    }
+
+    /// One segment, fetched unless it is here, and read whole.
+    async fn segment(&self, planned: PlannedSegment) -> Result<(SegmentName, Option<Verified>)> {
+        let (name, path) = (planned.name, self.work.segment(&planned));
+        let local = Local { planned, path, end: Position::start(self.head.lineage()) };
+        if local.path.metadata().is_ok_and(|found| found.len() == planned.size)
+            && let Ok(verified) = self.verify(&local).await
+        {
+            (self.heard)(planned.size);
+            return Ok((name, Some(verified)));
+        }
+        // Bytes that are not what they should be may have been damaged on the way: they are fetched once more.
+        let mut fetched = self.fetch(&local).await;
+        if matches!(&fetched, Err(error) if error.is_damage()) {
+            tracing::warn!(segment = %name, "fetching it once more");
+            fetched = self.fetch(&local).await;
+        }
+        Ok((name, fetched?))
+    }
+
+    async fn fetch(&self, local: &Local) -> Result<Option<Verified>> {
+        let mut download = Download::create(&local.path)?;
+        let fetched = self.remote.fetch_segment(self.head, &local.planned, &mut download).await;
+        match fetched {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(error.placed(download.temporary()).into()),
+        }
+        download.finish()?;
+        (self.heard)(local.planned.size);
+        self.verify(local).await.map(Some)
+    }
+
+    async fn verify(&self, local: &Local) -> Result<Verified> {
+        let (local, keys, lineage) = (local.clone(), self.keys.clone(), self.head.lineage());
+        blocking("verifying a segment", move || {
+            let mut reader = open(&local, lineage, None, keys)?;
+            let segment = in_segment(local.planned.name);
+            let end = reader.verify().map_err(&segment)?;
+            let before = reader.chain_before().unwrap_or(ChainHash::ZERO);
+            Ok(Verified { local, chain: (before, end.chain_hash) })
+        })
+        .await
+    }
+
+    /// Fetches the data objects of a snapshot that are not here yet.
+    pub(super) async fn parts(&self, manifest: &SnapshotManifest) -> Result<()> {
+        let dir = self.work.parts(manifest);
+        fs::create_dir_all(&dir).map_err(failed("creating", &dir))?;
+        let mut fetched = stream::iter(manifest.parts.iter().enumerate())
+            .map(|(index, part)| async move {
+                let path = self.work.part(manifest, index);
+                // Its hash is compared when it is unpacked; what is wrong then is fetched again with all others.
+                if !path.metadata().is_ok_and(|found| found.len() == part.size) {
+                    self.part(manifest, index, &path).await?;
+                }
+                (self.heard)(part.size);
+                Ok::<_, Error>(())
+            })
+            .buffer_unordered(self.fetches_max.clamp(1, 64));
+        while let Some(result) = fetched.next().await {
+            result?;
+        }
+        Ok(())
+    }
+
+    async fn part(&self, manifest: &SnapshotManifest, index: usize, path: &Path) -> Result<()> {
+        let mut damaged = false;
+        loop {
+            let mut download = Download::create(path)?;
+            match self.remote.fetch_snapshot_part(manifest, index, &mut download).await {
+                Ok(true) => return download.finish(),
+                Ok(false) => {
+                    let source = SnapshotDamage::Missing { index };
+                    return Err(Error::SnapshotDamaged { snapshot: manifest.name()?, source });
+                }
+                Err(error) if error.kind() == graphstream_remote::ErrorKind::Damage => {
+                    if std::mem::replace(&mut damaged, true) {
+                        let source = SnapshotDamage::Object(Box::new(error));
+                        return Err(Error::SnapshotDamaged { snapshot: manifest.name()?, source });
+                    }
+                    tracing::warn!(%error, "fetching it once more");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn forked(segment: SegmentName, ours: Position, theirs: ChainHash) -> Error {
+    Error::Forked { segment, sequence: ours.sequence, ours: ours.chain_hash, theirs }
+}
+
+fn in_segment(name: SegmentName) -> impl Fn(graphstream_format::Error) -> Error {
+    move |source| match source {
+        graphstream_format::Error::KeyRequired { id } => Error::EncryptedSegment { segment: name, id },
+        source => Error::Segment { segment: name, source: Box::new(source) },
+    }
+}
+
+/// Opens a segment that must be what its name says.
+pub(super) fn open(
+    local: &Local,
+    lineage: Lineage,
+    chain: Option<ChainHash>,
+    keys: Option<Arc<KeyRing>>,
+) -> Result<SegmentReader<BufReader<File>>> {
+    let name = local.planned.name;
+    let file = File::open(&local.path).map_err(failed("opening", &local.path))?;
+    let bytes = file.metadata().map_err(failed("opening", &local.path))?.len();
+    let mut options = ReadOptions::default().with_expected_lineage(lineage).with_legacy_refused();
+    if let Some(chain) = chain {
+        options = options.with_expected_chain(chain);
+    }
+    if let Some(keys) = keys {
+        options = options.with_keys(keys);
+    }
+    let reader = SegmentReader::new(BufReader::with_capacity(READ_BUFFER_BYTES, file), bytes, options)
+        .map_err(in_segment(name))?;
+    let header = reader.header();
+    if !header.is_sealed() || header.first_seq != name.first() || header.last_seq != name.last() {
+        return Err(Error::Misnamed { segment: name, first: header.first_seq, last: header.last_seq });
+    }
+    Ok(reader)
+}
+
+/// Reads a segment from behind `from` up to the entry `goal` and gives each entry to `visit`; where both overlap the chain must be
+/// one. Returns where it ended. Blocks.
+pub(super) fn walk(
+    local: &Local,
+    from: Position,
+    goal: u64,
+    keys: Option<Arc<KeyRing>>,
+    mut visit: impl FnMut(&Entry) -> Result<()>,
+) -> Result<Position> {
+    let name = local.planned.name;
+    let joins = name.first() == from.sequence.saturating_add(1);
+    let mut reader = open(local, from.lineage, joins.then_some(from.chain_hash), keys)?;
+    let segment = in_segment(name);
+    let mut at = from;
+    let mut entry = Entry::default();
+    while at.sequence < goal && reader.read_next(&mut entry).map_err(&segment)? {
+        if entry.sequence == from.sequence && entry.chain_hash != from.chain_hash {
+            return Err(forked(name, from, entry.chain_hash));
+        }
+        if entry.sequence > from.sequence {
+            at = Position { lineage: from.lineage, sequence: entry.sequence, chain_hash: entry.chain_hash };
+            visit(&entry)?;
+        }
+    }
+    Ok(at)
+}
