@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::logs::{Filter, Format};
 use crate::verbs::{
-    append, bench, cat, config, convert, demo, follow, import, inspect, key, repair, replicate, status,
-    storage, tail, verify,
+    append, bench, cat, config, convert, demo, follow, import, inspect, key, label, repair, replicate,
+    restore, snapshot, status, storage, tail, verify,
 };
 
 /// Journal replication for embedded graph databases.
@@ -81,6 +81,12 @@ pub(crate) enum Verb {
     Status(status::Args),
     /// Put back the head of a database that was lost
     Repair(repair::Args),
+    /// Bring a database, or a journal, back as it was at any point
+    Restore(restore::Args),
+    /// Copy a database into the object store, or show the copies that are there
+    Snapshot(snapshot::Args),
+    /// Name points of a history, to restore to
+    Label(label::Args),
     /// Check a configuration file, or show what is in effect and where it comes from
     Config(config::Args),
     /// Find out what an object store really does

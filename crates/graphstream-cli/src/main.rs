@@ -13,6 +13,7 @@
 mod cli;
 mod config;
 mod daemon;
+mod engines;
 mod entries;
 mod exit;
 mod failure;
@@ -64,6 +65,9 @@ fn main() -> ExitCode {
         Verb::Verify(args) => (args.json, verbs::verify::run(&args, quiet)),
         Verb::Status(args) => (args.json, verbs::status::run(&args)),
         Verb::Repair(args) => (args.json, verbs::repair::run(&args)),
+        Verb::Restore(args) => (args.json, verbs::restore::run(&args, quiet)),
+        Verb::Snapshot(args) => (args.json(), verbs::snapshot::run(&args, quiet)),
+        Verb::Label(args) => (args.json(), verbs::label::run(&args)),
         Verb::Config(args) => (args.json(), verbs::config::run(&args, &global)),
         Verb::Key(args) => (args.json(), verbs::key::run(&args)),
         Verb::Storage(args) => (args.json(), verbs::storage::run(&args)),

@@ -438,3 +438,55 @@ fn errors() {
         assert!(row.contains(&format!("`{}`", error["kind"].as_str().unwrap())), "{error} and {row}");
     }
 }
+
+/// A store with entries, and a database of lines that has them all.
+fn followed() -> (Place, String) {
+    let place = Place::new();
+    place.fill(2, 3);
+    place.ship();
+    let target = format!("jsonl:{}", place.path("people.jsonl").display());
+    place.follow(&target).arg("--once").ok();
+    (place, target)
+}
+
+#[test]
+fn labels() {
+    let (place, _) = followed();
+    let label = |args: &[&str]| {
+        let call = Graphstream::new("label").args(args);
+        printed(call.args(["--to", &place.url(), "--database", Place::DATABASE]))
+    };
+    let mut rows = label(&["set", "here"]);
+    label(&["set", "there", "--sequence", "2"]);
+    fs::write(place.store().join(Place::DATABASE).join("label/here.json"), "?").unwrap();
+    rows.extend(label(&["list"]));
+    compare("label set --json, label list --json", &rows);
+}
+
+#[test]
+fn snapshots_and_restores() {
+    let (place, target) = followed();
+    let snapshot = |args: &[&str]| {
+        let call = Graphstream::new("snapshot").args(args).env("TMPDIR", place.path(""));
+        printed(call.args(["--to", &place.url(), "--database", Place::DATABASE]))
+    };
+    compare("snapshot create --json", &snapshot(&["create", "--target", &target]));
+    let mut rows = snapshot(&["show"]);
+    let mut restores = Vec::new();
+    let restore = |args: &[&str]| {
+        let out = format!("jsonl:{}", place.path("out").display());
+        printed(place.on_store("restore").args(["--target", &out]).args(args))
+    };
+    restores.extend(restore(&["--dry-run"]));
+    fs::write(place.path("out"), "mine").unwrap();
+    restores.extend(restore(&["--if-not-exists"]));
+    let manifests = place.store().join(Place::DATABASE).join("snap");
+    let dir = fs::read_dir(manifests).unwrap().next().unwrap().unwrap().path();
+    fs::write(dir.join("manifest.json"), "?").unwrap();
+    rows.extend(snapshot(&["list"]));
+    restores.extend(restore(&["--replace"]));
+    fs::remove_file(dir.join("manifest.json")).unwrap();
+    rows.extend(snapshot(&["list"]));
+    compare("snapshot list --json, snapshot show --json", &rows);
+    compare("restore --json", &restores);
+}

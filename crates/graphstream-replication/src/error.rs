@@ -431,6 +431,14 @@ pub enum Error {
         /// The history's.
         history: ChainHash,
     },
+    /// The history is encrypted, and snapshots are not yet.
+    #[error(
+        "the history of database {database} is encrypted: this version makes snapshots of plain ones only"
+    )]
+    EncryptedSnapshot {
+        /// Its name.
+        database: String,
+    },
     /// A snapshot's objects are not what its manifest says.
     #[error("{snapshot} is damaged")]
     SnapshotDamaged {
@@ -528,7 +536,7 @@ pub enum Error {
     },
     /// The history does not have what was labelled.
     #[error(
-        "the label {label} names sequence {sequence} with chain hash {expected}; the history has {found} there"
+        "the label {label} names sequence {sequence} with chain value {expected}; the history has {found} there"
     )]
     LabelForked {
         /// Its name.
@@ -536,9 +544,9 @@ pub enum Error {
         /// Where it points.
         sequence: u64,
         /// In the label.
-        expected: ChainHash,
+        expected: Box<graphstream_remote::ChainValue>,
         /// In the history.
-        found: ChainHash,
+        found: Box<graphstream_remote::ChainValue>,
     },
     /// Waiting for *stored* ended because the uploader has.
     #[error("entry {sequence} will not be stored: the uploader has ended")]
@@ -612,6 +620,7 @@ impl Error {
             | Self::BeforeHistory { .. }
             | Self::NoLabel { .. }
             | Self::RestoreEncrypted { .. }
+            | Self::EncryptedSnapshot { .. }
             | Self::WriteThrough
             | Self::Refused { .. }
             | Self::NotAdmitted { .. }

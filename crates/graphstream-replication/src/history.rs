@@ -12,10 +12,9 @@ use std::io::{BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use graphstream_format::encryption::KeyRing;
-use graphstream_format::{ChainHash, Entry, ReadOptions, SegmentReader};
+use graphstream_format::{ChainHash, Entry, Position, ReadOptions, SegmentReader};
 use graphstream_remote::{
-    HeadPoll, HeadReader, LabelName, PlannedSegment, Remote, Run, SegmentName, SegmentSink, StoredHead,
+    HeadPoll, HeadReader, Label, LabelName, PlannedSegment, Remote, Run, SegmentName, SegmentSink, StoredHead,
 };
 
 use crate::threads::blocking;
@@ -59,16 +58,6 @@ impl Point {
         let Entry { sequence, chain_hash, commit_ms, commit_exact, .. } = *entry;
         Self { sequence, chain_hash, commit_ms, commit_exact }
     }
-
-    fn of_head(stored: &StoredHead) -> Self {
-        let committed = stored.head.committed();
-        Self {
-            sequence: committed.sequence,
-            chain_hash: committed.chain_hash,
-            commit_ms: committed.commit_ms,
-            commit_exact: true,
-        }
-    }
 }
 
 /// Finds the entry that `goal` means, as the segments have it: a segment is verified as far as it is read.
@@ -76,20 +65,17 @@ impl Point {
 /// # Errors
 /// [`Error::NoDatabase`]; [`Error::NothingCommitted`]; [`Error::BeyondCommitted`]; [`Error::BeforeHistory`] for a time before the
 /// first entry; [`Error::NoLabel`]; [`Error::LabelForked`]; [`Error::Remote`] with a gap where the entry is not to be had.
-pub async fn find_point(
-    remote: &Remote,
-    goal: &Goal,
-    keys: Option<Arc<KeyRing>>,
-) -> Result<(Arc<StoredHead>, Point)> {
-    let mut finder = Finder::open(remote.clone(), keys).await?;
+pub async fn find_point(remote: &Remote, goal: &Goal) -> Result<(Arc<StoredHead>, Point)> {
+    let mut finder = Finder::open(remote.clone()).await?;
     let point = match goal {
-        Goal::Latest => Point::of_head(&finder.head),
+        Goal::Latest => finder.at_head().await?,
         Goal::Sequence(sequence) => finder.at(*sequence).await?,
         Goal::Time(ms) => finder.at_time(*ms).await?,
         Goal::Label(name) => {
             let label = labelled(remote, &finder.head, name).await?;
             let found = finder.at(label.sequence).await?;
-            check_label(name, &label, found.chain_hash)?;
+            let at = finder.position(&found);
+            check_label(remote, name, &label, &at)?;
             found
         }
     };
@@ -97,11 +83,7 @@ pub async fn find_point(
 }
 
 /// Reads a label of the history under `head`.
-pub(crate) async fn labelled(
-    remote: &Remote,
-    head: &StoredHead,
-    name: &LabelName,
-) -> Result<graphstream_remote::Label> {
+pub(crate) async fn labelled(remote: &Remote, head: &StoredHead, name: &LabelName) -> Result<Label> {
     let Some(label) = remote.read_label(name).await? else {
         let database = remote.layout().database().to_string();
         return Err(Error::NoLabel { label: name.to_string(), database });
@@ -114,27 +96,26 @@ pub(crate) async fn labelled(
 }
 
 /// What is found where a label points must be what was labelled.
-pub(crate) fn check_label(
-    name: &LabelName,
-    label: &graphstream_remote::Label,
-    found: ChainHash,
-) -> Result<()> {
-    if label.chain_hash == found {
+pub(crate) fn check_label(remote: &Remote, name: &LabelName, label: &Label, found: &Position) -> Result<()> {
+    if remote.is_chain(&label.chain, found)? {
         return Ok(());
     }
-    let (label, sequence, expected) = (name.to_string(), label.sequence, label.chain_hash);
-    Err(Error::LabelForked { label, sequence, expected, found })
+    Err(Error::LabelForked {
+        label: name.to_string(),
+        sequence: label.sequence,
+        expected: Box::new(label.chain),
+        found: Box::new(remote.shown_chain(found, &label.chain)),
+    })
 }
 
 /// Looks for entries under one head.
 pub(crate) struct Finder {
     reader: HeadReader,
     pub(crate) head: Arc<StoredHead>,
-    keys: Option<Arc<KeyRing>>,
 }
 
 impl Finder {
-    pub(crate) async fn open(remote: Remote, keys: Option<Arc<KeyRing>>) -> Result<Self> {
+    pub(crate) async fn open(remote: Remote) -> Result<Self> {
         let (database, store) = (remote.layout().database().to_string(), remote.backend().describe());
         let mut reader = HeadReader::new(remote)?;
         let HeadPoll::Changed(head) = reader.poll().await? else {
@@ -143,7 +124,7 @@ impl Finder {
         if head.head.committed().sequence == 0 {
             return Err(Error::NothingCommitted { database });
         }
-        Ok(Self { reader, head, keys })
+        Ok(Self { reader, head })
     }
 
     /// Reads the head again.
@@ -154,10 +135,23 @@ impl Finder {
         Ok(())
     }
 
+    /// The last committed entry. Where the head is keyed, its segment tells the chain hash.
+    pub(crate) async fn at_head(&self) -> Result<Point> {
+        let at = self.reader.remote().committed_position(&self.head).await?;
+        let commit_ms = self.head.head.committed().commit_ms;
+        Ok(Point { sequence: at.sequence, chain_hash: at.chain_hash, commit_ms, commit_exact: true })
+    }
+
+    /// Where an entry of this history is.
+    pub(crate) fn position(&self, point: &Point) -> Position {
+        let lineage = self.head.head.lineage();
+        Position { lineage, sequence: point.sequence, chain_hash: point.chain_hash }
+    }
+
     /// The entry with this sequence.
     pub(crate) async fn at(&mut self, sequence: u64) -> Result<Point> {
         if sequence == self.head.head.committed().sequence {
-            return Ok(Point::of_head(&self.head));
+            return self.at_head().await;
         }
         self.at_with_epoch(sequence).await.map(|(point, _)| point)
     }
@@ -170,7 +164,7 @@ impl Finder {
         }
         let newest = self.head.head.segments().last().map(|row| row.name.epoch());
         if let Some(epoch) = newest.filter(|_| sequence == committed) {
-            return Ok((Point::of_head(&self.head), epoch));
+            return Ok((self.at_head().await?, epoch));
         }
         let mut missing = Vec::new();
         for _ in 0..ATTEMPTS {
@@ -204,7 +198,7 @@ impl Finder {
     /// The last entry that was committed at this time or before, as far as segments hold it.
     pub(crate) async fn at_time(&mut self, ms: i64) -> Result<Point> {
         if ms >= self.head.head.committed().commit_ms {
-            return Ok(Point::of_head(&self.head));
+            return self.at_head().await;
         }
         let mut missing = Vec::new();
         for _ in 0..ATTEMPTS {
@@ -274,7 +268,8 @@ impl Finder {
         if fetched.map_err(|error| Error::Remote(error.placed(file.0.path())))?.is_none() {
             return Ok(None);
         }
-        let (planned, keys, lineage) = (*planned, self.keys.clone(), head.head.lineage());
+        let keys = self.reader.remote().keys().cloned();
+        let (planned, lineage) = (*planned, head.head.lineage());
         blocking("reading a segment", move || {
             let mut options = ReadOptions::default().with_expected_lineage(lineage).with_legacy_refused();
             if let Some(keys) = keys {

@@ -72,12 +72,12 @@ async fn times_are_inclusive_and_labels_are_held_to_their_chain() {
     assert!(matches!(error, Error::BeforeHistory { first_ms, .. } if first_ms == commit_ms(1)), "{error:?}");
 
     let (remote, name) = (world.remote(), LabelName::new("here").unwrap());
-    let (stored, point) = find_point(&remote, &Goal::Sequence(17), None).await.unwrap();
+    let (stored, point) = find_point(&remote, &Goal::Sequence(17)).await.unwrap();
     let (id, lineage) = (stored.head.database_id(), stored.head.lineage());
-    let label = Label::new(id, lineage, 17, point.chain_hash, point.commit_ms);
+    let label = Label::new(id, lineage, 17, point.chain_hash.into(), point.commit_ms);
     remote.set_label(&name, &label, false).await.unwrap();
     assert_eq!(world.restored("labelled", Goal::Label(name.clone())).await.unwrap().1, upto(17));
-    let other = Label::new(id, lineage, 17, graphstream_format::ChainHash::from_bytes([9; 32]), 0);
+    let other = Label::new(id, lineage, 17, graphstream_format::ChainHash::from_bytes([9; 32]).into(), 0);
     remote.set_label(&name, &other, true).await.unwrap();
     let error = world.restored("mislabelled", Goal::Label(name)).await.unwrap_err();
     assert!(matches!(error, Error::LabelForked { sequence: 17, .. }), "{error:?}");
@@ -130,7 +130,9 @@ async fn a_snapshot_that_is_damaged_or_not_there_is_passed_for_an_older_one_or_n
     let huge = text.replacen(&format!("\"size\":{}", file.size), "\"size\":9223372036854775807", 1);
     let mut flipped = first.clone();
     flipped[100] ^= 1;
-    let cases: Vec<(&str, Vec<(graphstream_storage::Key, Option<Vec<u8>>)>)> = vec![
+    // What is changed, and to what; `None` is removed.
+    type Change = (graphstream_storage::Key, Option<Vec<u8>>);
+    let cases: Vec<(&str, Vec<Change>)> = vec![
         (
             "swapped",
             vec![
@@ -334,7 +336,7 @@ async fn a_restored_journal_is_one_and_of_a_lineage_of_its_own() {
         let entries: Vec<_> = dir.reader(ReaderOptions::default()).unwrap().map(Result::unwrap).collect();
         assert_eq!(entries.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), upto(last), "{name}");
         assert!(entries.iter().all(|entry| entry.commit_ms == commit_ms(entry.sequence)));
-        let (_, point) = find_point(&world.remote(), &Goal::Sequence(last), None).await.unwrap();
+        let (_, point) = find_point(&world.remote(), &Goal::Sequence(last)).await.unwrap();
         assert_eq!(entries.last().unwrap().chain_hash, point.chain_hash, "{name}");
 
         // It goes on.
@@ -363,7 +365,7 @@ async fn a_journal_begins_where_the_segments_do() {
     let reader = dir.reader(ReaderOptions::default()).unwrap();
     let found: Vec<_> = reader.map(|entry| entry.unwrap().sequence).collect();
     assert_eq!(found, (report.plan.after + 1..=40).collect::<Vec<_>>());
-    assert_eq!(dir.position().unwrap().chain_hash, world.head().await.committed().chain_hash);
+    assert_eq!(dir.position().unwrap().chain_hash, world.head().await.committed().chain.hash().unwrap());
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn a_reader_and_a_database_where_it_stands_give_the_same() {
         world.remove(&key).await;
     }
     let lineage = world.head().await.lineage();
-    let position = Position { lineage, sequence: 20, chain_hash: committed.chain_hash };
+    let position = Position { lineage, sequence: 20, chain_hash: committed.chain.hash().unwrap() };
     let writers = Writers::default();
     let placed = world.snapshot_of(&path).position(position).quiesce(writers.clone()).create().await.unwrap();
     assert_eq!(placed.manifest.files, read.manifest.files);
@@ -253,8 +253,11 @@ async fn writers_go_on_whatever_happens() {
         world.remove(&key).await;
     }
     let (head, writers) = (world.head().await, Writers::default());
-    let position =
-        Position { lineage: head.lineage(), sequence: 10, chain_hash: head.committed().chain_hash };
+    let position = Position {
+        lineage: head.lineage(),
+        sequence: 10,
+        chain_hash: head.committed().chain.hash().unwrap(),
+    };
     world.faults.inject(Rule::new(Operation::Put, Fault::Before(ErrorClass::Denied)));
     world.snapshot_of(&path).position(position).quiesce(writers.clone()).create().await.unwrap_err();
     assert_eq!(writers.calls(), (1, 1));

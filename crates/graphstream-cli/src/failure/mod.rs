@@ -60,6 +60,8 @@ pub(crate) enum Kind {
     Target,
     /// The replay target refuses one entry.
     Poison,
+    /// Something stands where a restore is to put what it restores.
+    Exists,
     /// Both sides of a comparison differ.
     #[cfg_attr(not(feature = "grafeo"), expect(dead_code, reason = "only the demo compares"))]
     Mismatch,
@@ -76,7 +78,7 @@ impl Kind {
             Self::Journal | Self::Locked | Self::Full | Self::Unresolved => Code::Journal,
             Self::Store | Self::Denied | Self::NoDatabase => Code::Store,
             Self::Corruption | Self::Gap | Self::Fork | Self::Rewind | Self::Lineage => Code::Integrity,
-            Self::Target | Self::Poison | Self::Mismatch => Code::Target,
+            Self::Target | Self::Poison | Self::Exists | Self::Mismatch => Code::Target,
             Self::Fenced => Code::Fenced,
         }
     }
@@ -103,6 +105,7 @@ impl Kind {
             Self::Lineage => "lineage",
             Self::Target => "target",
             Self::Poison => "poison",
+            Self::Exists => "exists",
             Self::Mismatch => "mismatch",
             Self::Fenced => "fenced",
         }
@@ -129,7 +132,7 @@ impl Kind {
                 "graphstream verify names everything that is wrong; keep all copies until it is understood"
             }
             Self::Lineage => "graphstream inspect FILE and graphstream status show which lineage is whose",
-            Self::Target | Self::Poison | Self::Mismatch => {
+            Self::Target | Self::Poison | Self::Exists | Self::Mismatch => {
                 "check the target; the same command goes on where it is"
             }
             Self::Fenced => "decide which leader leads; graphstream status shows where this one was fenced",

@@ -53,7 +53,6 @@ pub(super) struct Fetch<'a> {
     pub(super) remote: &'a Remote,
     pub(super) head: &'a Head,
     pub(super) work: Arc<Work>,
-    pub(super) keys: Option<Arc<KeyRing>>,
     pub(super) fetches_max: usize,
     pub(super) heard: Heard,
 }
@@ -113,19 +112,17 @@ impl Fetch<'_> {
             Position { lineage: at.lineage, sequence: name.last(), chain_hash: chain.1 }
         } else {
             // It overlaps what is there, or holds more than is wanted: the entries tell.
-            let (local, keys) = (local.clone(), self.keys.clone());
+            let (local, keys) = (local.clone(), self.remote.keys().cloned());
             blocking("verifying a segment", move || walk(&local, at, goal, keys, |_| Ok(()))).await?
         };
-        // Where an epoch begins, the head knows the chain.
-        for row in self.head.epochs() {
-            if row.start_sequence == end.sequence && row.start_chain != end.chain_hash {
-                return Err(forked(name, Position { chain_hash: row.start_chain, ..end }, end.chain_hash));
-            }
-        }
+        // What is committed, and where an epoch begins, the head knows the chain.
         let committed = self.head.committed();
-        if end.sequence == committed.sequence && end.chain_hash != committed.chain_hash {
-            let (sequence, expected, found) = (end.sequence, committed.chain_hash, end.chain_hash);
-            return Err(Error::HeadChain { sequence, expected, found });
+        let known = self.head.epochs().iter().map(|row| (row.start_sequence, row.start_chain));
+        for (sequence, expected) in known.chain([(committed.sequence, committed.chain)]) {
+            if sequence == end.sequence && !self.remote.is_chain(&expected, &end)? {
+                let found = Box::new(self.remote.shown_chain(&end, &expected));
+                return Err(Error::HeadChain { sequence, expected: Box::new(expected), found });
+            }
         }
         Ok(end)
     }
@@ -163,7 +160,7 @@ impl Fetch<'_> {
     }
 
     async fn verify(&self, local: &Local) -> Result<Verified> {
-        let (local, keys, lineage) = (local.clone(), self.keys.clone(), self.head.lineage());
+        let (local, keys, lineage) = (local.clone(), self.remote.keys().cloned(), self.head.lineage());
         blocking("verifying a segment", move || {
             let mut reader = open(&local, lineage, None, keys)?;
             let segment = in_segment(local.planned.name);

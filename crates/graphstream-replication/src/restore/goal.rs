@@ -17,7 +17,7 @@ struct Meant {
 }
 
 pub(super) async fn plan(restore: &mut Restore) -> Result<RestorePlan> {
-    let mut finder = Finder::open(restore.remote.clone(), restore.keys.clone()).await?;
+    let mut finder = Finder::open(restore.remote.clone()).await?;
     for _ in 0..ATTEMPTS {
         let runs = finder.runs(&restore.missing).await?;
         let names = snapshots(restore, &finder.head.head).await?;

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use graphstream_format::Position;
-use graphstream_format::encryption::KeyRing;
 use graphstream_remote::{Remote, SegmentName};
 use graphstream_replay::ReplayTarget;
 
@@ -98,7 +97,7 @@ enum Destination {
     Journal { dir: PathBuf, lineage: RestoredLineage },
 }
 
-/// A restore that is about to be done.
+/// A restore that is about to be done. An encrypted history takes a remote with its keys.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -115,7 +114,6 @@ pub struct Restore {
     remote: Remote,
     destination: Destination,
     goal: Goal,
-    keys: Option<Arc<KeyRing>>,
     options: RestoreOptions,
     progress: Option<Arc<dyn RestoreProgress>>,
     /// Segments that were not there when they were fetched.
@@ -155,7 +153,6 @@ impl Restore {
             remote,
             destination,
             goal: Goal::Latest,
-            keys: None,
             options: RestoreOptions::default(),
             progress: None,
             missing: Vec::new(),
@@ -166,12 +163,6 @@ impl Restore {
     /// Which point.
     pub fn goal(mut self, goal: Goal) -> Self {
         self.goal = goal;
-        self
-    }
-
-    /// Keys of an encrypted history.
-    pub fn keys(mut self, keys: Arc<KeyRing>) -> Self {
-        self.keys = Some(keys);
         self
     }
 
@@ -325,7 +316,6 @@ impl Restore {
             remote: &self.remote,
             head: &plan.head.head,
             work: Arc::clone(work),
-            keys: self.keys.clone(),
             fetches_max: self.options.fetches_max,
             heard: Arc::clone(&heard),
         };
@@ -361,13 +351,13 @@ impl Restore {
         };
         if let Goal::Label(name) = &self.goal {
             let label = crate::history::labelled(&self.remote, &plan.head, name).await?;
-            crate::history::check_label(name, &label, end.chain_hash)?;
+            crate::history::check_label(&self.remote, name, &label, &end)?;
         }
         let replay = |locals| database::Replay {
             locals,
             from: begin,
             goal,
-            keys: self.keys.clone(),
+            keys: self.remote.keys().cloned(),
             batch: (self.options.batch_entries_max, self.options.batch_bytes_max),
             heard: Arc::clone(&heard),
         };
@@ -423,7 +413,7 @@ impl Restore {
                     goal,
                     database_id: *plan.head.head.database_id().as_bytes(),
                     lineage: (*lineage == RestoredLineage::Kept).then_some(plan.head.head.lineage()),
-                    keys: self.keys.clone(),
+                    keys: self.remote.keys().cloned(),
                 };
                 let (work, dir) = (Arc::clone(work), dir.clone());
                 let (set_aside, lineage) = blocking("placing the journal", move || {
@@ -440,7 +430,7 @@ impl Restore {
     /// it is still there.
     async fn compare_with_history(&self, snapshot: &graphstream_remote::SnapshotManifest) -> Result<()> {
         let goal = Goal::Sequence(snapshot.sequence);
-        match crate::history::find_point(&self.remote, &goal, self.keys.clone()).await {
+        match crate::history::find_point(&self.remote, &goal).await {
             Ok((_, point)) if point.chain_hash != snapshot.chain_hash => Err(Error::SnapshotForked {
                 sequence: snapshot.sequence,
                 copy: snapshot.chain_hash,

@@ -94,7 +94,6 @@ pub struct Snapshot {
     engine: Arc<dyn Engine>,
     position: Option<Position>,
     quiesce: Option<Box<dyn Quiesce>>,
-    keys: Option<Arc<graphstream_format::encryption::KeyRing>>,
     options: SnapshotOptions,
     metrics: Arc<GraphstreamMetrics>,
     progress: Option<Arc<dyn SnapshotProgress>>,
@@ -141,7 +140,6 @@ impl Snapshot {
             engine,
             position: None,
             quiesce: None,
-            keys: None,
             options: SnapshotOptions::default(),
             metrics: GraphstreamMetrics::shared(),
             progress: None,
@@ -158,12 +156,6 @@ impl Snapshot {
     /// and its writers stand still until everything is uploaded.
     pub fn position(mut self, position: Position) -> Self {
         self.position = Some(position);
-        self
-    }
-
-    /// Keys of an encrypted history, to find the position's entry in it.
-    pub fn keys(mut self, keys: Arc<graphstream_format::encryption::KeyRing>) -> Self {
-        self.keys = Some(keys);
         self
     }
 
@@ -210,9 +202,13 @@ impl Snapshot {
         created
     }
 
-    async fn make(mut self) -> Result<SnapshotReport> {
+    async fn make(self) -> Result<SnapshotReport> {
         // Before anybody is paused: a store that isn't there costs the application nothing.
-        let mut finder = Finder::open(self.remote.clone(), self.keys.take()).await?;
+        let mut finder = Finder::open(self.remote.clone()).await?;
+        if finder.head.head.is_keyed() {
+            let database = self.remote.layout().database().to_string();
+            return Err(Error::EncryptedSnapshot { database });
+        }
         let progress = self.progress.clone();
         self.begin(SnapshotStep::Copying);
         let (origin, quiesce) = (self.origin, self.quiesce);

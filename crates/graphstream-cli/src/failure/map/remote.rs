@@ -29,6 +29,16 @@ impl From<remote::Error> for Failure {
                     "this journal was restored from an older copy: it lacks entries that are published; a leader needs all of them",
                 ),
             ),
+            E::LabelExists { .. } => (
+                Kind::Usage,
+                Some(
+                    "another name, or --replace to move the label; graphstream label list shows what it names",
+                ),
+            ),
+            E::DocumentDamaged { .. } => (
+                Kind::Corruption,
+                Some("remove the object, or put it back from a copy: nothing else depends on it"),
+            ),
             E::HeadMissing { .. } => (
                 Kind::Corruption,
                 Some(
@@ -100,6 +110,7 @@ fn remote_place(error: &remote::Error, place: &mut Place) {
             place.sequence = Some(*sequence);
         }
         E::HeadDamaged { key, .. }
+        | E::DocumentDamaged { key, .. }
         | E::HeadMissing { key, .. }
         | E::OtherDatabase { key, .. }
         | E::OtherLineage { key, .. }

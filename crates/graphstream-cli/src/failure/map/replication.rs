@@ -35,7 +35,15 @@ impl From<replication::Error> for Failure {
                     E::Statement { .. } => Kind::Poison,
                     E::Misnamed { .. } | E::HeadChain { .. } | E::Payload { .. } => Kind::Corruption,
                     E::Forked { .. } | E::DatabaseAhead { .. } | E::DatabaseForked { .. } => Kind::Fork,
-                    E::TargetLineage { .. } => Kind::Lineage,
+                    E::TargetLineage { .. } | E::LabelLineage { .. } => Kind::Lineage,
+                    E::LabelForked { .. } | E::SnapshotForked { .. } => Kind::Fork,
+                    E::RestoreHole(_) => Kind::Gap,
+                    E::RestoreExists { .. } | E::RestoreNotEmpty { .. } => Kind::Exists,
+                    E::RestoreEncrypted { .. } | E::EncryptedSnapshot { .. } => Kind::Usage,
+                    E::BeyondCommitted { .. }
+                    | E::NothingCommitted { .. }
+                    | E::BeforeHistory { .. }
+                    | E::NoLabel { .. } => Kind::Usage,
                     E::NoDatabase { .. } => Kind::NoDatabase,
                     E::UnconditionalStore { .. } => Kind::Store,
                     E::ScratchNotEmpty { .. } => Kind::Usage,
@@ -70,6 +78,45 @@ impl From<replication::Error> for Failure {
                     E::ScratchNotEmpty { .. } => {
                         Some("a --target that does not exist yet; without --target a temporary one is made")
                     }
+                    E::Quiesce { .. } => Some(
+                        "run the commands by hand: whether the database's writers go on must be looked at",
+                    ),
+                    E::SnapshotSource { .. } | E::SnapshotFile { .. } | E::NoPosition { .. } => Some(
+                        "check --target, and that its writers stand still (--quiesce, --resume); nothing was uploaded",
+                    ),
+                    E::SnapshotAhead { .. } => Some(
+                        "the same command when the leader has shipped these entries; if it is fenced, they never will be",
+                    ),
+                    E::SnapshotForked { .. } => Some(
+                        "restore this database: it holds entries that are not in the history, as after a fence",
+                    ),
+                    E::SnapshotDamaged { .. } => Some(
+                        "graphstream snapshot list shows the others; another snapshot create makes a new one",
+                    ),
+                    E::RestoreExists { .. } => Some(
+                        "another path, --replace to move it aside, or --if-not-exists to be content with it",
+                    ),
+                    E::RestoreNotEmpty { .. } => Some("an empty database for the target"),
+                    E::RestoreRunning { .. } => Some("wait for it, or another --work DIR"),
+                    E::RestoreFile { .. } => Some(
+                        "check the free space and the permissions there; the same command goes on with what it has",
+                    ),
+                    E::RestoreEncrypted { .. } => {
+                        Some("--keep-lineage, and a --sequence that ends a segment")
+                    }
+                    E::EncryptedSnapshot { .. } => Some(
+                        "restores of an encrypted history replay its segments; snapshots of it come with a later version",
+                    ),
+                    E::RestoreHole(_) => Some(
+                        "--sequence with one of these points; graphstream verify --from URL --database NAME shows all that is missing",
+                    ),
+                    E::BeyondCommitted { .. } | E::NothingCommitted { .. } | E::BeforeHistory { .. } => {
+                        Some("graphstream status --from URL --database NAME shows what is committed")
+                    }
+                    E::NoLabel { .. } => Some("graphstream label list --from URL --database NAME shows all"),
+                    E::LabelLineage { .. } | E::LabelForked { .. } => Some(
+                        "find out which history the label was set in: this one does not have what it named",
+                    ),
                     E::TargetLineage { .. } => {
                         Some("an empty target, or the database that this target followed before")
                     }
@@ -91,6 +138,12 @@ impl From<replication::Error> for Failure {
                         place.last_sequence = Some(*last);
                     }
                     E::FencedBefore { after } => place.sequence = Some(*after),
+                    E::RestoreHole(hole) => {
+                        place.sequence = Some(hole.first);
+                        place.last_sequence = Some(hole.last);
+                    }
+                    E::SnapshotDamaged { snapshot, .. } => place.file = Some(snapshot.to_string()),
+                    E::RestoreExists { path } => place.file = Some(path.display().to_string()),
                     E::Forked { sequence, .. }
                     | E::HeadChain { sequence, .. }
                     | E::Payload { sequence, .. } => {

@@ -1,0 +1,439 @@
+//! `graphstream snapshot`: copies of a database in the object store.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use graphstream::remote::{DatabaseName, SnapshotListing, SnapshotManifest};
+use graphstream::replication::{
+    Quiesce, QuiesceError, Snapshot, SnapshotOptions, SnapshotProgress, SnapshotStep, Stop,
+};
+use serde::Serialize;
+
+use crate::engines::{self, ExecArgs};
+use crate::failure::{Failure, Kind, warn};
+use crate::keys::KeyArgs;
+use crate::out::Out;
+use crate::store::{self, Access, StoreUrl};
+use crate::terminal::{Palette, Progress, bytes, count, counted};
+use crate::verbs::follow::Target;
+use crate::{stop, times};
+
+/// What to do with snapshots.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Copy a database into the store, checked by reading it back
+    Create(Create),
+    /// Show the snapshots that are there, and what attempts that were given up have left
+    List(List),
+    /// Show one snapshot with its files
+    Show(Show),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  graphstream snapshot create --to file:///srv/store --database social --target grafeo:./social.grafeo \\
+    --quiesce 'curl -sf -X POST localhost:8080/pause' --resume 'curl -sf -X POST localhost:8080/resume'
+  graphstream snapshot create --to file:///srv/store --database social --path ./social.lbug --engine ladybug \\
+    --target 'exec:python3 ladybug_target.py \"$GRAPHSTREAM_TARGET_PATH\"'
+
+The database's files are copied while its writers stand still, and --quiesce is what makes them: it must write everything into the
+files (a checkpoint) and return. --resume is run whatever happens in between. Then the copy is opened to read its position: that entry must
+be committed, with the same chain hash, or there is no snapshot. Without --quiesce nobody else may write meanwhile. The copy takes as
+much room below --staging as the database has.")]
+struct Create {
+    #[command(flatten)]
+    place: To,
+    /// The database: jsonl:PATH, grafeo:PATH, or exec:COMMAND with --path
+    #[arg(long, value_name = "TARGET", env = "GRAPHSTREAM_TARGET", value_parser = Target::parse)]
+    target: Target,
+    #[command(flatten)]
+    exec: ExecArgs,
+    /// A command that makes the database's writers stand still with everything in its files
+    #[arg(long, value_name = "CMD", requires = "resume")]
+    quiesce: Option<String>,
+    /// A command that lets them go on
+    #[arg(long, value_name = "CMD", requires = "quiesce")]
+    resume: Option<String>,
+    /// Below which directory the copy is made [default: the system's temporary one]
+    #[arg(long, value_name = "DIR")]
+    staging: Option<std::path::PathBuf>,
+    /// How long entries in the copy that are not committed yet are waited for
+    #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "60s")]
+    wait: Duration,
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// The snapshot as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct To {
+    /// The object store: s3://bucket/prefix, file:///path
+    #[arg(long = "to", value_name = "URL", env = "GRAPHSTREAM_TO", value_parser = store::parse_url)]
+    url: StoreUrl,
+    /// The database in the object store
+    #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
+    database: DatabaseName,
+}
+
+#[derive(Debug, clap::Args)]
+struct From {
+    /// The object store: s3://bucket/prefix, file:///path
+    #[arg(long = "from", visible_alias = "to", value_name = "URL", value_parser = store::parse_url)]
+    url: StoreUrl,
+    /// The database in the object store
+    #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
+    database: DatabaseName,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    #[command(flatten)]
+    place: From,
+    /// One JSON object a snapshot
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The sequence that it ends with [default: the newest]
+    #[arg(value_name = "SEQUENCE")]
+    sequence: Option<u64>,
+    #[command(flatten)]
+    place: From,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A snapshot in `--json`.
+#[derive(Serialize)]
+struct Row {
+    snapshot: String,
+    complete: bool,
+    sequence: u64,
+    epoch: u32,
+    commit_ms: i64,
+    /// Data objects, also of attempts that were given up.
+    objects: u64,
+    object_bytes: u64,
+    modified_ms: i64,
+    #[serde(flatten)]
+    manifest: Option<ManifestRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+/// What its manifest says.
+#[derive(Serialize)]
+struct ManifestRow {
+    engine: String,
+    engine_version: String,
+    chain_hash: String,
+    lineage: String,
+    created_ms: i64,
+    parts: usize,
+    stored_bytes: u64,
+    file_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<FileRow>>,
+}
+
+#[derive(Serialize)]
+struct FileRow {
+    path: String,
+    bytes: u64,
+    sha256: String,
+}
+
+impl ManifestRow {
+    fn of(manifest: &SnapshotManifest, with_files: bool) -> Self {
+        let file = |file: &graphstream::remote::SnapshotFile| FileRow {
+            path: file.path.to_string(),
+            bytes: file.size,
+            sha256: file.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+        };
+        Self {
+            engine: manifest.engine.name.clone(),
+            engine_version: manifest.engine.version.clone(),
+            chain_hash: manifest.chain_hash.to_string(),
+            lineage: manifest.lineage.to_string(),
+            created_ms: manifest.created_ms,
+            parts: manifest.parts.len(),
+            stored_bytes: manifest.stored_bytes(),
+            file_bytes: manifest.file_bytes(),
+            files: with_files.then(|| manifest.files.iter().map(file).collect()),
+        }
+    }
+}
+
+/// What was made, in `--json`.
+#[derive(Serialize)]
+struct Created {
+    snapshot: String,
+    sequence: u64,
+    epoch: u32,
+    commit_ms: i64,
+    existed: bool,
+    paused_seconds: f64,
+    #[serde(flatten)]
+    manifest: ManifestRow,
+}
+
+impl Args {
+    pub(crate) const fn json(&self) -> bool {
+        match &self.verb {
+            Verb::Create(args) => args.json,
+            Verb::List(args) => args.json,
+            Verb::Show(args) => args.json,
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
+    match &args.verb {
+        Verb::Create(args) => create(args, quiet || args.json),
+        Verb::List(args) => list(args),
+        Verb::Show(args) => show(args),
+    }
+}
+
+/// The two commands.
+pub(crate) struct Commands {
+    pub(crate) quiesce: String,
+    pub(crate) resume: String,
+}
+
+impl Quiesce for Commands {
+    fn quiesce(&mut self) -> Result<(), QuiesceError> {
+        call(&self.quiesce)
+    }
+
+    fn resume(&mut self) -> Result<(), QuiesceError> {
+        call(&self.resume)
+    }
+}
+
+/// Runs a command of the shell. What it prints goes nowhere; its errors are for whoever reads ours.
+fn call(command: &str) -> Result<(), QuiesceError> {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::null());
+    let status = shell.status()?;
+    // The command itself may hold credentials.
+    if status.success() { Ok(()) } else { Err(format!("the command ended with {status}").into()) }
+}
+
+/// A bar for each step.
+struct Bars {
+    shown: Progress,
+}
+
+impl SnapshotProgress for Bars {
+    fn begin(&self, step: SnapshotStep) {
+        let (what, total) = match step {
+            SnapshotStep::Uploading { bytes } => ("uploading", bytes),
+            SnapshotStep::ReadingBack { bytes } => ("reading back", bytes),
+            _ => ("copying", 0),
+        };
+        self.shown.say(what);
+        self.shown.set_total(total);
+        self.shown.set(0);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.shown.add(bytes);
+    }
+}
+
+fn create(args: &Create, quiet: bool) -> Result<(), Failure> {
+    let Some((path, engine)) = engines::of(&args.target, &args.exec)? else {
+        return Err(Failure::new(Kind::Usage, "this target names no files to copy")
+            .hint("--target grafeo:PATH or jsonl:PATH, or exec:COMMAND with --path"));
+    };
+    let mut options = SnapshotOptions::default().with_commit_wait(args.wait);
+    if let Some(staging) = &args.staging {
+        options = options.with_staging_dir(staging);
+    }
+    let (keys, runtime, stop) = (args.keys.ring()?, store::runtime()?, Stop::new());
+    let asked = stop.clone();
+    stop::listen(move || asked.cancel())?;
+    let bars = Arc::new(Bars { shown: Progress::new(0, "bytes", quiet) });
+    let made = runtime.block_on(stop.run_until_cancelled(async {
+        let mut remote = store::open(&args.place.url, args.place.database.clone(), Access::Write).await?;
+        if let Some(keys) = keys {
+            remote = remote.with_keys(keys);
+        }
+        let progress: Arc<dyn SnapshotProgress> = Arc::clone(&bars) as Arc<_>;
+        let mut snapshot = Snapshot::of_path(remote, path, engine).options(options).progress(progress);
+        if let (Some(quiesce), Some(resume)) = (args.quiesce.clone(), args.resume.clone()) {
+            snapshot = snapshot.quiesce(Commands { quiesce, resume });
+        }
+        Ok::<_, Failure>(snapshot.create().await?)
+    }));
+    // Writers that still stand go on before this returns.
+    drop(runtime);
+    bars.shown.finish();
+    let Some(made) = made else {
+        return Err(Failure::new(Kind::Io, "stopped before the snapshot was made")
+            .hint("the same command again; what was uploaded is not taken for a snapshot"));
+    };
+    let report = made?;
+    let mut out = Out::new();
+    if args.json {
+        out.json(&Created {
+            snapshot: report.name.to_string(),
+            sequence: report.name.sequence(),
+            epoch: report.name.epoch(),
+            commit_ms: report.name.commit_ms(),
+            existed: report.existed,
+            paused_seconds: report.paused.as_secs_f64(),
+            manifest: ManifestRow::of(&report.manifest, false),
+        })?;
+    } else if report.existed {
+        out.line(format_args!(
+            "there is a snapshot of sequence {} already: {}",
+            count(report.name.sequence()),
+            report.name
+        ))?;
+    } else {
+        out.line(format_args!(
+            "snapshot of sequence {} stored and read back: {} in {} of {}, writers stood still for {}",
+            count(report.name.sequence()),
+            bytes(report.manifest.file_bytes()),
+            counted(report.manifest.parts.len() as u64, "object", "objects"),
+            bytes(report.manifest.stored_bytes()),
+            times::span(u64::try_from(report.paused.as_millis()).unwrap_or(u64::MAX))
+        ))?;
+    }
+    out.flush()
+}
+
+fn rows(place: &From) -> Result<(Vec<Row>, Option<Failure>), Failure> {
+    let runtime = store::runtime()?;
+    runtime.block_on(async {
+        let remote = store::open(&place.url, place.database.clone(), Access::Read).await?;
+        let (mut rows, mut damage) = (Vec::new(), None);
+        for listing in remote.list_snapshots().await? {
+            let SnapshotListing { name, is_complete, objects, bytes, modified_ms, .. } = listing;
+            let mut row = Row {
+                snapshot: name.to_string(),
+                complete: is_complete,
+                sequence: name.sequence(),
+                epoch: name.epoch(),
+                commit_ms: name.commit_ms(),
+                objects,
+                object_bytes: bytes,
+                modified_ms,
+                manifest: None,
+                problem: None,
+            };
+            if is_complete {
+                match remote.read_snapshot_manifest(&name).await {
+                    Ok(Some(manifest)) => row.manifest = Some(ManifestRow::of(&manifest, true)),
+                    Ok(None) => row.complete = false,
+                    // One that is damaged hides no other.
+                    Err(error) if error.kind().is_integrity() => {
+                        let failure = Failure::from(error);
+                        row.problem = Some(failure.sentence());
+                        damage.get_or_insert(failure);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            rows.push(row);
+        }
+        Ok((rows, damage))
+    })
+}
+
+fn list(args: &List) -> Result<(), Failure> {
+    let (mut rows, damage) = rows(&args.place)?;
+    let (mut out, palette) = (Out::new(), Palette::stdout());
+    if rows.is_empty() && !args.json {
+        out.line("no snapshots")?;
+    }
+    for row in &mut rows {
+        if let Some(manifest) = &mut row.manifest {
+            manifest.files = None;
+        }
+        if args.json {
+            out.json(row)?;
+            continue;
+        }
+        let head = palette.head(format!("sequence {}", count(row.sequence)));
+        match (&row.manifest, &row.problem) {
+            (Some(manifest), _) => out.line(format_args!(
+                "{head}  committed {}  {} in {}  {} {}  made {}",
+                times::rfc3339(row.commit_ms),
+                bytes(manifest.file_bytes),
+                bytes(manifest.stored_bytes),
+                manifest.engine,
+                manifest.engine_version,
+                times::rfc3339(manifest.created_ms)
+            ))?,
+            (None, Some(_)) => out.line(format_args!("{head}  {}", palette.error("damaged")))?,
+            (None, None) => out.line(format_args!(
+                "{head}  {}: {} of {} that nothing uses",
+                palette.warning("incomplete"),
+                counted(row.objects, "object", "objects"),
+                bytes(row.object_bytes)
+            ))?,
+        }
+    }
+    out.flush()?;
+    damage.map_or(Ok(()), Err)
+}
+
+fn show(args: &Show) -> Result<(), Failure> {
+    let (rows, damage) = rows(&args.place)?;
+    let wanted = |row: &&Row| args.sequence.is_none_or(|sequence| row.sequence == sequence);
+    let found = rows.iter().rev().find(|row| wanted(row) && row.manifest.is_some());
+    let Some((row, manifest)) = found.and_then(|row| Some((row, row.manifest.as_ref()?))) else {
+        if let Some(damage) = damage {
+            return Err(damage);
+        }
+        let what = args
+            .sequence
+            .map_or_else(|| "no snapshot".to_owned(), |n| format!("no snapshot of sequence {n}"));
+        let message = format!("there is {what} of database {}", args.place.database);
+        return Err(Failure::new(Kind::Usage, message)
+            .hint("graphstream snapshot list --from URL --database NAME shows all"));
+    };
+    let mut out = Out::new();
+    if args.json {
+        out.json(row)?;
+        return out.flush();
+    }
+    if rows.iter().filter(wanted).count() > 1 && args.sequence.is_some() {
+        warn("there are several of this sequence, of different epochs: this is the newest");
+    }
+    let palette = Palette::stdout();
+    out.line(palette.head(format_args!("snapshot {}", row.snapshot)))?;
+    out.line(format_args!(
+        "  sequence    {}, committed {}",
+        count(row.sequence),
+        times::rfc3339(row.commit_ms)
+    ))?;
+    out.line(format_args!("  chain hash  {}", manifest.chain_hash))?;
+    out.line(format_args!("  lineage     {}, epoch {}", manifest.lineage, row.epoch))?;
+    out.line(format_args!("  engine      {} {}", manifest.engine, manifest.engine_version))?;
+    out.line(format_args!("  made        {}", times::rfc3339(manifest.created_ms)))?;
+    out.line(format_args!(
+        "  stored      {} in {}",
+        bytes(manifest.stored_bytes),
+        counted(manifest.parts as u64, "object", "objects")
+    ))?;
+    for file in manifest.files.iter().flatten() {
+        out.line(format_args!("  {}  {}  sha256 {}", file.path, bytes(file.bytes), file.sha256))?;
+    }
+    out.flush()
+}
