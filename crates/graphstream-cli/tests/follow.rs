@@ -385,3 +385,26 @@ fn metrics_say_how_far_the_follower_is() {
     });
     daemon.kill(Signal::Term).expect_code(0);
 }
+
+#[cfg(feature = "grafeo")]
+#[test]
+fn r07_what_is_skipped_is_recorded_beside_the_target() {
+    let place = Place::new();
+    place.append(entries(1, 2));
+    // What the guard would have refused, and grafeo does.
+    let random = "{\"query\": \"CREATE (:Person {id: rand()})\"}\n";
+    place.on_journal("append").args(["--guard", "off"]).stdin(random).ok();
+    place.append(entries(4, 2));
+    place.ship();
+    let path = place.path("copy.grafeo");
+    let target = format!("grafeo:{}", path.display());
+    let stopped = place.follow(&target).arg("--once").run().expect_code(6);
+    assert!(stopped.stderr.contains("follow --skip"), "{}", stopped.stderr);
+    place.follow(&target).args(["--once", "--skip", "3"]).ok();
+    let record = fs::read_to_string(place.path("copy.grafeo.skipped.jsonl")).unwrap();
+    let line: Value = serde_json::from_str(record.trim_end()).unwrap();
+    assert_eq!((&line["entry"]["sequence"], &line["target"]), (&3.into(), &target.clone().into()));
+    assert!(line["reason"].as_str().unwrap().contains("rand() gives another result"), "{line}");
+    let again = place.follow(&target).arg("--once").ok();
+    assert!(again.text().contains("applied through sequence 5 of 5"), "{}", again.text());
+}

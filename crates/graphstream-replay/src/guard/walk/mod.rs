@@ -170,6 +170,10 @@ impl<'a> Walk<'a> {
             self.plan.sees_parameter(&token.name());
             return Ok(());
         }
+        if is_bare && name == "collect" && self.reader.sees_symbol(0, '{') {
+            // `COLLECT { MATCH ... }`
+            return Err(self.refuse(token, "COLLECT", Reason::UnorderedCollect));
+        }
         if !self.reader.sees_symbol(0, '(') || (is_bare && is_keyword(name)) {
             return Ok(());
         }
@@ -234,8 +238,8 @@ impl<'a> Walk<'a> {
                     .frames
                     .last()
                     .is_none_or(|frame| matches!(frame.kind, FrameKind::Query | FrameKind::ForEach));
-                // A label, a name that is given.
-                let is_name = is_behind(&[':', '|', '&', '!', '$']) && !self.begins_query(behind)
+                // A label, a name that is given. (`5! SET` is a factorial before a clause.)
+                let is_name = is_behind(&[':', '|', '&', '$']) && !self.begins_query(behind)
                     || behind.is_some_and(|behind| behind.is_word("as")) && !self.tables;
                 if at_clause && !is_name {
                     self.clause(token, behind)?;
