@@ -354,6 +354,7 @@ fn daemon_of_two() -> (Place, Running, String) {
     fs::write(place.path("file"), "no directory").unwrap();
     let config = format!(
         "[http]\naddress = '0'\n[defaults]\nto = '{}'\nupload_interval = '10ms'\n\
+         verify_interval = '100ms'\nverify_depth = 'replay'\n\
          [[database]]\nname = 'people'\njournal = 'journal'\n\
          [[database]]\nname = 'places'\njournal = 'journal-2'\nto = 'file://{}'\n",
         place.url(),
@@ -375,7 +376,8 @@ fn what_a_daemon_answers() {
         assert_eq!(code, 200);
         let both = status["databases"].as_array().unwrap();
         let shipped = both[0]["committed"]["sequence"] == 2;
-        (shipped && both[1]["last_error"].is_object()).then_some(status)
+        let verified = both[0]["verification"]["restore_seconds"].is_f64();
+        (shipped && verified && both[1]["last_error"].is_object()).then_some(status)
     });
     // What failed stays there to be read.
     let (there, aside) = (place.store().join("people"), place.store().join("aside"));
@@ -386,7 +388,15 @@ fn what_a_daemon_answers() {
         let (_, status) = cli::json(&address, "/status");
         status["databases"][0]["archive"]["last_failure"].is_object().then_some(status)
     });
-    compare("GET /status", &[status, failed]);
+    // The head is gone, and what needs one is still there.
+    fs::remove_file(&there).unwrap();
+    fs::rename(&aside, &there).unwrap();
+    fs::remove_file(there.join("head.json")).unwrap();
+    let damaged = cli::until("what is published to be found damaged", || {
+        let (_, status) = cli::json(&address, "/status");
+        (status["databases"][0]["verification"]["whole"] == false).then_some(status)
+    });
+    compare("GET /status", &[status, failed, damaged]);
     let (code, readiness) = cli::json(&address, "/readyz");
     assert_eq!(code, 503);
     compare("GET /readyz", &[readiness]);

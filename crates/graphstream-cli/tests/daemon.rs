@@ -293,3 +293,51 @@ fn the_systemd_unit_is_one_for_systemd() {
     let wrong: Vec<_> = wrong.iter().filter(|line| !line.contains("is not executable")).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
+
+#[test]
+#[cfg(feature = "grafeo")]
+fn what_is_published_is_verified_on_a_schedule() {
+    let place = Place::new();
+    for name in ["people", "places"] {
+        append(&place, name, 1, 20);
+    }
+    configured(&place, &[("people", None), ("places", None)]);
+    let file = place.path("graphstream.toml");
+    let config = fs::read_to_string(&file).unwrap();
+    let config = config
+        .replace("upload_interval", "verify_interval = '100ms'\nverify_depth = 'replay'\nupload_interval");
+    fs::write(&file, config + "verify_depth = 'chain'\n").unwrap();
+    let (daemon, address) = start(&place);
+    let verified = |name: &str, is: fn(&Value) -> bool| {
+        until(&format!("{name} to be verified"), || {
+            let found = database(&address, name)["verification"].clone();
+            (found["committed_sequence"] == 20 && is(&found)).then_some(found)
+        })
+    };
+    let drilled = verified("people", |found| found["restore_seconds"].is_f64());
+    assert_eq!((&drilled["whole"], &drilled["depth"]), (&Value::from(true), &Value::from("replay")));
+    assert!(drilled["restore_bytes"].as_u64().unwrap() > 0, "{drilled}");
+    let chained = verified("places", |_| true);
+    assert_eq!((&chained["depth"], &chained["restore_seconds"]), (&Value::from("chain"), &Value::Null));
+    // One is damaged: the other, and shipping, go on.
+    let objects = place.store().join("people/seg/0");
+    let object = fs::read_dir(&objects).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&object).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&object, &bytes).unwrap();
+    let damaged = verified("people", |found| found["whole"] == false);
+    assert_eq!(damaged["problem"]["kind"], "corruption", "{damaged}");
+    assert_eq!(verified("places", |_| true)["whole"], true);
+    let metrics = cli::get(&address, "/metrics");
+    for line in [
+        "graphstream_verify_damaged{database=\"people\"} 1",
+        "graphstream_verify_damaged{database=\"places\"} 0",
+        "graphstream_verify_depth{database=\"places\"} 2",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} not in\n{metrics}");
+    }
+    append(&place, "people", 21, 1);
+    wait_committed(&address, "people", 21);
+    let end = daemon.kill(Signal::Term).expect_code(0);
+    assert!(end.stderr.contains("what is published is damaged"), "{}", end.stderr);
+}

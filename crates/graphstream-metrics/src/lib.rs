@@ -34,6 +34,6 @@ pub use instruments::{Counter, Gauge, SecondsGauge};
 pub use prometheus::{Description, MetricKind};
 pub use roles::{
     FollowerMetrics, FollowerSnapshot, GraphstreamMetrics, JournalMetrics, JournalSnapshot, LeaderMetrics,
-    LeaderSnapshot, MetricsSnapshot, Role, SnapshotMetrics, SnapshotSnapshot,
+    LeaderSnapshot, MetricsSnapshot, Role, SnapshotMetrics, SnapshotSnapshot, VerifyMetrics, VerifySnapshot,
 };
 pub use storage::{RequestSnapshot, StorageMetrics, StorageOperation, StorageOutcome, StorageSnapshot};

@@ -11,6 +11,7 @@ use prometheus_client::registry::Registry;
 use crate::histogram::HistogramSnapshot;
 use crate::roles::{
     FollowerSnapshot, JournalSnapshot, LeaderSnapshot, MetricsSnapshot, Role, SnapshotSnapshot,
+    VerifySnapshot,
 };
 use crate::storage::StorageSnapshot;
 
@@ -178,6 +179,7 @@ impl Collector for Exposition {
         LeaderSnapshot::encode(&self.parts(Role::Leader, |of| &of.leader), encoder)?;
         FollowerSnapshot::encode(&self.parts(Role::Follower, |of| &of.follower), encoder)?;
         SnapshotSnapshot::encode(&self.parts(Role::Snapshot, |of| &of.snapshot), encoder)?;
+        VerifySnapshot::encode(&self.parts(Role::Verify, |of| &of.verify), encoder)?;
         StorageSnapshot::encode(&self.parts(Role::Storage, |of| &of.storage), encoder)
     }
 }

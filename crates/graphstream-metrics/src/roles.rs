@@ -196,6 +196,33 @@ role! {
     last_ms: Gauge as u64 => "graphstream_snapshot_last_ms",
 }
 
+role! {
+    /// What verifying a published database counts.
+    VerifyMetrics,
+    /// The values of verifying at one moment.
+    VerifySnapshot,
+    /// Verifications that came to an end.
+    runs: Counter as u64 => "graphstream_verify_runs",
+    /// Verifications that found damage, or could not be finished.
+    failures: Counter as u64 => "graphstream_verify_failures",
+    /// What the last finished verification found to be damaged.
+    damaged: Gauge as u64 => "graphstream_verify_damaged",
+    /// Objects in the store that were no part of the history at the last finished verification.
+    leftovers: Gauge as u64 => "graphstream_verify_leftovers",
+    /// How deep the last verification looked: 1 at names (list), 2 at every byte (chain), 3 at every entry (replay).
+    depth: Gauge as u64 => "graphstream_verify_depth",
+    /// When the last verification ended, in ms since 1970-01-01 UTC; 0 before one has.
+    last_ms: Gauge as u64 => "graphstream_verify_last_ms",
+    /// When a verification last found nothing damaged, in ms since 1970-01-01 UTC; 0 before one has.
+    last_success_ms: Gauge as u64 => "graphstream_verify_last_success_ms",
+    /// How long verifying took.
+    seconds: DurationHistogram as HistogramSnapshot => "graphstream_verify_seconds",
+    /// How long the last replay of everything took: the time to restore.
+    restore_seconds: SecondsGauge as f64 => "graphstream_verify_restore_seconds",
+    /// Bytes of segments that were fetched for it.
+    restore_bytes: Gauge as u64 => "graphstream_verify_restore_bytes",
+}
+
 /// Whose values they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -208,6 +235,8 @@ pub enum Role {
     Follower,
     /// The maker of snapshots.
     Snapshot,
+    /// Verifying what is published.
+    Verify,
     /// The requests to the object store.
     Storage,
 }
@@ -224,6 +253,8 @@ pub struct GraphstreamMetrics {
     pub follower: FollowerMetrics,
     /// The maker of snapshots.
     pub snapshot: SnapshotMetrics,
+    /// Verifying what is published.
+    pub verify: VerifyMetrics,
     /// The requests to the object store, of all roles.
     pub storage: StorageMetrics,
 }
@@ -241,6 +272,7 @@ impl GraphstreamMetrics {
             leader: self.leader.snapshot(),
             follower: self.follower.snapshot(),
             snapshot: self.snapshot.snapshot(),
+            verify: self.verify.snapshot(),
             storage: self.storage.snapshot(),
         }
     }
@@ -252,6 +284,7 @@ impl GraphstreamMetrics {
         LeaderSnapshot::describe(&mut descriptions);
         FollowerSnapshot::describe(&mut descriptions);
         SnapshotSnapshot::describe(&mut descriptions);
+        VerifySnapshot::describe(&mut descriptions);
         StorageSnapshot::describe(&mut descriptions);
         descriptions
     }
@@ -269,6 +302,8 @@ pub struct MetricsSnapshot {
     pub follower: FollowerSnapshot,
     /// The maker of snapshots.
     pub snapshot: SnapshotSnapshot,
+    /// Verifying what is published.
+    pub verify: VerifySnapshot,
     /// The requests to the object store.
     pub storage: StorageSnapshot,
 }

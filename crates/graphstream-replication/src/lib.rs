@@ -27,6 +27,7 @@ mod skipping;
 mod snapshot;
 mod threads;
 mod uploader;
+mod verification;
 
 pub use archive::{
     ArchiveFailure, ArchiveOptions, ArchivePlan, ArchiveSegment, ArchiveState, ArchiveStatus, ArchiveView,
@@ -55,6 +56,7 @@ pub use uploader::{
     CacheOptions, CacheStats, CleanupStats, ManifestSegment, OutageStatus, SegmentCache, Shipped,
     UPLOADER_CURSOR, UploadAck, UploadManifest, UploadMessage, Uploader, UploaderHandle,
 };
+pub use verification::{Verified, VerifyDepth, verify_published};
 
 /// Asks a running follower or uploader to drain and end.
 pub use tokio_util::sync::CancellationToken as Stop;

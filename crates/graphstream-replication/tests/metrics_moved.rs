@@ -14,10 +14,11 @@ use graphstream_metrics::{GraphstreamMetrics, MetricKind};
 use graphstream_proto::JournalEntry;
 use graphstream_remote::{DatabaseName, Remote};
 use graphstream_replay::ReplayTarget;
-use graphstream_replication::{Follower, Leader, SkippingTarget, Stop};
+use graphstream_replication::{Follower, Leader, SkippingTarget, Stop, VerifyDepth, verify_published};
 use graphstream_storage::faults::{Fault, Rule};
 use graphstream_storage::{
-    CircuitBreakerConfig, ErrorClass, FaultBackend, MemoryBackend, Operation, RetryConfig, StackConfig,
+    CircuitBreakerConfig, ErrorClass, FaultBackend, GetOptions, GetOutcome, MemoryBackend, Operation,
+    PutMode, RetryConfig, StackConfig,
 };
 use graphstream_testkit::{CrashFs, Fault as DiskFault};
 use world::{LONG, Recorder, append, append_to, cut_off, eager_follower, patient_uploads, small_segments};
@@ -259,6 +260,38 @@ async fn follower(seen: &mut Seen, faults: &FaultBackend) {
     seen.look(&metrics);
 }
 
+/// What is published is verified: it is whole, then something is left over, and something missing.
+async fn verification(seen: &mut Seen, faults: &FaultBackend) {
+    let metrics = GraphstreamMetrics::shared();
+    let verify = async |depth: VerifyDepth| {
+        let remote = store(faults, &metrics);
+        verify_published(remote, depth, 0, eager_follower(), &metrics.verify, &Stop::new()).await.unwrap()
+    };
+    let replayed = verify(VerifyDepth::Replay(Box::new(Recorder::default()))).await;
+    assert_eq!(
+        (replayed.damaged(), replayed.drill.map(|drill| drill.entries)),
+        (0, Some(replayed.committed))
+    );
+    assert_eq!(verify(VerifyDepth::Chain).await.damaged(), 0);
+    let remote = store(faults, &metrics);
+    let key = |relative: String| graphstream_storage::Key::new(format!("people/{relative}")).unwrap();
+    remote.backend().put(&key("notes.txt".to_owned()), b"x".to_vec().into(), PutMode::Create).await.unwrap();
+    let segment = remote.inventory().await.unwrap().segments()[0].name.to_string();
+    let body = remote.backend().get(&key(segment.clone()), GetOptions::default()).await.unwrap();
+    let GetOutcome::Found(object) = body else { panic!("{body:?}") };
+    let mut bytes = object.bytes(1 << 20).await.unwrap().to_vec();
+    // Of the same size, with another last byte: names can't tell.
+    *bytes.last_mut().unwrap() ^= 1;
+    remote.backend().put(&key(segment.clone()), bytes.into(), PutMode::Overwrite).await.unwrap();
+    let listed = verify(VerifyDepth::List).await;
+    assert_eq!((listed.damaged(), listed.leftovers() > 0), (0, true));
+    let chained = verify(VerifyDepth::Chain).await;
+    assert!(chained.damage.is_some(), "{chained:?}");
+    seen.look(&metrics);
+    remote.backend().delete(&key(segment)).await.unwrap();
+    assert!(verify(VerifyDepth::List).await.damaged() > 0);
+}
+
 #[tokio::test]
 async fn no_exported_metric_stands_still() {
     let mut seen = Seen::default();
@@ -268,5 +301,6 @@ async fn no_exported_metric_stands_still() {
     snapshots(&mut seen).await;
     leader(&mut seen, dir.path(), &faults).await;
     follower(&mut seen, &faults).await;
+    verification(&mut seen, &faults).await;
     assert_eq!(seen.unmoved(), [""; 0], "exported, but nothing here moves them");
 }

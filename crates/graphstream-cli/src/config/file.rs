@@ -24,6 +24,8 @@
 //! cache_bytes_max = "256MiB"        # but no more of it
 //! held_bytes_max = "1GiB"           # the disk budget of whoever appends, to tell when it is exhausted; not known without
 //! continue_from_head = false        # whether a database whose journal is gone begins one behind its head
+//! verify_interval = "24h"           # how often what is published is verified; not without
+//! verify_depth = "list"             # list, chain, replay
 //!
 //! [[database]]
 //! name = "people"
@@ -44,6 +46,7 @@ use super::{Origin, Setting};
 use crate::failure::{Failure, Kind};
 use crate::logs::{self, Filter, Format};
 use crate::store::{self, StoreUrl};
+use crate::verbs::verify::Depth;
 use crate::{http, sizes, times};
 
 /// A file is read whole; more than that is none.
@@ -74,6 +77,8 @@ pub(super) struct Options {
     pub(super) cache_bytes_max: Option<Setting<u64>>,
     pub(super) held_bytes_max: Option<Setting<u64>>,
     pub(super) continue_from_head: Option<Setting<bool>>,
+    pub(super) verify_interval: Option<Setting<Duration>>,
+    pub(super) verify_depth: Option<Setting<Depth>>,
 }
 
 /// One `[[database]]`.
@@ -142,6 +147,8 @@ macro_rules! with_options {
             cache_bytes_max: Text,
             held_bytes_max: Text,
             continue_from_head: Truth,
+            verify_interval: Text,
+            verify_depth: Text,
         }
 
         impl $name {
@@ -156,6 +163,8 @@ macro_rules! with_options {
                     cache_bytes_max: located.text(self.cache_bytes_max.take(), sizes::parse)?,
                     held_bytes_max: located.text(self.held_bytes_max.take(), sizes::parse)?,
                     continue_from_head: located.plain(self.continue_from_head.take()),
+                    verify_interval: located.text(self.verify_interval.take(), times::parse_duration)?,
+                    verify_depth: located.text(self.verify_depth.take(), Depth::parse)?,
                 })
             }
         }

@@ -20,6 +20,7 @@ use crate::cli::Global;
 use crate::failure::{Failure, Kind};
 use crate::logs::{Filter, Format};
 use crate::store::StoreUrl;
+use crate::verbs::verify::Depth;
 use crate::{http, sizes, times};
 use graphstream::remote::DatabaseName;
 use graphstream::replication::CacheOptions;
@@ -82,6 +83,9 @@ pub(crate) struct DatabaseSettings {
     pub(crate) cache_age_max: Setting<Duration>,
     pub(crate) cache_bytes_max: Setting<u64>,
     pub(crate) continue_from_head: Setting<bool>,
+    /// How often what is published is verified.
+    pub(crate) verify_interval: Setting<Option<Duration>>,
+    pub(crate) verify_depth: Setting<Depth>,
     /// Of the process that appends; only said to tell of it.
     pub(crate) held_bytes_max: Setting<Option<u64>>,
 }
@@ -244,6 +248,18 @@ impl Settings {
                     options.each_ref().map(|options| options.cache_bytes_max.clone()),
                     Setting::default_value(CacheOptions::default().bytes_max),
                 ),
+                verify_interval: setting::layer(
+                    None,
+                    options
+                        .each_ref()
+                        .map(|options| options.verify_interval.clone().map(|said| said.map(Some))),
+                    Setting::default_value(None),
+                ),
+                verify_depth: setting::layer(
+                    None,
+                    options.each_ref().map(|options| options.verify_depth.clone()),
+                    Setting::default_value(Depth::List),
+                ),
                 continue_from_head: setting::layer(
                     overrides.continue_from_head.then_some((true, ("--continue-from-head", ""))),
                     options.each_ref().map(|options| options.continue_from_head.clone()),
@@ -315,6 +331,10 @@ impl Settings {
                 row(key("cache_bytes_max"), &database.cache_bytes_max, |max| Some(max.to_string())),
                 row(key("held_bytes_max"), &database.held_bytes_max, |max| max.map(|max| max.to_string())),
                 row(key("continue_from_head"), &database.continue_from_head, |it| Some(it.to_string())),
+                row(key("verify_interval"), &database.verify_interval, |interval| {
+                    interval.as_ref().and_then(shown)
+                }),
+                row(key("verify_depth"), &database.verify_depth, |depth| Some(depth.name().to_owned())),
             ]);
         }
         rows

@@ -14,6 +14,7 @@ use graphstream::storage::Backoff;
 use tokio::sync::watch;
 
 use super::Shared;
+use super::verification::Verification;
 use crate::config::DatabaseSettings;
 use crate::exit::Code;
 use crate::failure::{Failure, Kind};
@@ -60,6 +61,7 @@ pub(super) struct Known {
     pub(super) since_ms: i64,
     pub(super) last_error: Option<LastError>,
     pub(super) shipper: Option<Shipper>,
+    pub(super) verification: Option<Verification>,
 }
 
 /// What the uploader shows of itself, from its first look at the store on, also after it has ended.
@@ -80,8 +82,13 @@ pub(crate) struct Database {
 
 impl Database {
     pub(super) fn new(settings: DatabaseSettings, metrics: Arc<GraphstreamMetrics>) -> Self {
-        let known =
-            Known { state: State::Starting, since_ms: times::now_ms(), last_error: None, shipper: None };
+        let known = Known {
+            state: State::Starting,
+            since_ms: times::now_ms(),
+            last_error: None,
+            shipper: None,
+            verification: None,
+        };
         Self { settings, metrics, known: Mutex::new(known) }
     }
 
@@ -112,8 +119,28 @@ impl Database {
         });
     }
 
-    /// Ships until `stop`, and over failures that may pass.
+    pub(super) fn verified(&self, verification: Verification) {
+        self.change(|known| known.verification = Some(verification));
+    }
+
+    /// Ships until `stop`, and verifies now and then meanwhile if that is said.
     pub(super) async fn run(&self, shared: &Shared, stop: &Stop) -> Result<(), Failure> {
+        let Some(interval) = self.settings.verify_interval.value else {
+            return self.ship_on(shared, stop).await;
+        };
+        let shipping = self.ship_on(shared, stop);
+        tokio::pin!(shipping);
+        let mut first = true;
+        loop {
+            tokio::select! {
+                ended = &mut shipping => return ended,
+                () = self.verify_later(shared, interval, first) => first = false,
+            }
+        }
+    }
+
+    /// Ships until `stop`, and over failures that may pass.
+    async fn ship_on(&self, shared: &Shared, stop: &Stop) -> Result<(), Failure> {
         let mut backoff = Backoff::new(Duration::from_millis(500), RETRY_INTERVAL_MAX);
         loop {
             let Err(failure) = self.ship(shared, stop, &mut backoff).await else {

@@ -13,6 +13,7 @@
 mod database;
 mod open_files;
 mod status;
+mod verification;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     stores: Stores,
     budget: UploadBudget,
     starting: Semaphore,
+    /// One database is verified at a time.
+    verifying: Semaphore,
     /// Whether a database that can't be opened is tried again; with a single one, named by flags, whoever typed them is told at once.
     patient: bool,
     drain_timeout: Duration,
@@ -75,6 +78,7 @@ impl Daemon {
                 stores: Stores::new(Arc::clone(&metrics)),
                 budget: UploadBudget::new(settings.uploads_max.value.into()),
                 starting: Semaphore::new(STARTING_MAX),
+                verifying: Semaphore::new(1),
                 patient: labelled,
                 drain_timeout: settings.drain_timeout.value,
             }),
@@ -168,7 +172,8 @@ impl Daemon {
             return process.to_prometheus();
         }
         let of = |database: &Arc<Database>| (database.name().to_string(), database.metrics().snapshot());
-        process.to_prometheus_by_database(&[Role::Leader], self.databases.iter().map(of).collect())
+        process
+            .to_prometheus_by_database(&[Role::Leader, Role::Verify], self.databases.iter().map(of).collect())
     }
 }
 

@@ -6,6 +6,7 @@ use graphstream::replication::{self, ArchiveStatus, OutageStatus};
 use serde::Serialize;
 
 use super::database::{Database, LastError, State};
+use super::verification::Verification;
 use crate::times;
 
 /// `/readyz`.
@@ -74,6 +75,8 @@ struct DatabaseStatus {
     archive: Option<Archive>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outage: Option<Outage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<Verification>,
 }
 
 #[derive(Debug, Serialize)]
@@ -202,5 +205,6 @@ fn of(database: &Database) -> DatabaseStatus {
             .as_ref()
             .and_then(|shipper| Some(shipper.archive.status_beside().ok()?.into())),
         outage: known.shipper.as_ref().map(|shipper| Outage::from(&*shipper.outage.borrow())),
+        verification: known.verification,
     }
 }

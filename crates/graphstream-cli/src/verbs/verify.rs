@@ -172,6 +172,30 @@ fn verify_store(subject: &Subject<'_>, target: Option<&Target>, report: &mut Rep
     })
 }
 
+impl Depth {
+    /// Its name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Chain => "chain",
+            Self::Replay => "replay",
+        }
+    }
+
+    /// Parses `verify_depth`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "list" => Ok(Self::List),
+            "chain" => Ok(Self::Chain),
+            "replay" if cfg!(feature = "grafeo") => Ok(Self::Replay),
+            "replay" => {
+                Err("this build has no database of its own to replay into (feature grafeo)".to_owned())
+            }
+            _ => Err("expected list, chain or replay".to_owned()),
+        }
+    }
+}
+
 impl Summary {
     const fn of(depth: Depth) -> Self {
         Self {
