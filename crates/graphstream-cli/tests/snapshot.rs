@@ -193,3 +193,20 @@ fn what_an_attempt_left_is_listed_as_incomplete_and_damage_hides_no_other() {
     assert!(end.json_lines()[0]["problem"].is_string());
     assert_eq!(end.json_lines().len(), 2);
 }
+
+#[test]
+fn a_new_follower_begins_with_a_snapshot_where_the_first_entries_are_gone() {
+    let place = followed("grafeo:people.grafeo");
+    create(&place, "grafeo:people.grafeo").ok();
+    place.append(entries(13, 4));
+    place.ship();
+    for object in &place.objects()[..3] {
+        fs::remove_file(object).unwrap();
+    }
+    let new = place.follow(target_of(&place, "grafeo:new.grafeo")).args(["--once", "--json"]).ok();
+    assert_eq!(new.json_lines().last().unwrap()["applied_sequence"], json!(16));
+    // Of another kind there is no snapshot: what can be restored is named, and nothing is left behind.
+    let end = place.follow(target_of(&place, "jsonl:lines")).arg("--once").run().expect_code(5);
+    end.expect_stderr(["entries 1 to 12 are missing", "nothing can be restored"]);
+    assert!(!place.path("lines").exists());
+}

@@ -8,10 +8,11 @@ use std::time::Duration;
 use graphstream::metrics::GraphstreamMetrics;
 use graphstream::remote::{DatabaseName, HeadPoll, HeadReader, Remote};
 use graphstream::replay::{ExecOptions, ExecTarget, Guarantee, JsonlTarget, ReplayTarget};
-use graphstream::replication::{Follower, FollowerOptions, FollowerStatus, Stop};
+use graphstream::replication::{Follower, FollowerOptions, FollowerStatus, Goal, Restore, Stop};
 use serde::{Deserialize, Serialize};
 
 use super::skip::SkipArgs;
+use crate::engines::{self, ExecArgs};
 use crate::failure::{Failure, Kind, warn};
 use crate::http::{self, Page};
 use crate::out::Out;
@@ -245,6 +246,12 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
             return report(&args, FollowerStatus::default());
         }
     }
+    if args.target.is_new() {
+        runtime.block_on(bootstrap(&args, &remote, &stop))?;
+        if stop.is_cancelled() {
+            return report(&args, FollowerStatus::default());
+        }
+    }
     let target = args.skip.wrap(args.target.open()?, record, &metrics);
     if target.guarantee() == Guarantee::AtLeastOnce && args.target != Target::Stdout {
         warn("this target can't keep its position: after a restart entries come again");
@@ -274,6 +281,27 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
         ));
     }
     report(&args, status)
+}
+
+/// A new target begins with a snapshot where the first entries are not to be had any more.
+async fn bootstrap(args: &Args, remote: &Remote, stop: &Stop) -> Result<(), Failure> {
+    let exec = ExecArgs { path: None, engine: String::new() };
+    let Some((path, engine)) = engines::of(&args.target, &exec)? else { return Ok(()) };
+    let mut reader = HeadReader::new(remote.clone())?;
+    // What is wrong with the store is the follower's to say.
+    let Ok((stored, runs)) = reader.history(0, &[]).await else { return Ok(()) };
+    let whole = runs.first().map_or(stored.head.committed().sequence == 0, |run| run.first == 1);
+    if whole {
+        return Ok(());
+    }
+    let goal = args.until_sequence.map_or(Goal::Latest, Goal::Sequence);
+    let restore = Restore::into_database(remote.clone(), path, engine).goal(goal);
+    if let Some(restored) = stop.run_until_cancelled(restore.run()).await {
+        let report = restored?;
+        let snapshot = report.plan.snapshot.as_ref().map_or(0, |snapshot| snapshot.sequence);
+        tracing::info!(snapshot, sequence = report.position.sequence, "begun with a snapshot");
+    }
+    Ok(())
 }
 
 /// Waits until the database is there, or `stop`: a mistyped name must not leave an empty target behind. With `--once` it waits for nothing.
