@@ -119,6 +119,8 @@ pub(crate) struct Bad {
 pub(crate) struct Fetched {
     pub(crate) planned: PlannedSegment,
     pub(crate) segment: FetchedSegment,
+    /// How it is read: with the keys of the history, unless the head admits that it is plain.
+    pub(crate) options: ReadOptions,
     pub(crate) path: PathBuf,
     /// What messages call it: its name in the store.
     pub(crate) name: PathBuf,
@@ -188,6 +190,7 @@ impl History {
                     self.at = planned.name.last();
                     return Ok(Some(Piece::Segment(Box::new(Fetched {
                         planned,
+                        options: self.reader.remote().read_options(&segment.header),
                         segment,
                         path,
                         name: planned.name.to_string().into(),

@@ -121,6 +121,19 @@ fn encrypted_from_here_on() -> (Place, PathBuf) {
     (place, key)
 }
 
+/// A database that was published plain, and then encrypted; and the key's file.
+fn turned_on_when_published() -> (Place, PathBuf) {
+    let place = Place::new();
+    place.fill(1, 3);
+    place.ship();
+    let key = place.path("key");
+    Graphstream::new("key").args(["generate", "--output"]).arg(&key).ok();
+    let append = place.on_journal("append").arg("--encrypt-existing").arg("--encryption-key-file").arg(&key);
+    append.stdin(entries(4, 2)).ok();
+    place.replicate().args(["--once", "--encryption-key-file"]).arg(&key).ok();
+    (place, key)
+}
+
 #[test]
 fn storage_checked() {
     let lacking = S3Server::start(Conduct::Ignoring).unwrap();
@@ -297,6 +310,9 @@ fn status_of_a_journal_and_its_store() {
     outputs.extend(printed(Graphstream::new("status").args(["--target", &replica, "--digest"])));
     outputs.extend(printed(fenced().on_journal("status")));
     outputs.extend(printed(encrypted_from_here_on().0.on_journal("status")));
+    // A store whose database was plain first.
+    let (place, key) = turned_on_when_published();
+    outputs.extend(printed(place.on_store("status").arg("--encryption-key-file").arg(&key)));
     compare("status --json", &outputs);
 }
 

@@ -365,17 +365,3 @@ fn k01_no_output_shows_a_key_or_an_entry() {
     );
     assert!(place.segments().iter().all(|segment| !holds(segment, "person")));
 }
-
-/// Shipping needs more than encrypted segments (docs/decisions/0016): until then it is refused before anything is touched.
-#[test]
-fn an_encrypted_journal_is_not_shipped() {
-    let place = Place::new();
-    let (file, id) = key(&place, "key");
-    encrypted(&place, &file);
-    let before = disk(&place);
-    for call in [place.replicate().arg("--once"), place.replicate()] {
-        let end = call.run().expect_code(2).expect_no_stdout();
-        end.expect_stderr([id.as_str(), "ships plain journals only"]);
-    }
-    assert!(disk(&place) == before && !place.store().exists());
-}

@@ -90,6 +90,12 @@ impl JournalDir {
         self
     }
 
+    /// The keys it was given.
+    #[must_use]
+    pub fn keys(&self) -> Option<&KeyRing> {
+        self.keys.as_deref()
+    }
+
     /// Whether entries can be read with the keys given.
     ///
     /// # Errors

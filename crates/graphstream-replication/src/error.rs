@@ -121,22 +121,19 @@ pub enum Error {
         /// What it makes of them.
         conditions: graphstream_storage::check::Conditions,
     },
-    /// The journal is encrypted. What is published about a history (its head above all) would show chain hashes, with which guesses of
-    /// entries can be tested, so it is not shipped.
-    #[error(
-        "the journal in {} is encrypted (key {id}): this version ships plain journals only", path.display()
-    )]
-    EncryptedJournal {
-        /// Its directory.
-        path: PathBuf,
-        /// The key of its new segments.
-        id: KeyId,
-    },
-    /// A fetched segment is encrypted.
-    #[error("segment {segment} is encrypted (key {id}): this version follows plain databases only")]
+    /// A fetched segment is encrypted with a key that was not given.
+    #[error("segment {segment} is encrypted with key {id}, which was not given")]
     EncryptedSegment {
         /// Its name.
         segment: SegmentName,
+        /// Its key.
+        id: KeyId,
+    },
+    /// A sealed segment of the journal is encrypted with a key that was not given to its shipper: it came into use while the shipper ran.
+    #[error("{} is encrypted with key {id}, which was not given", path.display())]
+    EncryptedLocal {
+        /// The segment's file.
+        path: PathBuf,
         /// Its key.
         id: KeyId,
     },
@@ -624,7 +621,7 @@ impl Error {
             | Self::WriteThrough
             | Self::Refused { .. }
             | Self::NotAdmitted { .. }
-            | Self::EncryptedJournal { .. }
+            | Self::EncryptedLocal { .. }
             | Self::EncryptedSegment { .. }
             | Self::NotAdopted { .. } => ErrorKind::Invalid,
             Self::Diverged { .. }

@@ -221,7 +221,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Followers have no keys yet: they say which one it takes, and apply nothing that comes before.
+/// A follower without the key says which one it takes, and applies nothing that comes before.
 #[tokio::test]
 async fn h04_an_encrypted_segment_is_refused_with_the_id_of_its_key() {
     let world = World::new();

@@ -23,6 +23,7 @@
 //! cache_age_max = "1h"              # what is published stays on the local disk for so long
 //! cache_bytes_max = "256MiB"        # but no more of it
 //! held_bytes_max = "1GiB"           # the disk budget of whoever appends, to tell when it is exhausted; not known without
+//! encryption_key_file = "people.key" # of encrypted databases; several as a list, the current one first; relative to the file
 //! continue_from_head = false        # whether a database whose journal is gone begins one behind its head
 //! verify_interval = "24h"           # how often what is published is verified; not without
 //! verify_depth = "list"             # list, chain, replay
@@ -79,6 +80,7 @@ pub(super) struct Options {
     pub(super) continue_from_head: Option<Setting<bool>>,
     pub(super) verify_interval: Option<Setting<Duration>>,
     pub(super) verify_depth: Option<Setting<Depth>>,
+    pub(super) encryption_key_files: Option<Setting<Vec<PathBuf>>>,
 }
 
 /// One `[[database]]`.
@@ -93,6 +95,15 @@ pub(super) struct Database {
 type Text = Option<Spanned<String>>;
 type Number = Option<Spanned<u16>>;
 type Truth = Option<Spanned<bool>>;
+type Files = Option<Spanned<OneOrMore>>;
+
+/// A text, or a list of them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -149,10 +160,11 @@ macro_rules! with_options {
             continue_from_head: Truth,
             verify_interval: Text,
             verify_depth: Text,
+            encryption_key_file: Files,
         }
 
         impl $name {
-            fn options(&mut self, located: &Located<'_>) -> Result<Options, Wrong> {
+            fn options(&mut self, located: &Located<'_>, base: &Path) -> Result<Options, Wrong> {
                 Ok(Options {
                     upload_interval: located.text(self.upload_interval.take(), times::parse_duration)?,
                     uploads_max: located.number(self.uploads_max.take(), 64)?,
@@ -165,6 +177,7 @@ macro_rules! with_options {
                     continue_from_head: located.plain(self.continue_from_head.take()),
                     verify_interval: located.text(self.verify_interval.take(), times::parse_duration)?,
                     verify_depth: located.text(self.verify_depth.take(), Depth::parse)?,
+                    encryption_key_files: located.files(self.encryption_key_file.take(), base)?,
                 })
             }
         }
@@ -227,7 +240,7 @@ fn parse(text: &str, base: &Path) -> Result<File, Wrong> {
         uploads_max: located.number(raw.upload.uploads_max, 1024)?,
         drain_timeout: located.text(raw.drain_timeout, times::parse_duration)?,
         default_to: located.text(raw.defaults.to.take(), store::parse_url)?,
-        defaults: raw.defaults.options(&located)?,
+        defaults: raw.defaults.options(&located, base)?,
         databases: {
             let check = |raw: RawDatabase| located.database(raw, base);
             raw.database.into_iter().map(check).collect::<Result<_, _>>()?
@@ -276,6 +289,21 @@ impl Located<'_> {
         Ok(Some(Setting::new(value, (self.of)(offset))))
     }
 
+    fn files(&self, raw: Files, base: &Path) -> Result<Option<Setting<Vec<PathBuf>>>, Wrong> {
+        let Some(raw) = raw else { return Ok(None) };
+        let offset = raw.span().start;
+        let files = match raw.into_inner() {
+            OneOrMore::One(file) => vec![file],
+            OneOrMore::More(files) => files,
+        };
+        if files.is_empty() || files.iter().any(String::is_empty) {
+            let message = "expected the path of a key file, or a list of them".to_owned();
+            return Err(Wrong { offset, message, hint: None });
+        }
+        let files = files.iter().map(|file| base.join(file)).collect();
+        Ok(Some(Setting::new(files, (self.of)(offset))))
+    }
+
     fn plain<T>(&self, raw: Option<Spanned<T>>) -> Option<Setting<T>> {
         raw.map(|raw| {
             let origin = (self.of)(raw.span().start);
@@ -288,7 +316,7 @@ impl Located<'_> {
             "" => Err("expected the journal's directory".to_owned()),
             text => Ok(base.join(text)),
         };
-        let options = raw.options(self)?;
+        let options = raw.options(self, base)?;
         Ok(Database {
             name: self.one(raw.name, store::parse_database)?,
             journal: self.one(raw.journal, journal)?,

@@ -18,6 +18,7 @@ use std::time::Duration;
 pub(crate) use self::setting::{Origin, Setting};
 use crate::cli::Global;
 use crate::failure::{Failure, Kind};
+use crate::keys::{self, KeyArgs};
 use crate::logs::{Filter, Format};
 use crate::store::StoreUrl;
 use crate::verbs::verify::Depth;
@@ -61,6 +62,8 @@ pub(crate) struct Overrides {
     /// A published database without its journal (a lost disk, not a wrong path): begin one right behind the head. Say it for one start
     #[arg(long)]
     pub(crate) continue_from_head: bool,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
     /// Serve /metrics, /healthz, /readyz and /status over HTTP: a port (on 127.0.0.1), or ADDR:PORT
     #[arg(long, visible_alias = "metrics", value_name = "ADDR", env = "GRAPHSTREAM_HTTP", hide_env_values = true, value_parser = http::parse)]
     pub(crate) http: Option<SocketAddr>,
@@ -86,6 +89,8 @@ pub(crate) struct DatabaseSettings {
     /// How often what is published is verified.
     pub(crate) verify_interval: Setting<Option<Duration>>,
     pub(crate) verify_depth: Setting<Depth>,
+    /// Files with the keys of an encrypted database, the current one first; none for a plain one.
+    pub(crate) encryption_key_files: Setting<Vec<PathBuf>>,
     /// Of the process that appends; only said to tell of it.
     pub(crate) held_bytes_max: Setting<Option<u64>>,
 }
@@ -265,6 +270,13 @@ impl Settings {
                     options.each_ref().map(|options| options.continue_from_head.clone()),
                     Setting::default_value(false),
                 ),
+                encryption_key_files: setting::layer(
+                    Some(overrides.keys.files())
+                        .filter(|files| !files.is_empty())
+                        .map(|files| (files, (keys::FLAG, keys::VARIABLE))),
+                    options.each_ref().map(|options| options.encryption_key_files.clone()),
+                    Setting::default_value(Vec::new()),
+                ),
                 held_bytes_max: setting::layer(
                     overrides
                         .held_bytes_max
@@ -335,6 +347,7 @@ impl Settings {
                     interval.as_ref().and_then(shown)
                 }),
                 row(key("verify_depth"), &database.verify_depth, |depth| Some(depth.name().to_owned())),
+                row(key("encryption_key_file"), &database.encryption_key_files, |files| shown_files(files)),
             ]);
         }
         rows
@@ -344,6 +357,11 @@ impl Settings {
 #[expect(clippy::unnecessary_wraps, reason = "a row's value may be absent")]
 fn shown(duration: &Duration) -> Option<String> {
     Some(humantime::format_duration(*duration).to_string())
+}
+
+fn shown_files(files: &[PathBuf]) -> Option<String> {
+    let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    (!files.is_empty()).then(|| files.join(":"))
 }
 
 fn row<T>(key: impl Into<String>, setting: &Setting<T>, shown: impl FnOnce(&T) -> Option<String>) -> Row {

@@ -18,6 +18,7 @@ use super::verification::Verification;
 use crate::config::DatabaseSettings;
 use crate::exit::Code;
 use crate::failure::{Failure, Kind};
+use crate::keys;
 use crate::store::Stores;
 use crate::times;
 
@@ -197,20 +198,20 @@ impl Database {
     }
 
     async fn open(&self, shared: &Shared) -> Result<Uploader, Failure> {
-        let DatabaseSettings { name, journal, to, .. } = &self.settings;
+        let DatabaseSettings { journal, .. } = &self.settings;
         let starting = shared.starting.acquire().await;
         let _starting = starting
             .map_err(|error| Failure::new(Kind::Internal, "nothing starts any more").because(&error))?;
         let continued = continue_from_head(&self.settings, &shared.stores).await?;
         // Before the store is touched: what can't be shipped is nothing for it.
-        let path = journal.value.clone();
-        let checked = tokio::task::spawn_blocking(move || can_be_shipped(&path)).await;
+        let settings = self.settings.clone();
+        let checked = tokio::task::spawn_blocking(move || can_be_shipped(&settings)).await;
         checked.map_err(|error| {
             Failure::new(Kind::Internal, "reading the journal ended without an answer").because(&error)
         })??;
         let remote = match continued {
             Some(remote) => remote,
-            None => shared.stores.open(&to.value, name.value.clone()).await?,
+            None => open_store(&self.settings, &shared.stores).await?,
         };
         let metrics = Arc::clone(&self.metrics);
         let uploader = Uploader::open(&journal.value, remote, options(&self.settings), metrics).await?;
@@ -226,7 +227,7 @@ pub(crate) async fn continue_from_head(
     if !settings.continue_from_head.value {
         return Ok(None);
     }
-    let remote = stores.open(&settings.to.value, settings.name.value.clone()).await?;
+    let remote = open_store(settings, stores).await?;
     let journal = &settings.journal.value;
     if let Some(committed) = graphstream::replication::continue_from_head(journal, &remote).await? {
         let (journal, after) = (journal.display(), committed.sequence);
@@ -235,16 +236,28 @@ pub(crate) async fn continue_from_head(
     Ok(Some(remote))
 }
 
+/// The database in its store, with its keys. Key files are read each time: they are not kept in memory for nothing.
+pub(crate) async fn open_store(settings: &DatabaseSettings, stores: &Stores) -> Result<Remote, Failure> {
+    let keys = keys::ring(&settings.encryption_key_files.value)?;
+    Ok(keys::keyed(stores.open(&settings.to.value, settings.name.value.clone()).await?, keys))
+}
+
 /// Refuses what no store could help.
-pub(crate) fn can_be_shipped(journal: &Path) -> Result<JournalDir, Failure> {
+pub(crate) fn can_be_shipped(settings: &DatabaseSettings) -> Result<JournalDir, Failure> {
+    let journal: &Path = &settings.journal.value;
+    let keys = keys::ring(&settings.encryption_key_files.value)?;
     let dir = JournalDir::open(journal).map_err(|error| {
         let is_gone = matches!(error, graphstream::journal::Error::NotAJournal { .. });
         let failure = Failure::from(error);
         if is_gone { failure.hint(JOURNAL_IS_GONE) } else { failure }
     })?;
-    if let Some(id) = dir.identity()?.and_then(|identity| identity.encryption_key) {
-        let path = journal.to_path_buf();
-        return Err(graphstream::replication::Error::EncryptedJournal { path, id }.into());
+    let dir = match keys {
+        Some(keys) => dir.with_keys(keys),
+        None => dir,
+    };
+    // A predecessor's journal has no `journal.json` yet: the shipper says what it takes.
+    if dir.identity()?.is_some() {
+        dir.check_keys()?;
     }
     Ok(dir)
 }

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use self::database::Database;
-pub(crate) use self::database::{can_be_shipped, continue_from_head, options};
+pub(crate) use self::database::{can_be_shipped, continue_from_head, open_store, options};
 use crate::config::Settings;
 use crate::failure::{Failure, Kind};
 use crate::http::{self, Page};

@@ -7,7 +7,7 @@ use graphstream::replication::{self, FollowerOptions, Stop, Verified, VerifyDept
 use serde::Serialize;
 
 use super::Shared;
-use super::database::Database;
+use super::database::{Database, open_store};
 use crate::failure::{Failure, Kind};
 use crate::times;
 use crate::verbs::follow::Target;
@@ -58,7 +58,7 @@ impl Database {
 
     async fn verify(&self, shared: &Shared, depth: Depth) -> Result<Verified, Failure> {
         let settings = self.settings();
-        let remote = shared.stores.open(&settings.to.value, settings.name.value.clone()).await?;
+        let remote = open_store(settings, &shared.stores).await?;
         let scratch = tempfile::Builder::new()
             .prefix("graphstream-verify-")
             .tempdir()

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use graphstream::format::Entry;
+use graphstream::format::{Entry, ReadOptions};
 use graphstream::journal::{JournalReader, ReaderOptions};
 use graphstream::remote::DatabaseName;
 
-use crate::entries::{FilterArgs, Lines, RangeArgs, Wanted};
+use crate::entries::{FilterArgs, Lines, Range, RangeArgs, Wanted};
 use crate::failure::{Failure, Kind, warn};
-use crate::keys::KeyArgs;
+use crate::keys::{KeyArgs, keyed};
 use crate::out::Out;
 use crate::segments;
 use crate::segments::{History, Piece};
@@ -57,8 +57,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 /// Prints the wanted entries of a file.
 fn segment(path: &Path, name: &Path, wanted: Wanted<'_>, printer: &mut Printer) -> Result<(), Failure> {
-    let range = wanted.range;
-    let mut reader = segments::open_as(path, name, segments::options(wanted.keys))?;
+    print_segment(path, name, segments::options(wanted.keys), wanted.range, printer)
+}
+
+fn print_segment(
+    path: &Path,
+    name: &Path,
+    options: ReadOptions,
+    range: Range,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let mut reader = segments::open_as(path, name, options)?;
     let mut entry = Entry::default();
     loop {
         match reader.read_next(&mut entry) {
@@ -121,7 +130,7 @@ fn published(
 ) -> Result<(), Failure> {
     let range = wanted.range;
     store::runtime()?.block_on(async {
-        let remote = store::open(url, database, Access::Read).await?;
+        let remote = keyed(store::open(url, database, Access::Read).await?, wanted.keys.cloned());
         let (mut history, head) = History::open(remote, range.from.saturating_sub(1)).await?;
         let committed = head.head.committed();
         if range.from > committed.sequence.saturating_add(1) {
@@ -130,7 +139,9 @@ fn published(
         while let Some(piece) = history.next().await? {
             match piece {
                 Piece::Segment(fetched) if fetched.planned.name.first() > range.to => break,
-                Piece::Segment(fetched) => segment(&fetched.path, &fetched.name, wanted, printer)?,
+                Piece::Segment(fetched) => {
+                    print_segment(&fetched.path, &fetched.name, fetched.options, range, printer)?;
+                }
                 Piece::Bad(bad) => return Err(bad.failure),
             }
         }

@@ -15,6 +15,7 @@ use super::skip::SkipArgs;
 use crate::engines::{self, ExecArgs};
 use crate::failure::{Failure, Kind, warn};
 use crate::http::{self, Page};
+use crate::keys::{KeyArgs, keyed};
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Progress, count};
@@ -36,6 +37,8 @@ Targets:
 Nothing is applied before the whole path to the published position is verified. SIGTERM and ctrl-C finish the batch in
 hand and exit with 0; after kill -9 the next start goes on where the target is.")]
 pub(crate) struct Args {
+    #[command(flatten)]
+    keys: KeyArgs,
     /// The object store: s3://bucket/prefix, file:///path
     #[arg(long, value_name = "URL", env = "GRAPHSTREAM_FROM", value_parser = store::parse_url)]
     from: StoreUrl,
@@ -212,9 +215,10 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     }
     let record = args.skip.record(args.target.path())?;
     let metrics = GraphstreamMetrics::shared();
+    let keys = args.keys.ring()?;
     let runtime = store::runtime()?;
     let opening = store::open_counted(&args.from, args.database.clone(), Access::Read, &metrics);
-    let remote = runtime.block_on(opening)?;
+    let remote = keyed(runtime.block_on(opening)?, keys);
     let stop = Stop::new();
     let asked = stop.clone();
     stop::listen(move || asked.cancel())?;

@@ -1,6 +1,6 @@
 //! `replicate`: the leader's daemon. Ships the sealed segments of journals, also beside the processes that append.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use graphstream::journal::{Journal, JournalDir};
 use graphstream::metrics::GraphstreamMetrics;
@@ -13,6 +13,7 @@ use crate::cli::Global;
 use crate::config::{CONFIG_VARIABLE, DatabaseSettings, OnlyDatabase, Overrides, Settings};
 use crate::daemon::{self, Daemon};
 use crate::failure::{Failure, Kind, warn};
+use crate::keys;
 use crate::out::Out;
 use crate::store::{self, StoreUrl, Stores};
 use crate::{logs, stop};
@@ -122,12 +123,12 @@ async fn ship_database(
     let shipping = async {
         let continued = daemon::continue_from_head(settings, stores).await?;
         // Before anything is sealed in passing.
-        let dir = daemon::can_be_shipped(path)?;
+        let dir = daemon::can_be_shipped(settings)?;
         let remote = match continued {
             Some(remote) => remote,
-            None => stores.open(&settings.to.value, settings.name.value.clone()).await?,
+            None => daemon::open_store(settings, stores).await?,
         };
-        let open_segment = seal_leftover(&dir, path)?;
+        let open_segment = seal_leftover(&dir, settings)?;
         let options = daemon::options(settings);
         let mut uploader = Uploader::open(path, remote, options, GraphstreamMetrics::shared()).await?;
         let shipped = uploader.ship().await?;
@@ -155,7 +156,7 @@ async fn ship_database(
 }
 
 /// Nobody else will seal what a writer that has gone left open.
-fn seal_leftover(dir: &JournalDir, path: &Path) -> Result<&'static str, Failure> {
+fn seal_leftover(dir: &JournalDir, settings: &DatabaseSettings) -> Result<&'static str, Failure> {
     let newest = dir.segment_sequences()?.last().copied();
     let open = match newest {
         Some(newest) => dir.segment(newest)?.is_some_and(|segment| !segment.is_sealed()),
@@ -165,7 +166,11 @@ fn seal_leftover(dir: &JournalDir, path: &Path) -> Result<&'static str, Failure>
     if !open || dir.identity()?.is_none() {
         return Ok("none");
     }
-    match Journal::builder(path).open() {
+    let mut builder = Journal::builder(&settings.journal.value);
+    if let Some(keys) = keys::ring(&settings.encryption_key_files.value)? {
+        builder = builder.keys(keys);
+    }
+    match builder.open() {
         Ok((journal, _)) => {
             journal.close()?;
             Ok("sealed")

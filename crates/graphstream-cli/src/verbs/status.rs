@@ -17,7 +17,7 @@ use self::bucket::Bucket;
 use self::target::TargetStatus;
 use crate::exit::Code;
 use crate::failure::Failure;
-use crate::keys::KeyArgs;
+use crate::keys::{KeyArgs, keyed};
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Palette, bytes, count, counted};
@@ -163,6 +163,10 @@ struct StoreStatus {
     committed_commit_ms: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     committed_chain_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plain_up_to: Option<u64>,
     window_segments: usize,
     window_bytes: u64,
     epochs: Vec<Epoch>,
@@ -191,7 +195,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return whole_store(url, target, journal?, keys.as_ref(), args.json);
     }
     let store = match (&args.from, &args.database) {
-        (Some(url), Some(database)) => read_store(url, database.clone()).map(Some),
+        (Some(url), Some(database)) => read_store(url, database.clone(), keys).map(Some),
         _ => Ok(None),
     };
     let (journal, store) = match (journal, store) {
@@ -318,9 +322,13 @@ fn commit_ms(header: &Header) -> i64 {
     if header.is_legacy() { header.created_ms } else { header.last_commit_ms }
 }
 
-fn read_store(url: &StoreUrl, database: DatabaseName) -> Result<StoreStatus, Failure> {
+fn read_store(
+    url: &StoreUrl,
+    database: DatabaseName,
+    keys: Option<Arc<KeyRing>>,
+) -> Result<StoreStatus, Failure> {
     let runtime = store::runtime()?;
-    let remote = runtime.block_on(store::open(url, database.clone(), Access::Read))?;
+    let remote = keyed(runtime.block_on(store::open(url, database.clone(), Access::Read))?, keys);
     let describe = remote.backend().describe();
     let mut reader = HeadReader::new(remote)?;
     let HeadPoll::Changed(stored) = runtime.block_on(reader.poll())? else {
@@ -339,6 +347,8 @@ fn read_store(url: &StoreUrl, database: DatabaseName) -> Result<StoreStatus, Fai
         committed_sequence: committed.sequence,
         committed_commit_ms: committed.commit_ms,
         committed_chain_hash: committed.chain.hash().map(|hash| hash.to_string()),
+        encryption_key: committed.chain.key_id().map(|id| id.to_string()),
+        plain_up_to: head.plain_up_to().filter(|last| *last > 0),
         window_segments: head.segments().len(),
         window_bytes: head.segments().iter().map(|segment| segment.size).sum(),
         epochs: head
@@ -444,6 +454,12 @@ fn print(out: &mut Out, status: &Status) -> Result<(), Failure> {
         out.line(format_args!("  committed    {}{when}", count(store.committed_sequence)))?;
         if let Some(chain_hash) = &store.committed_chain_hash {
             out.line(format_args!("  chain hash   {chain_hash}"))?;
+        }
+        if let Some(key) = &store.encryption_key {
+            let plain = store
+                .plain_up_to
+                .map_or(String::new(), |last| format!(", segments up to sequence {} are plain", count(last)));
+            out.line(format_args!("  encrypted    with key {key}{plain}"))?;
         }
         out.line(format_args!(
             "  window       {} ({})",

@@ -11,14 +11,14 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use graphstream::format::{ChainHash, Entry};
+use graphstream::format::{ChainHash, Entry, ReadOptions};
 use graphstream::journal::{self, JournalDir, JournalReader, ReaderOptions};
 use graphstream::remote::DatabaseName;
 use graphstream::replication::Stop;
 
 use crate::entries::{FilterArgs, Lines, Range, RangeArgs, Wanted};
 use crate::failure::{Failure, Kind, warn};
-use crate::keys::KeyArgs;
+use crate::keys::{KeyArgs, keyed};
 use crate::out::Out;
 use crate::segments::{self, Fetched, History, Piece};
 use crate::source::{Source, SourceArgs};
@@ -101,7 +101,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Source::Files(paths) => paths.iter().try_for_each(|path| {
             // Files need not follow each other.
             (tail.seen, tail.chain_hash) = (0, None);
-            tail.segment(path, path, wanted).map(drop)
+            tail.segment(path, path, segments::options(wanted.keys)).map(drop)
         }),
     };
     // What came before an error belongs to the answer.
@@ -186,8 +186,7 @@ impl Tail {
     }
 
     /// Takes the entries of a file that are not taken yet.
-    fn segment(&mut self, path: &Path, name: &Path, wanted: Wanted<'_>) -> Result<(), Failure> {
-        let mut options = segments::options(wanted.keys);
+    fn segment(&mut self, path: &Path, name: &Path, mut options: ReadOptions) -> Result<(), Failure> {
         let first = segments::header(path).map_or(0, |header| header.first_seq);
         if let Some(chain_hash) = self.chain_hash.filter(|_| self.seen + 1 == first) {
             options = options.with_expected_chain(chain_hash);
@@ -276,13 +275,13 @@ fn published(
     follow: Option<(&Stop, Duration)>,
 ) -> Result<(), Failure> {
     store::runtime()?.block_on(async {
-        let remote = store::open(url, database, Access::Read).await?;
+        let remote = keyed(store::open(url, database, Access::Read).await?, wanted.keys.cloned());
         let (mut history, head) = History::open(remote.clone(), 0).await?;
         let end = head.head.committed().sequence;
         let mut began = tail.begin(1, end).max(1);
         loop {
             history = history.after(began - 1);
-            take(&mut history, wanted, tail).await?;
+            take(&mut history, tail).await?;
             if !tail.must_look_further(began, 1) {
                 break;
             }
@@ -298,7 +297,7 @@ fn published(
                 () = stop.cancelled() => return Ok(()),
             }
             match history.poll().await {
-                Ok(true) => take(&mut history, wanted, tail).await?,
+                Ok(true) => take(&mut history, tail).await?,
                 Ok(false) => {}
                 Err(error) if error.kind() == graphstream::remote::ErrorKind::Storage => {
                     if !std::mem::replace(&mut failing, true) {
@@ -315,14 +314,14 @@ fn published(
 }
 
 /// Takes everything that is published now.
-async fn take(history: &mut History, wanted: Wanted<'_>, tail: &mut Tail) -> Result<(), Failure> {
+async fn take(history: &mut History, tail: &mut Tail) -> Result<(), Failure> {
     while !tail.ended
         && let Some(piece) = history.next().await?
     {
         match piece {
             Piece::Segment(fetched) => {
-                let Fetched { path, name, .. } = &*fetched;
-                tail.segment(path, name, wanted)?;
+                let Fetched { path, name, options, .. } = *fetched;
+                tail.segment(&path, &name, options)?;
             }
             Piece::Bad(bad) => return Err(bad.failure),
         }

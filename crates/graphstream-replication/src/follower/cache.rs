@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use graphstream_format::ReadOptions;
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_remote::{Head, PlannedSegment, Remote, SegmentSink};
 use graphstream_storage::{RetryConfig, RetryPolicy};
@@ -28,11 +29,17 @@ pub(crate) struct Cache {
 #[derive(Debug)]
 pub(crate) struct CachedSegment {
     path: PathBuf,
+    options: ReadOptions,
 }
 
 impl CachedSegment {
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How it is read: with the keys of the history, unless the head admits that it is plain.
+    pub(crate) fn options(&self) -> ReadOptions {
+        self.options.clone()
     }
 }
 
@@ -101,7 +108,7 @@ pub(crate) async fn fetch(
     let name = planned.name;
     let file =
         format!("{:016x}-{:016x}-{:08x}-{}.hadbj", name.last(), name.first(), name.epoch(), name.level());
-    let cached = CachedSegment { path: dir.join(file) };
+    let mut cached = CachedSegment { path: dir.join(file), options: ReadOptions::default() };
     let config = RetryConfig::default()
         .with_attempts_max(options.store_retries_max.saturating_add(1))
         .with_pause_max(options.retry_interval_max)
@@ -115,7 +122,10 @@ pub(crate) async fn fetch(
             source,
         })?;
         match remote.fetch_segment(head, planned, &mut Sink(file)).await.map_err(Error::from) {
-            Ok(Some(_)) => return Ok(Some(cached)),
+            Ok(Some(fetched)) => {
+                cached.options = remote.read_options(&fetched.header);
+                return Ok(Some(cached));
+            }
             Ok(None) => return Ok(None),
             Err(error) if error.is_transient() => {
                 metrics.follower.fetch_failures.inc();

@@ -262,7 +262,7 @@ impl Follower {
                 self.metrics.follower.segments_fetched.inc();
                 self.metrics.follower.bytes_fetched.add(planned.size);
                 let (end, segment) = blocking("verifying a segment", move || {
-                    verify(segment.path(), &planned, at).map(|end| (end, segment))
+                    verify(&segment, &planned, at).map(|end| (end, segment))
                 })
                 .await?;
                 at = end;
@@ -328,7 +328,7 @@ impl Follower {
             return Err(Error::Moved { segment: planned.name });
         };
         blocking("verifying a segment", move || {
-            let found = verify(segment.path(), &planned, at)?;
+            let found = verify(&segment, &planned, at)?;
             if found == end {
                 return Ok(segment);
             }
@@ -356,7 +356,7 @@ impl Follower {
         let decoding = threads::start(move || {
             // A closed channel means that nobody wants the rest: not an error.
             let send = |batch: Option<Batch>| batch.is_none_or(|batch| batches.send(batch));
-            walk(segment.path(), &planned, from, |entry| {
+            walk(&segment, &planned, from, |entry| {
                 let wanted = send(batcher.push(entry)?);
                 let last = until.is_some_and(|until| entry.sequence >= until);
                 Ok(if wanted && !last { Step::On } else { Step::Enough })

@@ -9,11 +9,11 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
 
-use graphstream_format::{Entry, Position, ReadOptions, SegmentReader};
+use graphstream_format::{Entry, Position, SegmentReader};
 use graphstream_remote::PlannedSegment;
 
+use super::cache::CachedSegment;
 use crate::{Error, Result};
 
 /// How much of a file is read at once. The reader itself holds one entry and one zstd window.
@@ -34,20 +34,23 @@ pub(crate) enum Step {
 /// [`Error::Segment`] for anything wrong inside the file, [`Error::Misnamed`] when its name says other sequences,
 /// [`Error::Forked`] when its chain does not pass through `from`, and whatever `visit` fails with.
 pub(crate) fn walk(
-    file: &Path,
+    segment: &CachedSegment,
     planned: &PlannedSegment,
     from: Position,
     mut visit: impl FnMut(&Entry) -> Result<Step>,
 ) -> Result<Position> {
     let name = planned.name;
+    let (file, options) = (segment.path(), segment.options());
     let segment = |source| match source {
-        graphstream_format::Error::KeyRequired { id } => Error::EncryptedSegment { segment: name, id },
+        graphstream_format::Error::KeyRequired { id } | graphstream_format::Error::UnknownKey { id } => {
+            Error::EncryptedSegment { segment: name, id }
+        }
         source => Error::Segment { segment: name, source: Box::new(source) },
     };
     let cache = |source| Error::Cache { attempted: "reading", path: file.to_path_buf(), source };
     let opened = File::open(file).map_err(cache)?;
     let bytes = opened.metadata().map_err(cache)?.len();
-    let mut options = ReadOptions::default().with_expected_lineage(from.lineage).with_legacy_refused();
+    let mut options = options.with_expected_lineage(from.lineage).with_legacy_refused();
     let joins = name.first() == from.sequence.saturating_add(1);
     if joins {
         options = options.with_expected_chain(from.chain_hash);
@@ -84,6 +87,6 @@ pub(crate) fn walk(
 }
 
 /// Verifies a whole segment.
-pub(crate) fn verify(file: &Path, planned: &PlannedSegment, from: Position) -> Result<Position> {
-    walk(file, planned, from, |_| Ok(Step::On))
+pub(crate) fn verify(segment: &CachedSegment, planned: &PlannedSegment, from: Position) -> Result<Position> {
+    walk(segment, planned, from, |_| Ok(Step::On))
 }

@@ -107,9 +107,13 @@ impl Beginning {
 pub async fn continue_from_head(dir: impl AsRef<Path>, remote: &Remote) -> Result<Option<Committed>> {
     let fs: Arc<dyn Fs> = Arc::new(StdFs);
     let Some(beginning) = Beginning::of(dir.as_ref(), &fs, remote, true).await? else { return Ok(None) };
-    let path = dir.as_ref().to_path_buf();
+    let (path, keys) = (dir.as_ref().to_path_buf(), remote.keys().cloned());
     blocking("setting up the journal", move || {
-        let (journal, report) = beginning.set_up(Journal::builder(path)).open()?;
+        let mut builder = beginning.set_up(Journal::builder(path));
+        if let Some(keys) = keys {
+            builder = builder.keys(keys);
+        }
+        let (journal, report) = builder.open()?;
         journal.close()?;
         Ok((report.position.sequence == beginning.committed.sequence).then_some(beginning.committed))
     })

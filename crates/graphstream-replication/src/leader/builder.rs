@@ -58,7 +58,8 @@ pub struct Started {
 }
 
 impl Leader {
-    /// A leader for the journal in `dir`, publishing to `remote`.
+    /// A leader for the journal in `dir`, publishing to `remote`. The [keys](Remote::with_keys) of `remote` are the journal's, too: with them what
+    /// is sealed is encrypted.
     pub fn builder(dir: impl AsRef<Path>, remote: Remote) -> LeaderBuilder {
         LeaderBuilder {
             dir: dir.as_ref().to_path_buf(),
@@ -176,6 +177,10 @@ impl LeaderBuilder {
         let entropy = entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
         let admission = Admission::new(guard.map(Guard::new), Arc::clone(&entropy), Arc::clone(&metrics));
         let mut builder = builder.fs(fs).clock(Arc::clone(&clock)).entropy(entropy);
+        // What may not be plain in the store may not be sealed plain here.
+        if let Some(keys) = remote.keys() {
+            builder = builder.keys(Arc::clone(keys));
+        }
         if let Some(beginning) = beginning {
             builder = beginning.set_up(builder);
         }

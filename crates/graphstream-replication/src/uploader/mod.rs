@@ -135,6 +135,10 @@ impl Uploader {
     ) -> Result<Self> {
         let nonce = OwnerNonce::random(remote.randomness())?;
         let now_ms = clock.now_ms();
+        let dir = match remote.keys() {
+            Some(keys) => dir.with_keys(Arc::clone(keys)),
+            None => dir,
+        };
         let (dir, opened) = blocking("reading the journal", move || {
             let opened = Opened::new(&dir, now_ms)?;
             Ok((dir, opened))

@@ -16,6 +16,7 @@ pub(super) struct Opened {
     /// The committed sequence that the cursor says, and the manifest where there is something to say.
     pub(super) noted: Option<u64>,
     floor: Published,
+    plain_up_to: u64,
 }
 
 /// What this journal is known to have published.
@@ -31,9 +32,7 @@ impl Opened {
     pub(super) fn new(dir: &JournalDir, now_ms: i64) -> Result<Self> {
         let path = || dir.path().to_path_buf();
         let identity = dir.identity()?.ok_or_else(|| Error::NotAdopted { path: path() })?;
-        if let Some(id) = identity.encryption_key {
-            return Err(Error::EncryptedJournal { path: path(), id });
-        }
+        dir.check_keys()?;
         if let Some(note) = dir.fenced()? {
             return Err(Error::FencedBefore { after: note.after });
         }
@@ -52,13 +51,16 @@ impl Opened {
             }
         };
         let noted = published.filter(|published| cursor == Some(*published));
-        Ok(Self { lock, identity, chain, noted, floor })
+        // A head that is still plain is keyed by the claim, up to what the journal itself says is plain.
+        let plain_up_to = identity.plain_up_to.unwrap_or(0);
+        Ok(Self { lock, identity, chain, noted, floor, plain_up_to })
     }
 
     pub(super) fn session_options(&self) -> SessionOptions {
+        let options = SessionOptions::default().with_plain_up_to(self.plain_up_to);
         match &self.floor {
-            Published::Nothing => SessionOptions::default().with_create(true),
-            Published::Something(floor) => SessionOptions::default().with_create(false).with_floor(*floor),
+            Published::Nothing => options.with_create(true),
+            Published::Something(floor) => options.with_create(false).with_floor(*floor),
         }
     }
 }

@@ -1,17 +1,19 @@
 //! From a sealed segment in the journal to one that can be uploaded: verified entry by entry, or by its ends alone if that is said, hashed, and
-//! cut again when it begins before the epoch does.
+//! cut again when it begins before the epoch does, or encrypted when it was sealed plain and encryption was turned on since.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use graphstream_format::v2::RandomReader;
+use graphstream_format::encryption::{EncryptWith, KeyRing, SEGMENT_RANDOM_LEN};
+use graphstream_format::v2::{RandomReader, SegmentRange};
 use graphstream_format::{
-    ChainHash, Entry, Lineage, ReadOptions, SegmentReader, SegmentStart, SegmentVersion, SegmentWriter,
-    WriteOptions,
+    ChainHash, Entry, Header, Lineage, Position, ReadOptions, SegmentReader, SegmentStart, SegmentVersion,
+    SegmentWriter, WriteOptions,
 };
 use graphstream_journal::{JournalDir, SegmentInfo};
-use graphstream_remote::LocalSegment;
+use graphstream_remote::{ChainValue, LocalSegment, OwnerNonce};
 use graphstream_storage::PutBody;
 use sha2::{Digest, Sha256};
 
@@ -33,38 +35,63 @@ pub(super) struct Joint {
     pub(super) chain_hash: ChainHash,
 }
 
+/// How segments are made ready.
+#[derive(Debug, Clone)]
+pub(super) struct Preparing {
+    pub(super) lineage: Lineage,
+    /// Whether entries are verified where that is not needed anyway.
+    pub(super) verify: bool,
+    /// Nothing plain is uploaded: the key of what is sealed again, and what all that is random in it follows from.
+    pub(super) encrypt: Option<Encrypting>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Encrypting {
+    pub(super) keys: Arc<KeyRing>,
+    /// Of this start of this process, and of no other: the nonces of what it seals again are used for nothing else. The same segment is
+    /// sealed to the same bytes each time, so that an upload whose answer was lost is recognised as ours.
+    pub(super) nonce: OwnerNonce,
+}
+
 /// Verifies a sealed segment (if not told to spare that, for one that needs no cut) that must continue at `joint`, and computes what its upload needs. Blocks for the disk.
 ///
 /// A segment that begins at or before the joint (another leader's epoch ended inside it) is cut again after it.
 pub(super) fn prepare(
     dir: &JournalDir,
     info: &SegmentInfo,
-    lineage: Lineage,
+    preparing: &Preparing,
     joint: Joint,
-    verify: bool,
 ) -> Result<Prepared> {
+    let &Preparing { lineage, verify, ref encrypt } = preparing;
     let (first, last) = (info.header.first_seq, info.header.last_seq);
     let next = joint.sequence.saturating_add(1);
     if first > next {
         return Err(Error::LocalGap { first: next, last: first.saturating_sub(1) });
     }
-    if first == next {
+    let too_plain = encrypt.is_some() && !info.header.is_encrypted();
+    if first == next && !too_plain {
         if !verify && let Some(segment) = by_its_ends(dir, info, lineage, joint)? {
             return Ok(Prepared { segment, _cut: None });
         }
         let (bytes, size) = dir.segment_bytes(info)?;
-        let segment = hash(bytes, size, &info.path, body(dir, info)?, lineage, joint)?;
+        let read = dir.read_options(&info.header)?;
+        let segment = hash(bytes, size, &info.path, body(dir, info)?, read, lineage, joint)?;
         return Ok(Prepared { segment, _cut: None });
     }
     tracing::info!(
         first,
         last,
         after = joint.sequence,
-        "cutting a segment again: it begins before the epoch"
+        too_plain,
+        "sealing a segment again: it begins before the epoch, or is plain and may not be"
     );
-    let cut = cut(dir, info, lineage, joint)?;
+    let cut = cut(dir, info, preparing, joint)?;
     let (file, size) = open(&cut)?;
-    let segment = hash(file, size, &cut, PutBody::File(cut.to_path_buf()), lineage, joint)?;
+    let read = match encrypt {
+        Some(encrypt) => ReadOptions::default().with_keys(Arc::clone(&encrypt.keys)),
+        None => ReadOptions::default(),
+    };
+    let segment = hash(file, size, &cut, PutBody::File(cut.to_path_buf()), read, lineage, joint)?;
     Ok(Prepared { segment, _cut: Some(cut) })
 }
 
@@ -79,7 +106,11 @@ fn by_its_ends(
     let header = &info.header;
     let Some(path) = dir.os_path(info).filter(|_| header.lineage == lineage) else { return Ok(None) };
     let (file, bytes) = open(&path)?;
-    let Ok(mut ends) = RandomReader::open(&file, bytes) else { return Ok(None) };
+    let opened = match dir.keys().filter(|_| header.is_encrypted()) {
+        Some(keys) => RandomReader::open_encrypted(&file, bytes, keys),
+        None => RandomReader::open(&file, bytes),
+    };
+    let Ok(mut ends) = opened else { return Ok(None) };
     let (before, after) = ends.chain();
     let fits = before == joint.chain_hash && ends.last_seq() == header.last_seq;
     if !fits || !matches!(ends.entry(header.last_seq), Ok(Some(_))) {
@@ -89,14 +120,15 @@ fn by_its_ends(
     let mut buffered = BufReader::with_capacity(READ_BUFFER_BYTES, &mut hashing);
     let read = std::io::copy(&mut buffered, &mut std::io::sink());
     read.map_err(|source| Error::LocalFile { attempted: "reading", path: path.clone(), source })?;
-    Ok(Some(LocalSegment::new(
+    let segment = LocalSegment::new(
         header.first_seq..=header.last_seq,
         (before, after),
         header.last_commit_ms,
         bytes,
         hashing.sha256.finalize().into(),
         PutBody::File(path),
-    )))
+    );
+    Ok(Some(segment.with_encrypted(header.is_encrypted())))
 }
 
 fn open(path: &Path) -> Result<(File, u64)> {
@@ -109,9 +141,9 @@ fn open(path: &Path) -> Result<(File, u64)> {
 fn damaged(path: &Path) -> impl Fn(graphstream_format::Error) -> Error {
     let path: PathBuf = path.to_path_buf();
     move |source| match source {
-        // Encryption was turned on while the journal was being shipped.
-        graphstream_format::Error::KeyRequired { id } => {
-            Error::EncryptedJournal { path: path.parent().unwrap_or(&path).to_path_buf(), id }
+        // Encryption was turned on, or the key changed, while the journal was being shipped.
+        graphstream_format::Error::KeyRequired { id } | graphstream_format::Error::UnknownKey { id } => {
+            Error::EncryptedLocal { path: path.clone(), id }
         }
         // A disk that fails says nothing about what is on it.
         graphstream_format::Error::Io { source, .. } => {
@@ -142,18 +174,17 @@ fn hash(
     bytes: u64,
     path: &Path,
     body: PutBody,
+    options: ReadOptions,
     lineage: Lineage,
     joint: Joint,
 ) -> Result<LocalSegment> {
     let damaged = damaged(path);
-    let options = ReadOptions::default()
-        .with_expected_lineage(lineage)
-        .with_legacy_refused()
-        .with_expected_chain(joint.chain_hash);
+    let options =
+        options.with_expected_lineage(lineage).with_legacy_refused().with_expected_chain(joint.chain_hash);
     let mut tee = Hashing { inner: BufReader::with_capacity(READ_BUFFER_BYTES, file), sha256: Sha256::new() };
     let mut reader = SegmentReader::new(&mut tee, bytes, options).map_err(&damaged)?;
     let end = reader.verify().map_err(&damaged)?;
-    let first = reader.header().first_seq;
+    let (first, encrypted) = (reader.header().first_seq, reader.header().is_encrypted());
     drop(reader);
     // The reader has verified the exact length, but may have had no need to read the last bytes through this.
     std::io::copy(&mut tee, &mut std::io::sink()).map_err(|source| Error::LocalFile {
@@ -161,14 +192,15 @@ fn hash(
         path: path.to_path_buf(),
         source,
     })?;
-    Ok(LocalSegment::new(
+    let segment = LocalSegment::new(
         first..=end.last_seq,
         (joint.chain_hash, end.chain_hash),
         end.last_commit_ms,
         bytes,
         tee.sha256.finalize().into(),
         body,
-    ))
+    );
+    Ok(segment.with_encrypted(encrypted))
 }
 
 struct Hashing<R> {
@@ -185,13 +217,23 @@ impl<R: Read> Read for Hashing<R> {
 }
 
 /// Writes the entries after the joint into a segment of their own.
-fn cut(dir: &JournalDir, info: &SegmentInfo, lineage: Lineage, joint: Joint) -> Result<tempfile::TempPath> {
+fn cut(
+    dir: &JournalDir,
+    info: &SegmentInfo,
+    preparing: &Preparing,
+    joint: Joint,
+) -> Result<tempfile::TempPath> {
     let path = &*info.path;
-    let (file, bytes) = dir.segment_bytes(info)?;
+    let lineage = preparing.lineage;
     let damaged = damaged(path);
-    let options = ReadOptions::default().with_expected_lineage(lineage).with_legacy_refused();
-    let mut reader = SegmentReader::new(BufReader::with_capacity(READ_BUFFER_BYTES, file), bytes, options)
-        .map_err(&damaged)?;
+    let entries = || {
+        let (file, bytes) = dir.segment_bytes(info)?;
+        let options = dir.read_options(&info.header)?;
+        let options = options.with_expected_lineage(lineage).with_legacy_refused();
+        let buffered = BufReader::with_capacity(READ_BUFFER_BYTES, file);
+        SegmentReader::new(buffered, bytes, options).map_err(&damaged)
+    };
+    let mut reader = entries()?;
     let unwritable =
         |source| Error::LocalFile { attempted: "cutting again", path: path.to_path_buf(), source };
     let (output, output_path) = tempfile::NamedTempFile::new().map_err(unwritable)?.into_parts();
@@ -202,15 +244,32 @@ fn cut(dir: &JournalDir, info: &SegmentInfo, lineage: Lineage, joint: Joint) -> 
         created_ms: reader.header().created_ms,
     };
     let recut = |source| Error::Local { path: output_path.to_path_buf(), source: Box::new(source) };
-    let form = WriteOptions::default().with_version(SegmentVersion::like(reader.kind()));
-    let mut writer = SegmentWriter::new(output, start, &form).map_err(recut)?;
+    let mut writer = match &preparing.encrypt {
+        None => {
+            let form = WriteOptions::default().with_version(SegmentVersion::like(reader.kind()));
+            SegmentWriter::new(output, start, &form).map_err(recut)?
+        }
+        Some(encrypt) => {
+            let (range, end) = range_after(&mut entries()?, joint, &info.header).map_err(&damaged)?;
+            let position = |sequence, chain_hash| Position { lineage, sequence, chain_hash };
+            let random =
+                encrypt.random(&position(joint.sequence, joint.chain_hash), &position(range.last_seq, end));
+            let with = EncryptWith::new(encrypt.keys.current(), random);
+            SegmentWriter::encrypted(output, start, &WriteOptions::default(), range, with).map_err(recut)?
+        }
+    };
     let mut entry = Entry::default();
     while reader.read_next(&mut entry).map_err(&damaged)? {
         if entry.sequence == joint.sequence && entry.chain_hash != joint.chain_hash {
+            let keys = preparing.encrypt.as_ref().map(|encrypt| &*encrypt.keys);
+            let shown = |chain_hash| {
+                let position = Position { lineage, sequence: joint.sequence, chain_hash };
+                Box::new(ChainValue::of(&position, keys))
+            };
             return Err(Error::Remote(graphstream_remote::Error::Fork {
                 sequence: joint.sequence,
-                local: Box::new(entry.chain_hash.into()),
-                published: Box::new(joint.chain_hash.into()),
+                local: shown(entry.chain_hash),
+                published: shown(joint.chain_hash),
                 common_through: 0,
             }));
         }
@@ -221,6 +280,51 @@ fn cut(dir: &JournalDir, info: &SegmentInfo, lineage: Lineage, joint: Joint) -> 
     let finished = writer.finish().map_err(recut)?;
     finished.inner.sync_all().map_err(unwritable)?;
     Ok(output_path)
+}
+
+/// What an encrypted segment of the entries after the joint must be told before the first of them, and the chain hash after the last.
+fn range_after<R: Read>(
+    reader: &mut SegmentReader<R>,
+    joint: Joint,
+    header: &Header,
+) -> graphstream_format::Result<(SegmentRange, ChainHash)> {
+    let mut range = SegmentRange {
+        last_seq: header.last_seq,
+        first_commit_ms: header.first_commit_ms,
+        last_commit_ms: header.last_commit_ms,
+    };
+    let mut entry = Entry::default();
+    let mut first = true;
+    while reader.read_next(&mut entry)? {
+        if entry.sequence > joint.sequence {
+            if std::mem::take(&mut first) {
+                range.first_commit_ms = entry.commit_ms;
+            }
+            range.last_commit_ms = entry.commit_ms;
+        }
+    }
+    Ok((range, entry.chain_hash))
+}
+
+impl Encrypting {
+    /// What is random in a segment of the entries between two positions: the same for the same entries in this start of the process, another
+    /// for any others. It stands in the open, so chain hashes go into it by their MACs.
+    fn random(&self, before: &Position, end: &Position) -> [u8; SEGMENT_RANDOM_LEN] {
+        let key = self.keys.current();
+        let half = |number: u8| {
+            Sha256::new()
+                .chain_update([number])
+                .chain_update(self.nonce.as_bytes())
+                .chain_update(key.chain_mac(before).mac)
+                .chain_update(key.chain_mac(end).mac)
+                .finalize()
+        };
+        let mut random = [0; SEGMENT_RANDOM_LEN];
+        for (to, from) in random.iter_mut().zip(half(0).into_iter().chain(half(1))) {
+            *to = from;
+        }
+        random
+    }
 }
 
 #[cfg(test)]

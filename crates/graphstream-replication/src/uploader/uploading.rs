@@ -8,7 +8,7 @@ use graphstream_remote::{Committed, SegmentUploader, UploadedSegment};
 use tokio::task::{JoinError, JoinSet};
 
 use super::Uploader;
-use super::prepare::{Joint, Prepared, prepare};
+use super::prepare::{Encrypting, Joint, Prepared, Preparing, prepare};
 use crate::archive::{ArchivePlan, ArchiveSegment};
 use crate::threads::blocking;
 use crate::{Error, Result};
@@ -22,7 +22,7 @@ impl Uploader {
         committed: Committed,
     ) -> Result<(Vec<UploadedSegment>, Option<Error>)> {
         let uploader = self.session.uploader()?;
-        let (lineage, verify) = (self.lineage, plan.verify);
+        let preparing = self.preparing(plan.verify);
         let mut joint = self.joint(committed).await?;
         let mut uploading = JoinSet::new();
         let (mut uploaded, mut failed) = (Vec::new(), None);
@@ -33,11 +33,11 @@ impl Uploader {
                 None => None,
             };
             // Verifying is sequential, for each segment must continue the one before; uploads run meanwhile.
-            let dir = self.dir.clone();
+            let (dir, preparing) = (self.dir.clone(), preparing.clone());
             let prepared = blocking("verifying a segment", move || {
                 let ArchiveSegment { first, last, .. } = segment;
                 let info = dir.segment(first)?.ok_or(Error::LocalGap { first, last })?;
-                prepare(&dir, &info, lineage, joint, verify)
+                prepare(&dir, &info, &preparing, joint)
             });
             match prepared.await {
                 Ok(prepared) => {
@@ -67,6 +67,16 @@ impl Uploader {
         }
         self.chain.advance(joint.sequence, joint.chain_hash);
         Ok((uploaded, failed))
+    }
+
+    /// Under a keyed head nothing plain is uploaded, whatever the journal has sealed before.
+    fn preparing(&self, verify: bool) -> Preparing {
+        let keyed = self.session.head().is_some_and(|stored| stored.head.is_keyed());
+        let encrypt = self.remote.keys().filter(|_| keyed).map(|keys| {
+            let (keys, nonce) = (Arc::clone(keys), self.session.nonce());
+            Encrypting { keys, nonce }
+        });
+        Preparing { lineage: self.lineage, verify, encrypt }
     }
 
     /// Where the first segment joins the chain.

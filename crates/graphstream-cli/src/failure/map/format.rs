@@ -7,7 +7,7 @@ use graphstream::format;
 
 use crate::failure::{Failure, Kind, Place};
 
-const KEY: &str = "--encryption-key-file FILE with that key; the id stands in its file";
+pub(super) const KEY: &str = "--encryption-key-file FILE with that key; the id stands in its file";
 
 impl Failure {
     /// An error about the bytes of the segment at `path`.

@@ -2,7 +2,7 @@
 
 use graphstream::remote;
 
-use super::format::format_place;
+use super::format::{KEY, format_place};
 use super::storage::{advice, storage_kind};
 use crate::failure::{Failure, Kind, Place};
 
@@ -49,7 +49,18 @@ impl From<remote::Error> for Failure {
             E::Contended { .. } => {
                 (Kind::Store, Some("the same command again: something else changes the database"))
             }
+            E::HeadDamaged { source: remote::HeadProblem::Plaintext, .. } => (
+                Kind::Corruption,
+                Some(
+                    "without a key, if the database is meant to be plain; a leader encrypts it from here on, once its journal is (append --encrypt-existing); otherwise find out who replaced it",
+                ),
+            ),
+            E::HeadDamaged { source: remote::HeadProblem::Forged { .. }, .. } => (
+                Kind::Corruption,
+                Some("find out who can write to the store: whoever wrote this did not have the key"),
+            ),
             other => match other.kind() {
+                remote::ErrorKind::Key => (Kind::Usage, Some(KEY)),
                 remote::ErrorKind::Fenced => (
                     Kind::Fenced,
                     Some("the leader that took over; starting this one again would fence that one"),

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use graphstream::{journal, replication};
+use graphstream::replication;
 
+use super::format::KEY;
 use super::{FENCED, VERIFY};
 use crate::failure::{Failure, Kind};
 
@@ -12,10 +13,6 @@ impl From<replication::Error> for Failure {
         use replication::Error as E;
 
         match error {
-            // Encryption was turned on while the journal was shipped: no key helps here yet.
-            E::Journal(journal::Error::EncryptionRequired { path, id }) => {
-                E::EncryptedJournal { path: path.parent().unwrap_or(&path).to_path_buf(), id }.into()
-            }
             E::Journal(error) => error.into(),
             E::Remote(error) => error.into(),
             E::Target(error) => error.into(),
@@ -31,7 +28,7 @@ impl From<replication::Error> for Failure {
                     E::LocalGap { .. } => Kind::Gap,
                     E::FencedBefore { .. } => Kind::Fenced,
                     E::NotAdopted { .. } => Kind::Journal,
-                    E::EncryptedJournal { .. } | E::EncryptedSegment { .. } => Kind::Usage,
+                    E::EncryptedLocal { .. } | E::EncryptedSegment { .. } => Kind::Usage,
                     E::Statement { .. } => Kind::Poison,
                     E::Misnamed { .. } | E::HeadChain { .. } | E::Payload { .. } => Kind::Corruption,
                     E::Forked { .. } | E::DatabaseAhead { .. } | E::DatabaseForked { .. } => Kind::Fork,
@@ -68,12 +65,7 @@ impl From<replication::Error> for Failure {
                     E::NotAdopted { .. } => Some(
                         "graphstream append --journal DIR < /dev/null takes over a journal of the predecessor",
                     ),
-                    E::EncryptedJournal { .. } => Some(
-                        "a copy of its segments, which are encrypted, and of its key file elsewhere; shipping them comes with a later version",
-                    ),
-                    E::EncryptedSegment { .. } => {
-                        Some("graphstream cat --from URL --database NAME --encryption-key-file FILE reads it")
-                    }
+                    E::EncryptedLocal { .. } | E::EncryptedSegment { .. } => Some(KEY),
                     E::LocalGap { .. } => Some(VERIFY),
                     E::ScratchNotEmpty { .. } => {
                         Some("a --target that does not exist yet; without --target a temporary one is made")

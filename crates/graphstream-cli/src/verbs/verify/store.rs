@@ -16,6 +16,7 @@ use graphstream::remote::{
 use super::walk::{Row, Sink, Walk};
 use super::{Depth, Problem};
 use crate::failure::Failure;
+use crate::keys::keyed;
 use crate::segments::{History, Piece};
 use crate::store::{self, Access, StoreUrl};
 
@@ -31,7 +32,7 @@ pub(super) struct Subject<'a> {
 
 impl Subject<'_> {
     pub(super) async fn open(&self) -> Result<Remote, Failure> {
-        store::open(self.url, self.database.clone(), Access::Read).await
+        Ok(keyed(store::open(self.url, self.database.clone(), Access::Read).await?, self.keys.clone()))
     }
 }
 
@@ -56,7 +57,7 @@ pub(super) async fn verify(
         Depth::Chain | Depth::Replay => {
             let unseen = damage.into_iter().filter(|finding| !is_seen_by_reading(finding));
             unseen.into_iter().try_for_each(|finding| sink(row(finding)))?;
-            chain(remote, &inventory, head, subject.keys.clone(), sink).await?;
+            chain(remote, &inventory, head, sink).await?;
         }
     }
     leftovers.into_iter().try_for_each(|finding| sink(row(finding)))
@@ -82,7 +83,6 @@ async fn chain(
     remote: &Remote,
     inventory: &Inventory,
     head: &Head,
-    keys: Option<Arc<KeyRing>>,
     sink: &mut Sink<'_>,
 ) -> Result<(), Failure> {
     let after = inventory.begins_after();
@@ -90,7 +90,7 @@ async fn chain(
         head.epochs().iter().find(|row| row.start_sequence == after).and_then(|row| row.start_chain.hash());
     let chain_before = if after == 0 { Some(ChainHash::ZERO) } else { start };
     let (mut history, stored) = History::open(remote.clone(), after).await?;
-    let mut walk = Walk::of_store(stored.head.lineage(), after, chain_before, keys);
+    let mut walk = Walk::of_store(stored.head.lineage(), after, chain_before);
     while let Some(piece) = history.next().await? {
         match piece {
             Piece::Segment(fetched) => walk.object(&fetched).into_iter().try_for_each(&mut *sink)?,

@@ -196,19 +196,14 @@ impl Walk {
     }
 
     /// Of a published history, which begins after a sequence with this chain hash, if that is known.
-    pub(super) fn of_store(
-        lineage: Lineage,
-        after: u64,
-        chain_hash: Option<ChainHash>,
-        keys: Option<Arc<KeyRing>>,
-    ) -> Self {
+    pub(super) fn of_store(lineage: Lineage, after: u64, chain_hash: Option<ChainHash>) -> Self {
         let joint = Joint { lineage, last_sequence: after, chain_hash };
-        Self { joint: Some(joint), overlaps: true, ..Self::new(PathBuf::new(), keys) }
+        Self { joint: Some(joint), overlaps: true, ..Self::new(PathBuf::new(), None) }
     }
 
     /// Verifies a fetched object.
     pub(super) fn object(&mut self, fetched: &Fetched) -> Vec<Row> {
-        let options = segments::options(self.keys.as_ref());
+        let options = fetched.options.clone();
         let subject =
             Subject { path: &fetched.path, name: &fetched.name, followed_by: None, live: false, options };
         self.segment(&subject, &fetched.segment.header)
