@@ -1,8 +1,8 @@
-//! The task `crash`: the journal's crash tests in release builds, with new random seeds, for as long as asked for.
+//! The task `crash`: the crash tests of journal, leader and follower in release builds, with new random seeds, for as long as asked for.
 //!
 //! ```text
 //!  --budget ──▶ 3/4: power cuts on a disk in memory (tests/crash_random.rs)
-//!               1/4: real processes, killed at random moments and system calls (tests/killed.rs, tests/crash_syscalls.rs), in rounds
+//!               1/4: real processes, killed at random moments and system calls (leader_killed, follower_killed, killed, crash_syscalls), in rounds
 //! ```
 //!
 //! With `--kernel` it is another program altogether, see [`crate::power_cuts`].
@@ -21,8 +21,8 @@ const HELP: &str = "\
 usage: cargo xtask crash [--budget TIME | --seed N | --kill-seed N]
        cargo xtask crash --kernel [--budget TIME | --seed N]
 
-The crash tests of journal and leader in release builds, with new random seeds, for TIME (90, 90s, 10m, 2h; 1m without), but not
-before a leader was killed 500 times.
+The crash tests of journal, leader and follower in release builds, with new random seeds, for TIME (90, 90s, 10m, 2h; 1m without), but not
+before a leader was killed 500 times and a follower 1,000 times.
 
   --seed N        one random life of the journal on a disk in memory
   --kill-seed N   one round of killed processes
@@ -37,9 +37,7 @@ Exit codes: 0 nothing was lost, 1 something was or a test has failed, 3 (--kerne
 const SEED: &str = "GRAPHSTREAM_CRASH_SEED";
 const SECONDS: &str = "GRAPHSTREAM_CRASH_SECONDS";
 const ROUNDS: &str = "GRAPHSTREAM_KILL_ROUNDS";
-/// Kills of each kind between two looks at the clock: some seconds.
-const KILLS: &str = "100";
-/// Rounds of the first test at least.
+/// Rounds of the first two tests at least.
 const ROUNDS_MIN: u32 = 5;
 
 /// A test in a release build.
@@ -49,6 +47,8 @@ struct CrashTest {
     features: &'static str,
     binary: &'static str,
     name: &'static str,
+    /// Kills between two looks at the clock: some seconds.
+    kills: &'static str,
 }
 
 const POWER_CUTS: CrashTest = CrashTest {
@@ -56,26 +56,37 @@ const POWER_CUTS: CrashTest = CrashTest {
     features: "",
     binary: "crash_random",
     name: "random_lives_survive_power_cuts_and_faults",
+    kills: "",
 };
 
-const KILLED: [CrashTest; 3] = [
+const KILLED: [CrashTest; 4] = [
     CrashTest {
         package: "graphstream",
         features: "grafeo",
         binary: "leader_killed",
         name: "r05_l11_a_leader_killed_at_random_steps_goes_on_from_what_it_has_left",
+        kills: "100",
+    },
+    CrashTest {
+        package: "graphstream",
+        features: "grafeo",
+        binary: "follower_killed",
+        name: "r05_restarts_at_random_apply_points_end_in_equal_graphs",
+        kills: "200",
     },
     CrashTest {
         package: "graphstream-journal",
         features: "",
         binary: "killed",
         name: "r01_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged",
+        kills: "100",
     },
     CrashTest {
         package: "graphstream-cli",
         features: "",
         binary: "crash_syscalls",
         name: "r01_a_writer_killed_at_random_system_calls_loses_nothing_it_acknowledged",
+        kills: "100",
     },
 ];
 
@@ -111,7 +122,7 @@ pub(crate) fn run_task(arguments: &[String]) -> Result<()> {
             run(POWER_CUTS.command()?.env(SECONDS, simulated.to_string()))?;
             for round in 1.. {
                 // When the time is over, only what is said to happen so often at least.
-                let tests = if started.elapsed() < budget { &KILLED[..] } else { &KILLED[..1] };
+                let tests = if started.elapsed() < budget { &KILLED[..] } else { &KILLED[..2] };
                 let seed = RandomState::new().hash_one(round) >> 32;
                 kills(tests, seed)
                     .with_context(|| format!("to repeat it: cargo xtask crash --kill-seed {seed}"))?;
@@ -147,7 +158,7 @@ fn parse(arguments: &[String]) -> Result<Order> {
 
 fn kills(tests: &[CrashTest], seed: u64) -> Result<()> {
     for test in tests {
-        run(test.command()?.env(SEED, seed.to_string()).env(ROUNDS, KILLS))?;
+        run(test.command()?.env(SEED, seed.to_string()).env(ROUNDS, test.kills))?;
     }
     Ok(())
 }

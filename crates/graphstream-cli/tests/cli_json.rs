@@ -423,6 +423,25 @@ fn what_a_daemon_answers() {
 }
 
 #[test]
+fn pages_of_a_follower() {
+    let place = Place::new();
+    place.fill(2, 5);
+    place.ship();
+    let target = format!("jsonl:{}", place.path("copy").display());
+    let daemon = place.follow(&target).args(["--http", "0"]).spawn();
+    let address = cli::http_address(&daemon);
+    let status = cli::until("everything to be applied", || {
+        let (code, status) = cli::json(&address, "/status");
+        assert_eq!(code, 200);
+        (status["applied"]["sequence"] == 10).then_some(status)
+    });
+    assert_eq!(status["applied"]["position"], status["committed"]["position"]);
+    assert_eq!(status["state"], "following");
+    compare("GET /status of a follower", &[status]);
+    daemon.kill(Signal::Term).expect_code(0);
+}
+
+#[test]
 fn measurements() {
     let place = Place::new();
     compare(

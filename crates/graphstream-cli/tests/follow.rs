@@ -191,6 +191,8 @@ fn one_of_three_applied() -> (Place, std::path::PathBuf, String) {
     place.ship();
     let (path, to) = jsonl(&place);
     place.follow(&to).args(["--once", "--until-sequence", "5"]).ok();
+    // It has fetched all three, and would not ask for the others again.
+    fs::remove_dir_all(place.path("copy.jsonl.follow")).unwrap();
     (place, path, to)
 }
 

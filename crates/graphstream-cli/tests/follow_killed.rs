@@ -140,9 +140,9 @@ fn r05_what_killed_followers_fetched_is_removed_by_the_next() {
     let place = published();
     let target = format!("jsonl:{}", place.path("copy").display());
     let cache = place.path("cache");
-    // In the system's temporary directory, and in a given one.
+    // Beside the target, and in a given directory.
     for (dir, flags) in
-        [(place.path(""), vec![]), (cache.clone(), vec!["--cache".as_ref(), cache.as_os_str()])]
+        [(place.path("copy.follow"), vec![]), (cache.clone(), vec!["--cache".as_ref(), cache.as_os_str()])]
     {
         let follow = || place.follow(&target).args(&flags);
         let left = || {

@@ -122,6 +122,9 @@ pub enum Error {
         /// How many bytes it has.
         bytes: usize,
     },
+    /// Text that is not a position.
+    #[error("a position is LINEAGE-SEQUENCE-CHAIN_HASH, as an acknowledgement prints it")]
+    InvalidPosition,
     /// An encrypted segment, and no key was given.
     #[error("the segment is encrypted with key {id}, and no key was given")]
     KeyRequired {

@@ -153,6 +153,8 @@ role! {
     segments_fetched: Counter as u64 => "graphstream_follower_fetched_segments",
     /// Bytes of segments fetched from the object store.
     bytes_fetched: Counter as u64 => "graphstream_follower_fetched_bytes",
+    /// Segments found in the cache, where an earlier follower had left them.
+    segments_reused: Counter as u64 => "graphstream_follower_reused_segments",
     /// Entries applied to the target.
     entries_applied: Counter as u64 => "graphstream_follower_applied_entries",
     /// Entries that the target refused and that were skipped, as an operator had said.

@@ -163,6 +163,14 @@ pub enum SegmentDamage {
         /// Received bytes, or as many as were read before giving up.
         found: u64,
     },
+    /// As long as its own header says, but not as the window or the listing does: a segment with other entries.
+    #[error("expected {expected} bytes, found another segment of {found}")]
+    Replaced {
+        /// Expected bytes.
+        expected: u64,
+        /// Bytes of the other one.
+        found: u64,
+    },
     /// Other bytes than the window names.
     #[error("expected SHA-256 {expected}, found {found}")]
     Sha256 {
@@ -519,6 +527,9 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::SegmentDamaged { source, .. } if matches!(**source, SegmentDamage::Lineage { .. }) => {
+                ErrorKind::Lineage
+            }
             Self::InvalidDatabaseName { .. }
             | Self::InvalidLabelName { .. }
             | Self::InvalidSegmentName { .. }

@@ -119,13 +119,20 @@ impl Remote {
             Err(error) if error.class() == ErrorClass::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        if object.meta.size != expected {
-            return Err(damaged(SegmentDamage::Size { expected, found: object.meta.size }));
-        }
-        let mut body = object.body;
+        let (mut body, length) = (object.body, object.meta.size);
         let mut sha256 = Sha256::new();
         let mut start = Vec::with_capacity(HEADER_LEN);
         let mut found: u64 = 0;
+        if length != expected {
+            // Another segment under this name is more than one of another length.
+            while start.len() < HEADER_LEN
+                && let Some(chunk) = body.next_chunk().await.map_err(failed)?
+            {
+                start.extend(chunk.iter().take(HEADER_LEN.saturating_sub(start.len())));
+            }
+            let other = misplaced(&start, head, segment, length);
+            return Err(damaged(other.unwrap_or(SegmentDamage::Size { expected, found: length })));
+        }
         while let Some(chunk) = body.next_chunk().await.map_err(failed)? {
             found = found.saturating_add(chunk.len() as u64);
             if found > expected {
@@ -141,12 +148,36 @@ impl Remote {
         }
         let sha256: [u8; 32] = sha256.finalize().into();
         if let Some(expected) = segment.sha256.filter(|expected| *expected != sha256) {
+            let other = misplaced(&start, head, segment, found);
             let (expected, found) = (hex::encode(expected), hex::encode(sha256));
-            return Err(damaged(SegmentDamage::Sha256 { expected, found }));
+            return Err(damaged(other.unwrap_or(SegmentDamage::Sha256 { expected, found })));
         }
         let header = check_header(&start, head, segment, &key)?;
         Ok(Some(FetchedSegment { header, size: found, sha256 }))
     }
+}
+
+/// Whether bytes that are not what was expected, so many, begin like another segment: one that belongs elsewhere, or takes this one's place.
+fn misplaced(start: &[u8], head: &Head, segment: &PlannedSegment, found: u64) -> Option<SegmentDamage> {
+    let header = Header::decode(<&[u8; HEADER_LEN]>::try_from(start).ok()?).ok()?;
+    let expected = segment.size;
+    belongs(&header, head, segment).err().or_else(|| {
+        let whole = header.is_sealed() && header.file_len() == Some(found) && found != expected;
+        whole.then_some(SegmentDamage::Replaced { expected, found })
+    })
+}
+
+/// Whether a segment with this header is the one that was planned.
+fn belongs(header: &Header, head: &Head, segment: &PlannedSegment) -> Result<(), SegmentDamage> {
+    let (expected, found) = (head.lineage(), header.lineage);
+    if expected != found {
+        return Err(SegmentDamage::Lineage { expected, found });
+    }
+    let (first, last) = (header.first_seq, header.last_seq);
+    if (first, last) != (segment.name.first(), segment.name.last()) {
+        return Err(SegmentDamage::Sequences { first, last });
+    }
+    Ok(())
 }
 
 fn check_header(start: &[u8], head: &Head, segment: &PlannedSegment, key: &Key) -> Result<Header> {
@@ -163,14 +194,7 @@ fn check_header(start: &[u8], head: &Head, segment: &PlannedSegment, key: &Key) 
     {
         return Err(damaged(SegmentDamage::Plaintext { plain_up_to }));
     }
-    let (expected, found) = (head.lineage(), header.lineage);
-    if expected != found {
-        return Err(damaged(SegmentDamage::Lineage { expected, found }));
-    }
-    let (first, last) = (header.first_seq, header.last_seq);
-    if (first, last) != (segment.name.first(), segment.name.last()) {
-        return Err(damaged(SegmentDamage::Sequences { first, last }));
-    }
+    belongs(&header, head, segment).map_err(damaged)?;
     Ok(header)
 }
 

@@ -116,6 +116,7 @@ pub struct HeadReader {
     remote: Remote,
     head_key: Key,
     identity: Option<Identity>,
+    lineage: Option<Lineage>,
     floor: Option<Floor>,
     current: Option<Arc<StoredHead>>,
 }
@@ -130,7 +131,7 @@ impl HeadReader {
     /// [`Error::InvalidRoot`], which a constructed remote does not meet.
     pub fn new(remote: Remote) -> Result<Self> {
         let head_key = remote.head_key()?;
-        Ok(Self { remote, head_key, identity: None, floor: None, current: None })
+        Ok(Self { remote, head_key, identity: None, lineage: None, floor: None, current: None })
     }
 
     /// A reader that has just read this head.
@@ -146,6 +147,13 @@ impl HeadReader {
     #[must_use]
     pub fn with_identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
+        self
+    }
+
+    /// Accepts heads of this lineage only, whatever the database's id.
+    #[must_use]
+    pub fn with_lineage(mut self, lineage: Lineage) -> Self {
+        self.lineage = Some(lineage);
         self
     }
 
@@ -217,6 +225,10 @@ impl HeadReader {
     }
 
     fn check(&self, head: &Head) -> Result<()> {
+        if let Some(expected) = self.lineage.filter(|lineage| *lineage != head.lineage()) {
+            let (key, found) = (self.head_key.clone(), head.lineage());
+            return Err(Error::OtherLineage { key, expected, found });
+        }
         if let Some(identity) = &self.identity {
             self.remote.check_identity(head, identity)?;
         }

@@ -13,7 +13,9 @@ use crate::chain_value::Proofs;
 use crate::error::{Attempt, Error, Result};
 use crate::head::{HEAD_BYTES_MAX, HeadProblem};
 use crate::random::{OsRandomness, Randomness};
-use crate::{ChainValue, DatabaseId, DatabaseName, EpochObject, EpochRow, Head, Layout, ObjectName, WriteId};
+use crate::{
+    ChainValue, DatabaseId, DatabaseName, EpochObject, EpochRow, Floor, Head, Layout, ObjectName, WriteId,
+};
 
 /// A head as it stands in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +112,14 @@ impl Remote {
     #[must_use]
     pub fn shown_chain(&self, position: &Position, published: &ChainValue) -> ChainValue {
         self.proofs.shown_like(published, position)
+    }
+
+    /// Checks that a head is not below a floor and does not contradict it, as a [`HeadReader`](crate::HeadReader) does with its own.
+    ///
+    /// # Errors
+    /// [`Error::Rewound`], [`Error::Fork`]; [`Error::HeadDamaged`] when a key is missing to compare them.
+    pub fn check_floor(&self, head: &Head, floor: &Floor) -> Result<()> {
+        floor.check(head, &self.proofs)
     }
 
     /// How a segment with this header is read, after [`fetch_segment`](Self::fetch_segment) has compared it with the head.

@@ -179,6 +179,36 @@ pub enum Error {
         /// In the head.
         published: graphstream_format::Lineage,
     },
+    /// What a reader waits for is of another history than the one that is followed.
+    #[error("the position is of lineage {waited}, followed is lineage {followed}")]
+    ForeignPosition {
+        /// Of the position.
+        waited: graphstream_format::Lineage,
+        /// Of the follower's target.
+        followed: graphstream_format::Lineage,
+    },
+    /// What a reader waits for is not in the history: the leader that acknowledged it was fenced before it was committed.
+    #[error(
+        "the position is not in the history: at sequence {sequence} it has chain hash {waited}, the history {followed}"
+    )]
+    PositionForked {
+        /// Where both are known.
+        sequence: u64,
+        /// The position's chain hash.
+        waited: ChainHash,
+        /// The history's.
+        followed: ChainHash,
+    },
+    /// What a reader waits for was not applied in time.
+    #[error("entry {sequence} was not applied within {waited:?}: the follower is at {applied}")]
+    NotApplied {
+        /// The sequence that was waited for.
+        sequence: u64,
+        /// The last one that is applied.
+        applied: u64,
+        /// For how long.
+        waited: std::time::Duration,
+    },
     /// A segment was compacted away between verifying and applying. The next look finds where its entries are now.
     #[error("segment {segment} is not there any more")]
     Moved {
@@ -591,6 +621,8 @@ impl Error {
             | Self::Forked { .. }
             | Self::HeadChain { .. }
             | Self::TargetLineage { .. }
+            | Self::ForeignPosition { .. }
+            | Self::PositionForked { .. }
             | Self::Local { .. }
             | Self::LocalGap { .. }
             | Self::DatabaseAhead { .. }
@@ -608,6 +640,7 @@ impl Error {
             | Self::SnapshotAhead { .. }
             | Self::Moved { .. }
             | Self::Deadline { .. }
+            | Self::NotApplied { .. }
             | Self::NotStored { .. } => ErrorKind::Store,
             Self::Encode { .. }
             | Self::ScratchNotEmpty { .. }

@@ -36,7 +36,7 @@ pub use archive::{
 pub use budget::UploadBudget;
 pub use drill::{Drill, drill};
 pub use error::{Error, ErrorKind, Result, SnapshotDamage};
-pub use follower::{Follower, FollowerStatus};
+pub use follower::{Follower, FollowerStatus, Waiter};
 pub use history::{Goal, Point, find_point};
 pub use leader::{
     AppendTicket, Appended, Leader, LeaderBuilder, Level, ShutdownReport, Started, Synced, WriteThrough,

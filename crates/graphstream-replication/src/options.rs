@@ -13,9 +13,12 @@ pub(crate) const RETRY_INTERVAL_FIRST: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FollowerOptions {
-    /// How often the head is asked for when nothing changes. A tenth of it is added at random, so that a fleet
+    /// How often the head is asked for while it changes. A tenth of it is added at random, so that a fleet
     /// doesn't ask in step. Default 1 s.
     pub poll_interval: Duration,
+    /// How often it is asked for when it has not changed for long: from the ninth look in a row that finds nothing on, each pause is half as
+    /// long again as the one before, up to this. The first change brings back [`poll_interval`](Self::poll_interval). Default: five times that.
+    pub poll_interval_max: Option<Duration>,
     /// Segments fetched at the same time, 1 to 64. Default 4.
     pub fetches_max: usize,
     /// Entries per batch, that is, per transaction of the target; at least 1. Default 500.
@@ -25,8 +28,10 @@ pub struct FollowerOptions {
     /// Bytes of fetched segments kept on disk between verifying and applying; beyond it they are fetched twice.
     /// Default 256 MiB.
     pub cache_bytes_max: u64,
-    /// Below which directory fetched segments are kept, in one of the follower's own; they are removed once applied. What a
-    /// killed follower left there is removed by the next. Followers may share it. Default: the system's temporary one.
+    /// The directory for fetched segments, which are removed once applied, and for the floor: what this follower has seen published, so that
+    /// an older head is refused after a restart, too. What a killed follower fetched is used by the next, after its bytes were verified. Followers
+    /// may share it, and the limit with it. Default: none; segments go into the system's temporary directory, what a killed follower
+    /// left there is removed by the next, and after a restart no more is known than the target's position.
     pub cache_dir: Option<PathBuf>,
     /// How often in a row a target that is gone is reopened without any progress in between. Default 5.
     pub target_restarts_max: u32,
@@ -41,6 +46,7 @@ impl Default for FollowerOptions {
     fn default() -> Self {
         Self {
             poll_interval: Duration::from_secs(1),
+            poll_interval_max: None,
             fetches_max: 4,
             batch_entries_max: 500,
             batch_bytes_max: 4 << 20,
@@ -58,6 +64,13 @@ impl FollowerOptions {
     #[must_use]
     pub fn with_poll_interval(mut self, poll_interval: Duration) -> Self {
         self.poll_interval = poll_interval;
+        self
+    }
+
+    /// Sets [`poll_interval_max`](Self::poll_interval_max).
+    #[must_use]
+    pub fn with_poll_interval_max(mut self, poll_interval_max: Duration) -> Self {
+        self.poll_interval_max = Some(poll_interval_max);
         self
     }
 

@@ -17,7 +17,7 @@ use graphstream_replication::{Error, ErrorKind};
 use graphstream_storage::faults::{BodyFault, Fault, Rule};
 use graphstream_storage::{ErrorClass, Key, Operation};
 use sha2::{Digest, Sha256};
-use world::{Recorder, World, append_to, causes, small_segments};
+use world::{Recorder, World, append_to, causes, sequences, small_segments};
 
 /// A follower finds the damage, applies nothing, and says which object it is in.
 async fn assert_damage(world: &World, key: &str) -> Error {
@@ -106,14 +106,6 @@ async fn s08_a_missing_segment_is_a_gap_with_its_sequences() {
         target.assert_holds(0);
         world.put(key, bytes).await;
     }
-}
-
-/// First and last sequence, by the name of a key.
-fn sequences(key: &str) -> (u64, u64) {
-    let name = key.rsplit('/').next().unwrap();
-    let mut parts = name.split('-').map(|part| u64::from_str_radix(part, 16));
-    let last = parts.next().unwrap().unwrap();
-    (parts.next().unwrap().unwrap(), last)
 }
 
 #[tokio::test]

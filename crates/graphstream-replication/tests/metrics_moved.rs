@@ -231,12 +231,13 @@ async fn leader(seen: &mut Seen, dir: &Path, faults: &FaultBackend) {
 }
 
 /// A follower catches up, finds nothing new, a store that fails, and a target that does.
-async fn follower(seen: &mut Seen, faults: &FaultBackend) {
+async fn follower(seen: &mut Seen, dir: &Path, faults: &FaultBackend) {
     let metrics = GraphstreamMetrics::shared();
     let target = Recorder::default();
     let open = || {
         let target: Box<dyn ReplayTarget> = Box::new(target.clone());
-        Follower::open(store(faults, &metrics), target, eager_follower(), Arc::clone(&metrics))
+        let options = eager_follower().with_cache_dir(dir);
+        Follower::open(store(faults, &metrics), target, options, Arc::clone(&metrics))
     };
     faults.inject(Rule::new(Operation::Get, Fault::Before(ErrorClass::Unavailable)).on_key("seg/").first(20));
     target.durable().poison = Some(9);
@@ -300,7 +301,7 @@ async fn no_exported_metric_stands_still() {
     journal(&mut seen);
     snapshots(&mut seen).await;
     leader(&mut seen, dir.path(), &faults).await;
-    follower(&mut seen, &faults).await;
+    follower(&mut seen, &dir.path().join("cache"), &faults).await;
     verification(&mut seen, &faults).await;
     assert_eq!(seen.unmoved(), [""; 0], "exported, but nothing here moves them");
 }

@@ -1,8 +1,9 @@
-//! What the tests of several crates need: a file system that crashes and fails on demand, the log of what was acknowledged, and small
-//! deterministic components; behind features what takes longer to compile.
+//! What the tests of several crates need: a file system that crashes and fails on demand, the log of what was acknowledged, a table of
+//! damages, and small deterministic components; behind features what takes longer to compile.
 
 mod ack_log;
 mod crash_fs;
+pub mod damage;
 mod fixed;
 mod moto;
 

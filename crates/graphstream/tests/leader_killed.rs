@@ -12,7 +12,7 @@
 #![cfg(all(feature = "fs", feature = "grafeo", unix))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[allow(unreachable_pub, reason = "a module of this test")]
+#[allow(dead_code, unreachable_pub, reason = "a module of two tests")]
 #[path = "leader_killed/steps.rs"]
 mod steps;
 

@@ -1,16 +1,23 @@
 //! `follow`: the follower's daemon. Fetches, verifies and replays a database into a target.
 
+mod page;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use graphstream::format::Position;
 use graphstream::metrics::GraphstreamMetrics;
 use graphstream::remote::{DatabaseName, HeadPoll, HeadReader, Remote};
 use graphstream::replay::{ExecOptions, ExecTarget, Guarantee, JsonlTarget, ReplayTarget};
-use graphstream::replication::{Follower, FollowerOptions, FollowerStatus, Goal, Restore, Stop};
+use graphstream::replication::{
+    Error as Wrong, Follower, FollowerOptions, FollowerStatus, Goal, Restore, Stop,
+};
 use serde::{Deserialize, Serialize};
 
+use self::page::StatusPage;
 use super::skip::SkipArgs;
 use crate::engines::{self, ExecArgs};
 use crate::failure::{Failure, Kind, warn};
@@ -19,7 +26,7 @@ use crate::keys::{KeyArgs, keyed};
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Progress, count};
-use crate::{stop, times};
+use crate::{sizes, stop, times};
 
 /// Flags of `follow`.
 #[derive(Debug, clap::Args)]
@@ -59,13 +66,24 @@ pub(crate) struct Args {
     /// Entries per batch, that is, per transaction of the target
     #[arg(long, value_name = "N", default_value = "500")]
     batch: NonZeroUsize,
-    /// Below which directory fetched segments are kept until they are applied [default: the system's temporary one]
+    /// End when this position is applied: a "position" that append --acks --json printed
+    #[arg(long, value_name = "POSITION", value_parser = parse_position, conflicts_with = "until_sequence")]
+    until_position: Option<Position>,
+    /// The follower's own directory, which followers may share: fetched segments until they are applied, and what was seen published, so that
+    /// an older head is refused after a restart, too [default: PATH.follow beside a jsonl: or grafeo: target; for others the
+    /// system's temporary directory, where nothing outlives the follower]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// How often the head is asked for
+    /// How many bytes of fetched segments may wait there; what has no room is fetched twice
+    #[arg(long, value_name = "BYTES", value_parser = sizes::parse, default_value = "256MiB")]
+    cache_bytes_max: u64,
+    /// How often the head is asked for while it changes
     #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "1s")]
     poll_interval: Duration,
-    /// Serve /metrics and /healthz over HTTP: a port (on 127.0.0.1), or ADDR:PORT
+    /// How often it is asked for when it has not changed for long [default: five times --poll-interval]
+    #[arg(long, value_name = "TIME", value_parser = times::parse_duration)]
+    poll_interval_max: Option<Duration>,
+    /// Serve /status, /metrics and /healthz over HTTP: a port (on 127.0.0.1), or ADDR:PORT
     #[arg(long, visible_alias = "metrics", value_name = "ADDR", env = "GRAPHSTREAM_HTTP", hide_env_values = true, value_parser = http::parse)]
     http: Option<SocketAddr>,
     /// End, as after a signal, when standard input ends: a parent that was killed can't send one
@@ -126,6 +144,15 @@ impl Target {
         }
     }
 
+    /// Where a follower keeps what is its own, unless it is told.
+    fn cache(&self) -> Option<PathBuf> {
+        let mut dir = self.path()?.as_os_str().to_owned();
+        dir.push(".follow");
+        let dir = PathBuf::from(dir);
+        // Beside /dev/stdout, for example, there is no room: then it is as with other targets.
+        std::fs::create_dir_all(&dir).ok().map(|()| dir)
+    }
+
     pub(crate) fn open(&self) -> Result<Box<dyn ReplayTarget>, Failure> {
         Ok(match self {
             Self::Jsonl(path) => Box::new(JsonlTarget::open(path)?),
@@ -171,6 +198,10 @@ fn quietly<T>(written: std::io::Result<T>) -> std::io::Result<T> {
         std::process::exit(0);
     }
     written
+}
+
+fn parse_position(text: &str) -> Result<Position, String> {
+    text.parse().map_err(|error: graphstream::format::Error| error.to_string())
 }
 
 /// A line of `--json`.
@@ -230,9 +261,11 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
             asked.cancel();
         });
     }
+    let page = Arc::new(StatusPage::new(&args.from, &args.database, &args.target));
     if let Some(address) = args.http {
-        let metrics = metrics.clone();
+        let (metrics, page) = (metrics.clone(), Arc::clone(&page));
         http::serve(address, move |path| match path {
+            "/status" => Some(Page::json(true, &page.now())),
             "/metrics" => Some(Page::metrics(metrics.snapshot().to_prometheus())),
             "/healthz" => Some(Page::healthy()),
             _ => None,
@@ -240,9 +273,10 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     }
     let mut options = FollowerOptions::default()
         .with_batch_entries_max(args.batch.get())
+        .with_cache_bytes_max(args.cache_bytes_max)
         .with_poll_interval(args.poll_interval);
-    if let Some(cache) = &args.cache {
-        options = options.with_cache_dir(cache);
+    if let Some(slowest) = args.poll_interval_max {
+        options = options.with_poll_interval_max(slowest);
     }
     if args.once || args.target.is_new() {
         runtime.block_on(database_stands(&args, &remote, &stop))?;
@@ -257,28 +291,52 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
         }
     }
     let target = args.skip.wrap(args.target.open()?, record, &metrics);
+    if let Some(cache) = args.cache.clone().or_else(|| args.target.cache()) {
+        options = options.with_cache_dir(cache);
+    }
     if target.guarantee() == Guarantee::AtLeastOnce && args.target != Target::Stdout {
         warn("this target can't keep its position: after a restart entries come again");
     }
+    let until = args.until_sequence.or(args.until_position.map(|position| position.sequence));
     let status = runtime.block_on(async {
         let mut follower = Follower::open(remote, target, options, metrics.clone()).await?;
         let (from, target) = (&args.from, &args.target);
         tracing::info!(%from, database = %args.database, %target, applied = follower.status().applied_sequence(), "following");
         let progress = Progress::new(0, "entries", quiet || args.json || args.target == Target::Stdout);
+        page.follow(follower.watch());
         let shown = tokio::spawn(show(follower.watch(), progress, args.json));
-        let followed = if args.once {
-            follower.catch_up(args.until_sequence, &stop).await
-        } else {
-            follower.run(args.until_sequence, &stop).await
+        // Told before anything else: what was acknowledged and will never be here.
+        let waiter = follower.waiter();
+        let awaited = async {
+            match args.until_position {
+                Some(position) => waiter.wait(position).await,
+                None => std::future::pending().await,
+            }
         };
+        let followed = async {
+            if args.once {
+                follower.catch_up(until, &stop).await
+            } else {
+                follower.run(until, &stop).await
+            }
+        };
+        let followed = tokio::select! {
+            biased;
+            followed = followed => followed,
+            // Reached, the follower ends by itself, with everything in order.
+            Err(error @ (Wrong::PositionForked { .. } | Wrong::ForeignPosition { .. })) = awaited => Err(error),
+        };
+        if let (Ok(status), Some(position)) = (&followed, args.until_position)
+            && status.applied_sequence() >= position.sequence
+        {
+            waiter.wait(position).await?;
+        }
         shown.abort();
         let _ = shown.await;
         followed
     })?;
     args.skip.tell(&metrics);
-    if let Some(wanted) =
-        args.until_sequence.filter(|wanted| args.once && *wanted > status.applied_sequence())
-    {
+    if let Some(wanted) = until.filter(|wanted| args.once && *wanted > status.applied_sequence()) {
         warn(format_args!(
             "entry {wanted} is not published yet: the follower is at {}",
             status.applied_sequence()

@@ -4,37 +4,69 @@ use graphstream_format::{Entry, Lineage, Position};
 use graphstream_proto::JournalEntry;
 use graphstream_replay::ReplayEntry;
 
-use crate::{Error, Result};
+use crate::{Error, FollowerOptions, Result};
+
+/// How large batches get.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) entries_max: usize,
+    pub(crate) bytes_max: usize,
+}
+
+impl Limits {
+    pub(crate) fn of(options: &FollowerOptions) -> Self {
+        Self { entries_max: options.batch_entries_max.max(1), bytes_max: options.batch_bytes_max }
+    }
+}
 
 /// Consecutive entries and the position after them.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) entries: Vec<ReplayEntry>,
+    /// Of their payloads.
+    bytes: usize,
     pub(crate) position: Position,
     /// Commit time of the last entry.
     pub(crate) commit_ms: i64,
+}
+
+impl Batch {
+    /// Whether both fit into one.
+    pub(crate) fn has_room_for(&self, next: &Self, limits: Limits) -> bool {
+        self.entries.len() + next.entries.len() <= limits.entries_max
+            && self.bytes + next.bytes <= limits.bytes_max
+    }
+
+    pub(crate) fn is_full(&self, limits: Limits) -> bool {
+        self.entries.len() >= limits.entries_max || self.bytes >= limits.bytes_max
+    }
+
+    /// This one and the one behind it.
+    pub(crate) fn and(mut self, next: Self) -> Self {
+        self.entries.extend(next.entries);
+        Self { entries: self.entries, bytes: self.bytes + next.bytes, ..next }
+    }
 }
 
 /// Collects entries until a batch is full.
 #[derive(Debug)]
 pub(crate) struct Batcher {
     lineage: Lineage,
-    entries_max: usize,
-    bytes_max: usize,
+    limits: Limits,
     entries: Vec<ReplayEntry>,
     bytes: usize,
 }
 
 impl Batcher {
-    pub(crate) fn new(lineage: Lineage, entries_max: usize, bytes_max: usize) -> Self {
-        Self { lineage, entries_max: entries_max.max(1), bytes_max, entries: Vec::new(), bytes: 0 }
+    pub(crate) fn new(lineage: Lineage, limits: Limits) -> Self {
+        Self { lineage, limits, entries: Vec::new(), bytes: 0 }
     }
 
     /// Takes an entry; returns the batch that it would have overfilled, or that it fills.
     pub(crate) fn push(&mut self, entry: &Entry) -> Result<Option<Batch>> {
         let decoded = JournalEntry::decode(&entry.payload, entry.sequence)
             .map_err(|source| Error::Payload { sequence: entry.sequence, source })?;
-        let before = (!self.entries.is_empty() && self.bytes + entry.payload.len() > self.bytes_max)
+        let before = (!self.entries.is_empty() && self.bytes + entry.payload.len() > self.limits.bytes_max)
             .then(|| self.take())
             .flatten();
         self.bytes += entry.payload.len();
@@ -47,16 +79,16 @@ impl Batcher {
         if before.is_some() {
             return Ok(before);
         }
-        Ok(if self.entries.len() >= self.entries_max { self.take() } else { None })
+        Ok(if self.entries.len() >= self.limits.entries_max { self.take() } else { None })
     }
 
     /// What has been collected so far.
     pub(crate) fn take(&mut self) -> Option<Batch> {
-        self.bytes = 0;
+        let bytes = std::mem::take(&mut self.bytes);
         let entries = std::mem::take(&mut self.entries);
         let last = entries.last()?;
         let (position, commit_ms) = (last.position(self.lineage), last.commit_ms);
-        Some(Batch { entries, position, commit_ms })
+        Some(Batch { entries, bytes, position, commit_ms })
     }
 }
 
@@ -79,7 +111,7 @@ mod tests {
     }
 
     fn batches(entries_max: usize, bytes_max: usize, entries: u64) -> Vec<Vec<u64>> {
-        let mut batcher = Batcher::new(Lineage::from_bytes([7; 16]), entries_max, bytes_max);
+        let mut batcher = Batcher::new(Lineage::from_bytes([7; 16]), Limits { entries_max, bytes_max });
         let mut batches = Vec::new();
         for sequence in 1..=entries {
             batches.extend(batcher.push(&entry(sequence)).unwrap());

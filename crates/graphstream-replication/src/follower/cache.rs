@@ -1,35 +1,78 @@
-//! Fetched segments on the local disk, between verifying and applying. Nothing here is durable: what is lost is fetched again.
+//! Fetched segments on the local disk, between verifying and applying.
+//!
+//! ```text
+//! {cache directory, or the system's temporary one}/graphstream-follow-{random}/    on their way, and what there is no room to keep
+//! {cache directory}/{lineage}/{last}-{first}-{epoch}-{level}.hadbj                 kept until applied, across restarts, up to a limit
+//! ```
+//! Nothing here is durable: what is lost is fetched again, and what is found is used only if it is what the head names, or leads where the
+//! head is.
 
 mod temporary;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use graphstream_format::ReadOptions;
-use graphstream_metrics::GraphstreamMetrics;
-use graphstream_remote::{Head, PlannedSegment, Remote, SegmentSink};
-use graphstream_storage::{RetryConfig, RetryPolicy};
+use graphstream_format::Lineage;
+use graphstream_remote::{PlannedSegment, SegmentSink};
+use sha2::{Digest, Sha256};
 
 use self::temporary::Temporary;
-use crate::chance::jitter_seed;
-use crate::threads::blocking;
 use crate::{Error, FollowerOptions, Result};
 
-/// A directory for fetched segments with a limit on what it holds.
+const EXTENSION: &str = "hadbj";
+
+/// The directories for fetched segments, with a limit on what they hold.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    dir: Temporary,
+    temporary: Temporary,
+    /// Where segments outlive the follower.
+    dir: Option<PathBuf>,
     bytes_max: u64,
-    bytes: u64,
 }
 
-/// A segment in the cache; the file goes when this does.
+/// The cache during one way to the head. Clones share its books.
+#[derive(Debug, Clone)]
+pub(crate) struct Shelf {
+    temporary: PathBuf,
+    /// Of the lineage.
+    kept: Option<PathBuf>,
+    books: Arc<Books>,
+}
+
+#[derive(Debug)]
+struct Books {
+    bytes_max: u64,
+    bytes: AtomicU64,
+    /// Names are given once.
+    fetches: AtomicU64,
+}
+
+impl Books {
+    /// Whether there is room for so many bytes, which then count.
+    fn take(&self, bytes: u64) -> bool {
+        let room = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.bytes_max);
+        self.bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+}
+
+/// A fetched segment. Its file goes when this does, unless it is kept for the next follower.
 #[derive(Debug)]
 pub(crate) struct CachedSegment {
     path: PathBuf,
-    options: ReadOptions,
+    /// Bytes in the books.
+    counted: Option<u64>,
+    /// It outlives this.
+    stays: bool,
+    /// It was here before.
+    reused: bool,
+    books: Arc<Books>,
 }
 
 impl CachedSegment {
@@ -37,20 +80,37 @@ impl CachedSegment {
         &self.path
     }
 
-    /// How it is read: with the keys of the history, unless the head admits that it is plain.
-    pub(crate) fn options(&self) -> ReadOptions {
-        self.options.clone()
+    /// Whether it may wait here until it is applied.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.counted.is_some()
+    }
+
+    /// Whether somebody else fetched it, earlier.
+    pub(crate) fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Nobody needs it any more.
+    pub(crate) fn discard(mut self) {
+        self.stays = false;
     }
 }
 
 impl Drop for CachedSegment {
     fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
         // A file that can't be removed is only space; the next fetch of the segment replaces it.
         let _ = fs::remove_file(&self.path);
+        if let Some(bytes) = self.counted {
+            self.books.give_back(bytes);
+        }
     }
 }
 
-struct Sink(File);
+/// A file that bytes are fetched into.
+pub(crate) struct Sink(File);
 
 impl SegmentSink for Sink {
     fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
@@ -70,82 +130,131 @@ impl Cache {
         if options.cache_dir.is_some() {
             fs::create_dir_all(&root).map_err(|source| failed(&root, source))?;
         }
-        let dir = Temporary::create(&root).map_err(|source| failed(&root, source))?;
-        Ok(Self { dir, bytes_max: options.cache_bytes_max, bytes: 0 })
+        let temporary = Temporary::create(&root).map_err(|source| failed(&root, source))?;
+        Ok(Self { temporary, dir: options.cache_dir.clone(), bytes_max: options.cache_bytes_max })
     }
 
-    /// Whether a segment of this size may be kept until it is applied; then its bytes count.
-    pub(crate) fn keep(&mut self, bytes: u64) -> bool {
-        let fits = self.bytes.saturating_add(bytes) <= self.bytes_max;
-        if fits {
-            self.bytes += bytes;
+    /// Gets ready for the way from the entry `applied` on: counts what is kept, and removes what is not needed any more.
+    pub(crate) fn shelf(&self, lineage: Lineage, applied: u64) -> Shelf {
+        let mut bytes = 0;
+        let mut kept = None;
+        if let Some(dir) = &self.dir {
+            let shelf = dir.join(lineage.to_string());
+            // Without a directory nothing is kept.
+            if fs::create_dir_all(&shelf).is_ok() {
+                sweep(&shelf, applied);
+                kept = Some(shelf);
+            }
+            bytes = held(dir);
         }
-        fits
-    }
-
-    /// Forgets the bytes of kept segments.
-    pub(crate) fn emptied(&mut self) {
-        self.bytes = 0;
-    }
-
-    pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
+        let books = Books { bytes_max: self.bytes_max, bytes: bytes.into(), fetches: AtomicU64::new(0) };
+        Shelf { temporary: self.temporary.path().to_path_buf(), kept, books: Arc::new(books) }
     }
 }
 
-/// Fetches a segment into `dir`, asking again while the store does not answer; `None` when the object is not there.
-///
-/// Bytes that are not what the head names may have been damaged on the way: they are fetched once more before the object is called
-/// damaged.
-pub(crate) async fn fetch(
-    remote: &Remote,
-    head: &Head,
-    planned: &PlannedSegment,
-    dir: &Path,
-    options: &FollowerOptions,
-    metrics: &GraphstreamMetrics,
-) -> Result<Option<CachedSegment>> {
-    let name = planned.name;
-    let file =
-        format!("{:016x}-{:016x}-{:08x}-{}.hadbj", name.last(), name.first(), name.epoch(), name.level());
-    let mut cached = CachedSegment { path: dir.join(file), options: ReadOptions::default() };
-    let config = RetryConfig::default()
-        .with_attempts_max(options.store_retries_max.saturating_add(1))
-        .with_pause_max(options.retry_interval_max)
-        .with_elapsed_max(Duration::MAX);
-    let mut attempts = RetryPolicy::new(config).with_jitter_seed(jitter_seed(remote)?).attempts();
-    let mut damaged = false;
-    loop {
-        let file = File::create(&cached.path).map_err(|source| Error::Cache {
+/// Removes the segments that end at or before an entry.
+fn sweep(shelf: &Path, applied: u64) {
+    for (path, _) in segments(shelf) {
+        let last = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.get(..16));
+        if last.and_then(|last| u64::from_str_radix(last, 16).ok()).is_some_and(|last| last <= applied) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// The bytes that are kept, of all histories.
+fn held(dir: &Path) -> u64 {
+    let Ok(shelves) = fs::read_dir(dir) else { return 0 };
+    let is_shelf = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.parse::<Lineage>().is_ok())
+    };
+    let shelves = shelves.flatten().map(|shelf| shelf.path()).filter(is_shelf);
+    shelves.flat_map(|shelf| segments(&shelf)).map(|(_, bytes)| bytes).sum()
+}
+
+/// The segments in a directory and their sizes.
+fn segments(dir: &Path) -> Vec<(PathBuf, u64)> {
+    let Ok(files) = fs::read_dir(dir) else { return Vec::new() };
+    let files = files.flatten().map(|file| file.path());
+    let segments = files.filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
+    segments
+        .filter_map(|path| {
+            let found = path.symlink_metadata().ok().filter(fs::Metadata::is_file)?;
+            Some((path, found.len()))
+        })
+        .collect()
+}
+
+impl Shelf {
+    fn file_name(planned: &PlannedSegment) -> String {
+        let name = planned.name;
+        format!(
+            "{:016x}-{:016x}-{:08x}-{}.{EXTENSION}",
+            name.last(),
+            name.first(),
+            name.epoch(),
+            name.level()
+        )
+    }
+
+    /// The segment, if it is here from earlier: as long as it must be, with the bytes that the head names, if it does. Blocks for the disk.
+    pub(crate) fn find(&self, planned: &PlannedSegment) -> Option<CachedSegment> {
+        let path = self.kept.as_ref()?.join(Self::file_name(planned));
+        let found = path.symlink_metadata().ok()?;
+        let is_it = found.is_file()
+            && found.len() == planned.size
+            && planned.sha256.is_none_or(|expected| sha256(&path).is_ok_and(|found| found == expected));
+        let books = Arc::clone(&self.books);
+        let segment = CachedSegment {
+            path,
+            counted: found.is_file().then_some(found.len()),
+            stays: is_it,
+            reused: true,
+            books,
+        };
+        // Dropped, and so removed, if it is anything else.
+        is_it.then_some(segment)
+    }
+
+    /// A new file for a segment that is to be fetched.
+    pub(crate) fn begin(&self, planned: &PlannedSegment) -> Result<(CachedSegment, Sink)> {
+        let number = self.books.fetches.fetch_add(1, Ordering::Relaxed);
+        let path = self.temporary.join(format!("{number}-{}", Self::file_name(planned)));
+        let file = File::create(&path).map_err(|source| Error::Cache {
             attempted: "creating",
-            path: cached.path.clone(),
+            path: path.clone(),
             source,
         })?;
-        match remote.fetch_segment(head, planned, &mut Sink(file)).await.map_err(Error::from) {
-            Ok(Some(fetched)) => {
-                cached.options = remote.read_options(&fetched.header);
-                return Ok(Some(cached));
-            }
-            Ok(None) => return Ok(None),
-            Err(error) if error.is_transient() => {
-                metrics.follower.fetch_failures.inc();
-                tracing::warn!(segment = %name, %error, failures = attempts.failures(), "fetching a segment failed");
-                if !attempts.pause(None).await {
-                    return Err(error);
-                }
-            }
-            Err(Error::Remote(error @ graphstream_remote::Error::SegmentDamaged { .. })) if !damaged => {
-                damaged = true;
-                metrics.follower.fetch_failures.inc();
-                tracing::warn!(segment = %name, %error, "fetching it once more");
-            }
-            Err(Error::Remote(error)) => {
-                return Err(blocking("reading a damaged segment", move || {
-                    Ok(Error::Remote(error.placed(cached.path())))
-                })
-                .await?);
-            }
-            Err(error) => return Err(error),
+        let books = Arc::clone(&self.books);
+        Ok((CachedSegment { path, counted: None, stays: false, reused: false, books }, Sink(file)))
+    }
+
+    /// A segment was verified: it is kept until it is applied, if there is room.
+    pub(crate) fn keep(&self, mut segment: CachedSegment, planned: &PlannedSegment) -> CachedSegment {
+        if segment.is_kept() || !self.books.take(planned.size) {
+            return segment;
         }
+        segment.counted = Some(planned.size);
+        if let Some(kept) = &self.kept {
+            let path = kept.join(Self::file_name(planned));
+            // Where it can't outlive the follower it is still good for this one.
+            if fs::rename(&segment.path, &path).is_ok() {
+                (segment.path, segment.stays) = (path, true);
+            }
+        }
+        segment
+    }
+}
+
+fn sha256(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(hash.finalize().into());
+        }
+        hash.update(buffer.get(..read).unwrap_or_default());
     }
 }

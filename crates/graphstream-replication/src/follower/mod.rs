@@ -10,36 +10,42 @@
 //! ```
 //! Nothing is applied before the chain over *all* missing segments has reached the head's chain hash. Segments are kept
 //! in a bounded cache between verifying and applying; what does not fit is fetched, and verified, a second time.
+//!
+//! Three things tell whether a head may be believed: the target's position, what this process has read, and, with a directory to keep it in,
+//! what was read before it was started (`floor`).
 
 mod applier;
 mod batch;
 mod cache;
+mod catching_up;
+mod fetching;
+mod floor;
+mod pace;
 mod path;
 mod status;
+mod waiting;
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
 
-use futures_util::StreamExt;
-use futures_util::stream;
-use graphstream_format::Position;
+use graphstream_format::{ChainHash, Lineage, Position};
 use graphstream_metrics::GraphstreamMetrics;
-use graphstream_remote::{Floor, HeadPoll, HeadReader, PlannedSegment, Remote, StoredHead};
-use graphstream_replay::{ErrorClass, ReplayTarget};
+use graphstream_remote::{Floor, HeadPoll, HeadReader, Remote, StoredHead};
+use graphstream_replay::ReplayTarget;
 use tokio::sync::watch;
 
-pub use status::FollowerStatus;
+pub use self::status::FollowerStatus;
+pub use self::waiting::Waiter;
 
 pub(crate) use self::applier::Applier;
-pub(crate) use self::batch::{Batch, Batcher};
-use self::cache::{Cache, CachedSegment, fetch};
-use self::path::{Step, verify, walk};
+pub(crate) use self::batch::{Batch, Batcher, Limits};
+use self::cache::Cache;
+use self::fetching::Fetcher;
+use self::floor::{Floors, Seen};
+use self::pace::Pace;
+use self::waiting::Passed;
 use crate::chance::backoff;
-use crate::threads::{self, blocking};
+use crate::threads::blocking;
 use crate::{Error, FollowerOptions, Result, Stop};
-
-/// A decoded batch waits while the one before it is applied; one more is being decoded.
-const BATCHES_AHEAD: usize = 1;
 
 /// Replays a database's published history into a target.
 #[derive(Debug)]
@@ -48,23 +54,18 @@ pub struct Follower {
     applier: Applier,
     options: FollowerOptions,
     metrics: Arc<GraphstreamMetrics>,
-    cache: Cache,
+    cache: Arc<Cache>,
+    floors: Floors,
+    /// What was seen before this process was started has been asked for.
+    floor_known: bool,
+    pace: Pace,
     status: watch::Sender<FollowerStatus>,
+    /// For those who wait.
+    passed: Arc<Mutex<Passed>>,
     /// What the target has.
     applied: Option<Position>,
     /// Times the target was reopened since it last made progress.
     restarts: u32,
-}
-
-/// A verified segment on the way to the target.
-#[derive(Debug)]
-struct Leg {
-    planned: PlannedSegment,
-    head: Arc<StoredHead>,
-    /// Where the chain stands after it.
-    end: Position,
-    /// Its bytes, if the cache had room.
-    kept: Option<CachedSegment>,
 }
 
 /// How applying ended.
@@ -87,16 +88,30 @@ impl Follower {
         options: FollowerOptions,
         metrics: Arc<GraphstreamMetrics>,
     ) -> Result<Self> {
-        let cache = Cache::open(&options)?;
+        let cache = Arc::new(Cache::open(&options)?);
+        let floors = Floors::new(options.cache_dir.clone());
         let applier = Applier::spawn(target)?;
         let applied = applier.position().await?;
         let mut reader = HeadReader::new(remote)?;
         if let Some(position) = applied {
-            reader = reader.with_floor(Floor::from(position));
+            reader = reader.with_lineage(position.lineage).with_floor(Floor::from(position));
         }
         let (status, _) = watch::channel(FollowerStatus::default());
-        let follower = Self { reader, applier, options, metrics, cache, status, applied, restarts: 0 };
-        follower.report(|_| ());
+        let mut follower = Self {
+            reader,
+            applier,
+            pace: Pace::new(&options),
+            options,
+            metrics,
+            cache,
+            floors,
+            floor_known: false,
+            status,
+            passed: Arc::default(),
+            applied: None,
+            restarts: 0,
+        };
+        follower.stands_at(applied);
         Ok(follower)
     }
 
@@ -132,6 +147,7 @@ impl Follower {
     }
 
     async fn follow(&mut self, until: Option<u64>, stop: &Stop, once: bool) -> Result<FollowerStatus> {
+        waiting::lock(&self.passed).set_ended(false);
         let followed = tokio::select! {
             biased;
             // A stop drops the loop wherever it waits. The target's thread still finishes the batch it has, because
@@ -142,9 +158,10 @@ impl Follower {
         let position = self.applier.position().await;
         let closed = self.applier.close().await;
         if let Ok(position) = &position {
-            self.applied = *position;
-            self.report(|_| ());
+            self.stands_at(*position);
         }
+        waiting::lock(&self.passed).set_ended(true);
+        self.report(|_| ());
         followed.and(position.map(drop)).and(closed).map(|()| self.status())
     }
 
@@ -156,10 +173,12 @@ impl Follower {
                 Ok(Applied::Restarted) => continue,
                 Ok(Applied::Done) => {
                     backoff.reset();
+                    self.status.send_modify(|status| status.failures = 0);
                     if once && goal.is_none() {
                         goal = Some(self.status().committed_sequence);
                     }
-                    self.options.poll_interval + backoff.jitter(self.options.poll_interval / 10)
+                    let pause = self.pace.pause();
+                    pause + backoff.jitter(pause / 10)
                 }
                 Err(error @ Error::NoDatabase { .. }) if !once => {
                     tracing::debug!(%error, "waiting for the database to appear");
@@ -172,6 +191,7 @@ impl Follower {
                 {
                     self.metrics.follower.fetch_failures.inc();
                     let pause = backoff.next_pause();
+                    self.status.send_modify(|status| status.failures = backoff.failures());
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         ?pause,
@@ -192,7 +212,7 @@ impl Follower {
     /// One look at the head, and everything that follows from it.
     async fn poll(&mut self, until: Option<u64>) -> Result<Applied> {
         self.metrics.follower.head_polls.inc();
-        let stored = match self.reader.poll().await? {
+        let stored = match self.reader.poll().await.map_err(|error| self.of_lineage(error))? {
             HeadPoll::Missing => {
                 let remote = self.reader.remote();
                 return Err(Error::NoDatabase {
@@ -202,241 +222,92 @@ impl Follower {
             }
             HeadPoll::NotModified => {
                 self.metrics.follower.head_not_modified.inc();
+                self.pace.unchanged();
                 match self.reader.current() {
                     Some(stored) => Arc::clone(stored),
                     None => return Ok(Applied::Done),
                 }
             }
-            HeadPoll::Changed(stored) => stored,
+            HeadPoll::Changed(stored) => {
+                self.pace.changed();
+                self.check_floor(&stored).await?;
+                stored
+            }
         };
         let (lineage, committed) = (stored.head.lineage(), stored.head.committed());
-        if let Some(target) =
-            self.applied.map(|position| position.lineage).filter(|target| *target != lineage)
-        {
-            return Err(Error::TargetLineage { target, published: lineage });
-        }
-        self.report(|status| {
-            status.committed_sequence = committed.sequence;
-            status.committed_commit_ms = committed.commit_ms;
-        });
+        self.saw(&stored, None);
         let from = self.applied.unwrap_or(Position::start(lineage));
         let wanted = until.map_or(committed.sequence, |until| until.min(committed.sequence));
         if from.sequence >= wanted {
             return Ok(Applied::Done);
         }
-        let legs = self.verified_legs(from).await?;
-        let applied = self.apply(legs, from, until).await;
-        self.cache.emptied();
-        applied
+        self.status.send_modify(|status| status.lag_bytes = 0);
+        let fetcher = self.fetcher(lineage, from.sequence).await?;
+        let legs = self.verified_legs(&fetcher, from).await?;
+        self.apply(&fetcher, legs, until).await
     }
 
-    /// Fetches and verifies everything from `from` to the head; the chain must end in the head's chain hash.
-    async fn verified_legs(&mut self, from: Position) -> Result<Vec<Leg>> {
-        let mut legs = Vec::new();
-        let mut missing = Vec::new();
-        let mut at = from;
-        let head = loop {
-            let plan = self.reader.resolve(at.sequence, &missing).await?;
-            if plan.segments.is_empty() {
-                break plan.head;
+    /// A target of another history than the published one is more than an unexpected head.
+    fn of_lineage(&self, error: graphstream_remote::Error) -> Error {
+        match (error, self.applied) {
+            (graphstream_remote::Error::OtherLineage { found, .. }, Some(position))
+                if position.lineage != found =>
+            {
+                Error::TargetLineage { target: position.lineage, published: found }
             }
-            let (remote, options) = (self.reader.remote().clone(), self.options.clone());
-            let metrics = Arc::clone(&self.metrics);
-            let (dir, head) = (self.cache.dir().to_path_buf(), Arc::clone(&plan.head));
-            let mut fetched = stream::iter(plan.segments)
-                .map(|planned| {
-                    let (remote, options, dir, head) = (&remote, &options, &dir, &head);
-                    let metrics = &metrics;
-                    async move {
-                        let segment = fetch(remote, &head.head, &planned, dir, options, metrics).await;
-                        (planned, segment)
-                    }
-                })
-                .buffered(self.options.fetches_max.clamp(1, 64));
-            while let Some((planned, segment)) = fetched.next().await {
-                let Some(segment) = segment? else {
-                    tracing::debug!(segment = %planned.name, "not there any more, resolving again");
-                    missing.push(planned.name);
-                    break;
-                };
-                self.metrics.follower.segments_fetched.inc();
-                self.metrics.follower.bytes_fetched.add(planned.size);
-                let (end, segment) = blocking("verifying a segment", move || {
-                    verify(&segment, &planned, at).map(|end| (end, segment))
-                })
-                .await?;
-                at = end;
-                let kept = self.cache.keep(planned.size).then_some(segment);
-                legs.push(Leg { planned, head: Arc::clone(&plan.head), end, kept });
-                self.status.send_modify(|status| {
-                    status.fetched_sequence = end.sequence;
-                    status.lag_bytes += planned.size;
-                });
-            }
-        };
-        let committed = head.head.committed();
+            (error, _) => error.into(),
+        }
+    }
+
+    /// Compares a new head with what the target has, and with what was seen before this process was started; then notes what it shows.
+    async fn check_floor(&mut self, stored: &Arc<StoredHead>) -> Result<()> {
+        let seen = Seen::of(&stored.head);
         let remote = self.reader.remote();
-        if !remote.is_chain(&committed.chain, &at)? {
-            return Err(Error::HeadChain {
-                sequence: committed.sequence,
-                expected: Box::new(committed.chain),
-                found: Box::new(remote.shown_chain(&at, &committed.chain)),
-            });
+        if let Some(position) = self.applied {
+            remote.check_floor(&stored.head, &Floor::from(position))?;
         }
-        self.report(|status| {
-            status.committed_sequence = committed.sequence;
-            status.committed_commit_ms = committed.commit_ms;
-        });
-        Ok(legs)
-    }
-
-    /// Applies verified segments in order.
-    async fn apply(&mut self, legs: Vec<Leg>, from: Position, until: Option<u64>) -> Result<Applied> {
-        let mut at = from;
-        for leg in legs {
-            if until.is_some_and(|until| at.sequence >= until) {
-                break;
+        let (floors, lineage) = (self.floors.clone(), stored.head.lineage());
+        if !std::mem::replace(&mut self.floor_known, true) {
+            let floors = floors.clone();
+            if let Some(kept) = blocking("reading the floor", move || Ok(floors.read(lineage))).await? {
+                remote.check_floor(&stored.head, &kept.floor)?;
+                remote.check_identity(&stored.head, &kept.identity)?;
             }
-            let (planned, end) = (leg.planned, leg.end);
-            let segment = match leg.kept {
-                Some(segment) => segment,
-                None => self.fetch_again(&leg, at).await?,
-            };
-            if self.apply_segment(segment, planned, at, until).await? == Applied::Restarted {
-                return Ok(Applied::Restarted);
-            }
-            at = end;
-            self.report(|status| status.lag_bytes = status.lag_bytes.saturating_sub(planned.size));
         }
-        Ok(Applied::Done)
-    }
-
-    /// A segment that the cache had no room for. It must lead where it led when the whole path was verified.
-    async fn fetch_again(&self, leg: &Leg, at: Position) -> Result<CachedSegment> {
-        let (planned, end) = (leg.planned, leg.end);
-        let fetched = fetch(
-            self.reader.remote(),
-            &leg.head.head,
-            &planned,
-            self.cache.dir(),
-            &self.options,
-            &self.metrics,
-        )
-        .await?;
-        let Some(segment) = fetched else {
-            // Compacted away meanwhile: the next poll resolves it again. Nothing of it was applied.
-            return Err(Error::Moved { segment: planned.name });
-        };
-        blocking("verifying a segment", move || {
-            let found = verify(&segment, &planned, at)?;
-            if found == end {
-                return Ok(segment);
-            }
-            Err(Error::Forked {
-                segment: planned.name,
-                sequence: end.sequence,
-                ours: end.chain_hash,
-                theirs: found.chain_hash,
-            })
+        blocking("keeping the floor", move || {
+            floors.raise(&seen);
+            Ok(())
         })
         .await
     }
 
-    /// Decodes on one thread while the target's thread applies.
-    async fn apply_segment(
-        &mut self,
-        segment: CachedSegment,
-        planned: PlannedSegment,
-        from: Position,
-        until: Option<u64>,
-    ) -> Result<Applied> {
-        let (batches, mut decoded) = threads::channel::<Batch>(BATCHES_AHEAD);
-        let mut batcher =
-            Batcher::new(from.lineage, self.options.batch_entries_max, self.options.batch_bytes_max);
-        let decoding = threads::start(move || {
-            // A closed channel means that nobody wants the rest: not an error.
-            let send = |batch: Option<Batch>| batch.is_none_or(|batch| batches.send(batch));
-            walk(&segment, &planned, from, |entry| {
-                let wanted = send(batcher.push(entry)?);
-                let last = until.is_some_and(|until| entry.sequence >= until);
-                Ok(if wanted && !last { Step::On } else { Step::Enough })
-            })?;
-            send(batcher.take());
-            Ok(())
+    async fn fetcher(&self, lineage: Lineage, applied: u64) -> Result<Fetcher> {
+        let cache = Arc::clone(&self.cache);
+        let shelf = blocking("looking at the cache", move || Ok(cache.shelf(lineage, applied))).await?;
+        let (options, metrics) = (Arc::new(self.options.clone()), Arc::clone(&self.metrics));
+        Ok(Fetcher { remote: self.reader.remote().clone(), shelf, options, metrics })
+    }
+
+    /// Notes where the target stands, whatever it did.
+    fn stands_at(&mut self, position: Option<Position>) {
+        self.applied = position;
+        waiting::lock(&self.passed).stands_at(position);
+        self.report(|_| ());
+    }
+
+    /// Notes what a head says; `chain_hash` is that of what it calls committed, where the path there was verified.
+    fn saw(&self, stored: &StoredHead, chain_hash: Option<ChainHash>) {
+        let (lineage, committed) = (stored.head.lineage(), stored.head.committed());
+        let sequence = committed.sequence;
+        let applied = self.applied.filter(|applied| applied.sequence == sequence);
+        // Of an encrypted history the head does not say it.
+        let chain_hash = chain_hash.or(committed.chain.hash()).or(applied.map(|applied| applied.chain_hash));
+        self.report(|status| {
+            status.epoch = stored.head.epoch();
+            status.committed = chain_hash.map(|chain_hash| Position { lineage, sequence, chain_hash });
+            status.committed_sequence = committed.sequence;
+            status.committed_commit_ms = committed.commit_ms;
         });
-        let applied = loop {
-            let Some(batch) = decoded.recv().await else { break Ok(Applied::Done) };
-            match self.apply_batch(batch).await {
-                Ok(Applied::Done) => {}
-                ended => break ended,
-            }
-        };
-        // Also when nobody wants the rest: the decoder has the cached file until it ends, and would take away the one that is
-        // fetched next under the same name.
-        drop(decoded);
-        let decoding: Result<()> = decoding.end("decoding a segment").await;
-        match applied? {
-            Applied::Done => decoding.map(|()| Applied::Done),
-            Applied::Restarted => Ok(Applied::Restarted),
-        }
-    }
-
-    async fn apply_batch(&mut self, batch: Batch) -> Result<Applied> {
-        let Batch { entries, position, commit_ms } = batch;
-        let count = entries.len();
-        let started = Instant::now();
-        match self.applier.apply(entries, position).await {
-            Ok(()) => {}
-            Err(Error::Target(error)) if error.class() == ErrorClass::Gone => {
-                self.metrics.follower.target_failures.inc();
-                self.reopen_target(error).await?;
-                return Ok(Applied::Restarted);
-            }
-            Err(error) => {
-                self.metrics.follower.target_failures.inc();
-                return Err(error);
-            }
-        }
-        let follower = &self.metrics.follower;
-        follower.apply_seconds.observe(started.elapsed());
-        follower.batches_applied.inc();
-        follower.entries_applied.add(count as u64);
-        self.restarts = 0;
-        self.applied = Some(position);
-        self.report(|status| status.applied_commit_ms = Some(commit_ms));
-        Ok(Applied::Done)
-    }
-
-    /// The target is gone: it is opened again and asked which of the two worlds came true.
-    async fn reopen_target(&mut self, mut why: graphstream_replay::Error) -> Result<()> {
-        let mut backoff = backoff(self.reader.remote(), self.options.retry_interval_max)?;
-        loop {
-            if self.restarts >= self.options.target_restarts_max {
-                return Err(why.into());
-            }
-            self.restarts += 1;
-            let pause = backoff.next_pause();
-            tracing::warn!(
-                error = &why as &dyn std::error::Error,
-                restart = self.restarts,
-                ?pause,
-                "the target is gone, opening it again"
-            );
-            tokio::time::sleep(pause).await;
-            let reopened = match self.applier.reopen().await {
-                Ok(()) => self.applier.position().await,
-                Err(error) => Err(error),
-            };
-            match reopened {
-                Ok(position) => {
-                    self.applied = position;
-                    self.report(|_| ());
-                    return Ok(());
-                }
-                Err(Error::Target(error)) if error.class() == ErrorClass::Gone => why = error,
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     /// Publishes the status, to watchers and as metrics.

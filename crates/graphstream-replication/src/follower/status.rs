@@ -10,6 +10,11 @@ use graphstream_format::Position;
 pub struct FollowerStatus {
     /// What the target has; `None` before the first entry.
     pub applied: Option<Position>,
+    /// The head's epoch as last read; 0 before the first read.
+    pub epoch: u32,
+    /// What the head says is committed, as last read; `None` before the first read, and while its chain hash is not known here: the
+    /// head of an encrypted history does not say it.
+    pub committed: Option<Position>,
     /// The last sequence that was fetched and verified.
     pub fetched_sequence: u64,
     /// The head's committed sequence as last read; 0 before the first read.
@@ -20,6 +25,8 @@ pub struct FollowerStatus {
     pub committed_commit_ms: i64,
     /// Bytes of segments that are committed, known and not applied.
     pub lag_bytes: u64,
+    /// Looks at the store in a row that failed, up to now.
+    pub failures: u32,
 }
 
 impl FollowerStatus {

@@ -14,7 +14,7 @@ use graphstream_proto::JournalEntry;
 use graphstream_replay::{ReplayTarget, TransactionalTarget};
 
 use super::Written;
-use crate::follower::Batcher;
+use crate::follower::{Batcher, Limits};
 use crate::{Error, Result};
 
 /// Healing replays in the follower's default batches.
@@ -62,7 +62,8 @@ impl Database {
             return Ok(0);
         }
         let options = ReaderOptions::default().with_from_sequence(position.sequence.saturating_add(1));
-        let mut batcher = Batcher::new(end.lineage, HEAL_ENTRIES_MAX, HEAL_BYTES_MAX);
+        let mut batcher =
+            Batcher::new(end.lineage, Limits { entries_max: HEAL_ENTRIES_MAX, bytes_max: HEAL_BYTES_MAX });
         let mut healed = 0;
         for entry in journal.dir().reader(options)? {
             let entry = entry?;

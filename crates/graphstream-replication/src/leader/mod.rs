@@ -150,6 +150,16 @@ impl Leader {
         Ok(AppendTicket::new(ticket, self.committed.clone()))
     }
 
+    /// The token of an entry that is *written*: what a reader hands to [`Waiter::wait`](crate::Waiter::wait) at a follower to read it there.
+    /// [`Written::position`] is one, too.
+    ///
+    /// # Errors
+    /// [`Error::LocalGap`] if it is not in the journal (any more), [`Error::Journal`] if that can't be read.
+    pub async fn token(&self, sequence: u64) -> Result<Position> {
+        let journal = self.journal.clone();
+        blocking("reading a position", move || position_of(&journal, sequence)).await
+    }
+
     /// Waits until everything up to `sequence` is *stored*: in the object store and covered by the published head. It rides
     /// the upload of its segment, which is left when it is full or aged; [`sync`](Self::sync) forces that.
     ///

@@ -13,7 +13,7 @@ use graphstream_replay::ReplayTarget;
 use super::fetch::{Local, walk};
 use super::work::{Work, clear, failed, sync_all, sync_dir};
 use crate::error::SnapshotDamage;
-use crate::follower::{Applier, Batch, Batcher};
+use crate::follower::{Applier, Batch, Batcher, Limits};
 use crate::snapshot::{Engine, Heard, is_known, places, unpack};
 use crate::threads;
 use crate::{Error, Result};
@@ -117,7 +117,7 @@ pub(super) async fn replay(target: Box<dyn ReplayTarget>, replay: Replay) -> Res
     let (batches, mut decoded) = threads::channel::<Batch>(BATCHES_AHEAD);
     let decoding = threads::start(move || {
         let mut at = from;
-        let mut batcher = Batcher::new(from.lineage, entries_max, bytes_max);
+        let mut batcher = Batcher::new(from.lineage, Limits { entries_max, bytes_max });
         for local in &locals {
             let mut given_up = false;
             at = walk(local, at, goal, keys.clone(), |entry| {

@@ -22,6 +22,7 @@ use graphstream_storage::{
     ErrorClass, FaultBackend, GetOptions, Key, ListRequest, MemoryBackend, Operation, PutBody, PutMode,
     StorageBackend,
 };
+use graphstream_testkit::damage::Objects;
 
 pub use target::Recorder;
 
@@ -146,6 +147,27 @@ impl World {
         self.faults.inner().put(key, PutBody::from(bytes), PutMode::Overwrite).await.unwrap();
     }
 
+    /// Everything that the store holds.
+    pub async fn objects(&self) -> Objects {
+        let mut objects = Objects::default();
+        for key in self.keys("").await {
+            let bytes = self.object(&key).await;
+            objects.0.insert(key.to_string(), bytes);
+        }
+        objects
+    }
+
+    /// Makes the store hold these and no others, behind everybody's back.
+    pub async fn hold(&self, objects: &Objects) {
+        let there = self.objects().await;
+        for key in there.0.keys().filter(|key| !objects.0.contains_key(*key)) {
+            self.remove(&Key::new(key).unwrap()).await;
+        }
+        for (key, bytes) in objects.0.iter().filter(|(key, bytes)| there.0.get(*key) != Some(bytes)) {
+            self.put(&Key::new(key).unwrap(), bytes.clone()).await;
+        }
+    }
+
     pub async fn remove(&self, key: &Key) {
         self.faults.inner().delete(key).await.unwrap();
     }
@@ -230,6 +252,14 @@ pub fn cut_off(way: &FaultBackend) {
 pub fn sealed(dir: &Path) -> Vec<SegmentInfo> {
     let dir = graphstream_journal::JournalDir::open(dir).unwrap();
     dir.segments().unwrap().into_iter().filter(SegmentInfo::is_sealed).collect()
+}
+
+/// First and last sequence, by the name of a segment's key.
+pub fn sequences(key: &str) -> (u64, u64) {
+    let name = key.rsplit('/').next().unwrap();
+    let mut parts = name.split('-').map(|part| u64::from_str_radix(part, 16));
+    let last = parts.next().unwrap().unwrap();
+    (parts.next().unwrap().unwrap(), last)
 }
 
 /// The innermost causes of an error, in one text.

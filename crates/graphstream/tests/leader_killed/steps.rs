@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use futures_util::StreamExt;
 use graphstream::JournalEntry;
 use graphstream::format::Position;
 use graphstream::journal::{Access, DirEntry, Fs, FsFile, LockMode, StdFs};
 use graphstream::replay::{self, Guarantee, ReplayEntry, ReplayTarget, TransactionalTarget};
 use graphstream::storage::{
-    GetOptions, GetOutcome, Key, ListPage, ListRequest, ObjectMeta, PutBody, PutMode, Result, StorageBackend,
-    Version,
+    ByteStream, GetOptions, GetOutcome, Key, ListPage, ListRequest, Object, ObjectMeta, PutBody, PutMode,
+    Result, StorageBackend, Version,
 };
 
 /// Counts steps, and ends the process at one of them.
@@ -218,5 +219,61 @@ impl<T: TransactionalTarget> TransactionalTarget for SteppedDatabase<T> {
 
     fn commit(&mut self, position: Position) -> replay::Result<()> {
         self.1.around(|| self.0.commit(position))
+    }
+}
+
+/// Steps around whatever is read from the store, and in the middle of each body.
+#[derive(Debug)]
+pub struct SteppedReads<B>(pub B, pub Steps);
+
+#[async_trait]
+impl<B: StorageBackend> StorageBackend for SteppedReads<B> {
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<GetOutcome> {
+        self.1.step();
+        let found = self.0.get(key, options).await?;
+        self.1.step();
+        let GetOutcome::Found(object) = found else { return Ok(found) };
+        let Object { meta, range, body, .. } = object;
+        let halves = futures_util::stream::unfold((body, self.1.clone()), |(mut body, steps)| async move {
+            let chunk = body.next_chunk().await.transpose()?;
+            let halves = match chunk {
+                Ok(chunk) => {
+                    let (first, second) = (chunk.slice(..chunk.len() / 2), chunk.slice(chunk.len() / 2..));
+                    vec![(Ok(first), steps.clone()), (Ok(second), steps.clone())]
+                }
+                failed => vec![(failed, steps.clone())],
+            };
+            Some((futures_util::stream::iter(halves), (body, steps)))
+        });
+        let body = halves.flatten().map(|(half, steps)| {
+            steps.step();
+            half
+        });
+        Ok(GetOutcome::Found(Object::new(meta, range, ByteStream::new(body))))
+    }
+
+    async fn put(&self, key: &Key, body: PutBody, mode: PutMode) -> Result<Version> {
+        self.0.put(key, body, mode).await
+    }
+
+    async fn head(&self, key: &Key) -> Result<ObjectMeta> {
+        self.0.head(key).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<()> {
+        self.0.delete(key).await
+    }
+
+    async fn delete_many(&self, keys: &[Key]) -> Result<Vec<(Key, Result<()>)>> {
+        self.0.delete_many(keys).await
+    }
+
+    async fn list(&self, request: ListRequest) -> Result<ListPage> {
+        self.1.step();
+        self.0.list(request).await
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
     }
 }

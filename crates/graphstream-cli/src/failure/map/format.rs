@@ -50,7 +50,9 @@ pub(super) fn format_kind(error: &format::Error) -> (Kind, Option<&'static str>)
         format::Error::ChainMismatch { .. } => (Kind::Fork, None),
         format::Error::PayloadTooLarge { .. } | format::Error::BatchTooLarge { .. } => (Kind::Input, None),
         format::Error::CommitTimeDecreases { .. } | format::Error::Unwritable(_) => (Kind::Internal, None),
-        format::Error::InvalidHex { .. } | format::Error::InvalidKeyLine { .. } => (Kind::Usage, None),
+        format::Error::InvalidHex { .. }
+        | format::Error::InvalidPosition
+        | format::Error::InvalidKeyLine { .. } => (Kind::Usage, None),
         format::Error::KeyRequired { .. }
         | format::Error::UnknownKey { .. }
         | format::Error::WrongKey { .. } => (Kind::Usage, Some(KEY)),

@@ -31,9 +31,15 @@ impl From<replication::Error> for Failure {
                     E::EncryptedLocal { .. } | E::EncryptedSegment { .. } => Kind::Usage,
                     E::Statement { .. } => Kind::Poison,
                     E::Misnamed { .. } | E::HeadChain { .. } | E::Payload { .. } => Kind::Corruption,
-                    E::Forked { .. } | E::DatabaseAhead { .. } | E::DatabaseForked { .. } => Kind::Fork,
-                    E::TargetLineage { .. } | E::LabelLineage { .. } => Kind::Lineage,
-                    E::LabelForked { .. } | E::SnapshotForked { .. } => Kind::Fork,
+                    E::Forked { .. }
+                    | E::PositionForked { .. }
+                    | E::LabelForked { .. }
+                    | E::SnapshotForked { .. }
+                    | E::DatabaseAhead { .. }
+                    | E::DatabaseForked { .. } => Kind::Fork,
+                    E::TargetLineage { .. } | E::LabelLineage { .. } | E::ForeignPosition { .. } => {
+                        Kind::Lineage
+                    }
                     E::RestoreHole(_) => Kind::Gap,
                     E::RestoreExists { .. } | E::RestoreNotEmpty { .. } => Kind::Exists,
                     E::RestoreEncrypted { .. } | E::EncryptedSnapshot { .. } => Kind::Usage,
@@ -112,6 +118,12 @@ impl From<replication::Error> for Failure {
                     E::TargetLineage { .. } => {
                         Some("an empty target, or the database that this target followed before")
                     }
+                    E::PositionForked { .. } => Some(
+                        "write it again: the leader that acknowledged it was fenced, and nobody will ever see it",
+                    ),
+                    E::ForeignPosition { .. } => {
+                        Some("the follower of the database that acknowledged the position")
+                    }
                     E::Forked { .. } | E::DatabaseAhead { .. } => {
                         Some("an empty target: this one holds entries that are not in the history")
                     }
@@ -137,6 +149,7 @@ impl From<replication::Error> for Failure {
                     E::SnapshotDamaged { snapshot, .. } => place.file = Some(snapshot.to_string()),
                     E::RestoreExists { path } => place.file = Some(path.display().to_string()),
                     E::Forked { sequence, .. }
+                    | E::PositionForked { sequence, .. }
                     | E::HeadChain { sequence, .. }
                     | E::Payload { sequence, .. } => {
                         place.sequence = Some(*sequence);

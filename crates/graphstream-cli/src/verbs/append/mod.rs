@@ -58,7 +58,7 @@ pub(crate) struct Args {
     /// Print the sequence of each entry when it is acknowledged
     #[arg(long)]
     acks: bool,
-    /// With --acks: {"sequence": n}; errors as JSON on stderr
+    /// With --acks: {"sequence": n, "position": "..."}, the position for follow --until-position; errors as JSON on stderr
     #[arg(long)]
     pub(crate) json: bool,
     /// Where commit times come from: the clock, or each line's timestamp_ms (for imports; never decreasing)
@@ -173,7 +173,7 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     let input = input::start(source, args.admission.guard())?;
     let progress = progress(&input, quiet);
     let mut appender = Appender {
-        pending: Pending::new(journal.dir().clone(), args.ack, args.acks, args.json, Out::new()),
+        pending: Pending::new(&journal, args.ack, args.acks, args.json, Out::new()),
         journal,
         args: &args,
         stopping,
@@ -218,12 +218,11 @@ impl Appender<'_> {
             };
             match item {
                 Item::Entry { line, payload, timestamp_ms } => {
-                    let bytes = payload.len();
                     let Some(ticket) = self.append(line, &payload, timestamp_ms)? else { return Ok(()) };
                     self.appended += 1;
                     self.held_up = false;
                     self.last_line = line;
-                    self.pending.push(ticket, bytes);
+                    self.pending.push(ticket, &payload);
                     if self.pending.is_full() {
                         self.acknowledge(input, progress)?;
                     }

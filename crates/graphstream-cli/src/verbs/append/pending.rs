@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use graphstream::format::{ChainHash, Position};
 use graphstream::journal::{Ack, Journal, JournalDir, Ticket};
 use graphstream::replication::UPLOADER_CURSOR;
 use serde::Serialize;
@@ -24,7 +25,9 @@ const SHIPPER_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The queue of tickets.
 pub(super) struct Pending {
-    tickets: VecDeque<Ticket>,
+    tickets: VecDeque<(Ticket, ChainHash)>,
+    /// Where the journal will be after the last of them, if positions are printed.
+    end: Option<Position>,
     bytes: usize,
     dir: JournalDir,
     ack: AckLevel,
@@ -38,16 +41,35 @@ pub(super) struct Pending {
 #[derive(Serialize)]
 struct AckLine {
     sequence: u64,
+    /// What a reader hands to a follower.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<String>,
 }
 
 impl Pending {
-    pub(super) fn new(dir: JournalDir, ack: AckLevel, acks: bool, json: bool, out: Out) -> Self {
-        Self { tickets: VecDeque::new(), bytes: 0, dir, ack, acks, json, out, acknowledged: None, count: 0 }
+    pub(super) fn new(journal: &Journal, ack: AckLevel, acks: bool, json: bool, out: Out) -> Self {
+        Self {
+            tickets: VecDeque::new(),
+            end: (acks && json).then(|| journal.positions().written),
+            bytes: 0,
+            dir: journal.dir().clone(),
+            ack,
+            acks,
+            json,
+            out,
+            acknowledged: None,
+            count: 0,
+        }
     }
 
-    pub(super) fn push(&mut self, ticket: Ticket, bytes: usize) {
-        self.tickets.push_back(ticket);
-        self.bytes += bytes;
+    pub(super) fn push(&mut self, ticket: Ticket, payload: &[u8]) {
+        // Nobody else appends, and nothing is appended behind what failed.
+        let chain_hash = self.end.as_mut().map(|end| {
+            end.chain_hash = end.chain_hash.after(payload);
+            end.chain_hash
+        });
+        self.tickets.push_back((ticket, chain_hash.unwrap_or_default()));
+        self.bytes += payload.len();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -90,14 +112,18 @@ impl Pending {
 
     /// Waits for each ticket in turn: the first wait writes and syncs for all that were queued with it.
     fn drain(&mut self, ack: Ack) -> Result<(), Failure> {
-        while let Some(ticket) = self.tickets.front() {
-            let sequence = *ticket.wait(ack)?.end();
+        while let Some((ticket, chain_hash)) = self.tickets.front() {
+            let (sequence, chain_hash) = (*ticket.wait(ack)?.end(), *chain_hash);
             self.tickets.pop_front();
             self.count += 1;
             self.acknowledged = Some((self.acknowledged.map_or(sequence, |(first, _)| first), sequence));
             if self.acks {
-                let printed =
-                    if self.json { self.out.json(&AckLine { sequence }) } else { self.out.line(sequence) };
+                let position = self.end.map(|end| Position { sequence, chain_hash, ..end }.to_string());
+                let printed = if self.json {
+                    self.out.json(&AckLine { sequence, position })
+                } else {
+                    self.out.line(sequence)
+                };
                 printed.or_else(|failure| self.unread(failure))?;
             }
         }
@@ -107,7 +133,7 @@ impl Pending {
 
     /// Seals what is pending and waits until the shipper's cursor has passed it.
     fn store(&mut self, journal: &Journal) -> Result<(), Failure> {
-        let Some(last) = self.tickets.back() else { return Ok(()) };
+        let Some((last, _)) = self.tickets.back() else { return Ok(()) };
         let last = *last.wait(Ack::Synced)?.end();
         journal.seal()?;
         let mut looked = Instant::now();
