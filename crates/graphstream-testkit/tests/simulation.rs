@@ -26,6 +26,7 @@ mod simulation {
     pub mod head_follows;
     pub mod heads;
     pub mod judge;
+    pub mod keys;
     pub mod leading;
     pub mod line;
     pub mod machine;
@@ -52,15 +53,23 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
+/// One world in five is encrypted, with two keys that change places.
+const fn is_encrypted(seed: u64) -> bool {
+    seed % 5 == 4
+}
+
 /// Runs worlds with these seeds, and adds up what they exercised.
 fn simulate(seeds: impl Iterator<Item = u64>, hours: u64, budget: Duration) -> Counts {
     let started = Instant::now();
     let (mut worlds, mut steps, mut requests, mut faults) = (0, 0, 0, 0);
     let mut total = Counts::default();
     for seed in seeds {
-        let outcome = run(Plan { seed, hours, keep: false }).unwrap_or_else(|broken| {
-            panic!("{broken}\nseed {seed} fails; cargo xtask sim --seed {seed} --hours {hours} repeats it")
-        });
+        let outcome =
+            run(Plan { seed, hours, keep: false, encrypted: is_encrypted(seed) }).unwrap_or_else(|broken| {
+                panic!(
+                    "{broken}\nseed {seed} fails; cargo xtask sim --seed {seed} --hours {hours} repeats it"
+                )
+            });
         worlds += 1;
         steps += outcome.steps;
         requests += outcome.requests;
@@ -102,10 +111,12 @@ fn started_ms() -> u32 {
 
 #[test]
 fn the_same_seed_gives_the_same_trace_twice() {
-    let once = || -> Outcome { run(Plan { seed: 1, hours: 5, keep: true }).unwrap() };
-    let (first, second) = (once(), once());
-    let differs = first.trace.lines().zip(second.trace.lines()).find(|(first, second)| first != second);
-    assert_eq!(differs, None);
-    assert_eq!(first.trace, second.trace);
-    assert!(first.steps > 1000, "{first:?}");
+    for (hours, encrypted) in [(5, false), (2, true)] {
+        let once = || -> Outcome { run(Plan { seed: 1, hours, keep: true, encrypted }).unwrap() };
+        let (first, second) = (once(), once());
+        let differs = first.trace.lines().zip(second.trace.lines()).find(|(first, second)| first != second);
+        assert_eq!(differs, None);
+        assert_eq!(first.trace, second.trace);
+        assert!(first.steps > 200 * hours, "{first:?}");
+    }
 }

@@ -6,6 +6,7 @@ use graphstream_remote::{Head, Layout, ObjectName};
 use graphstream_storage::{Bytes, Key};
 use sha2::{Digest, Sha256};
 
+use super::keys::{keys, publishes};
 use super::truth::Truth;
 
 /// Why it does not follow.
@@ -38,13 +39,13 @@ pub fn head_follows(
         holds(row.epoch > last.0 && row.start_sequence >= last.1, "its epochs do not ascend")?;
         last = (row.epoch, row.start_sequence);
         holds(
-            truth.chain_at(row.start_sequence).map(Into::into) == Some(row.start_chain),
+            publishes(&row.start_chain, row.start_sequence, truth.chain_at(row.start_sequence)),
             "an epoch begins with another chain",
         )?;
         // Whoever claimed saw to those below, and the object says the same for ever.
         let object = objects.get(&layout.key(&ObjectName::Epoch(row.epoch)).unwrap());
         holds(object.is_some() || row.epoch == head.epoch(), "an older epoch has no object")?;
-        let rendered = head.epoch_object(row).render(None).unwrap();
+        let rendered = head.epoch_object(row).render(keys().as_deref()).unwrap();
         holds(object.is_none_or(|found| **found == *rendered), "an epoch's object is not what it says")?;
     }
     for segment in head.segments() {

@@ -10,6 +10,7 @@ use graphstream_remote::{Head, ObjectName};
 use graphstream_storage::{Bytes, Key, PutMode};
 use tokio::time::{Instant, sleep};
 
+use super::keys::keys;
 use super::store::{Alive, Change, Store};
 
 /// What is wrong with the head.
@@ -60,7 +61,7 @@ impl Heads {
     /// Somebody has written the head. `false`: it is not the newest one's successor, and nothing may come of it.
     pub fn follow(&mut self, bytes: &Bytes, store: &Store) -> bool {
         if matches!(self.wrong, Some(Wrong::Deleted | Wrong::Older)) {
-            if Head::parse(bytes, None).unwrap().epoch() > 0 {
+            if Head::parse(bytes, keys().as_deref()).unwrap().epoch() > 0 {
                 store.trace.broken(format_args!("I1: the head was written while it was {:?}", self.wrong));
             }
             return false;
@@ -97,13 +98,13 @@ impl Heads {
         self.writers.retain(|(_, alive)| alive.load(Ordering::Relaxed));
         let oldest = self.writers.iter().map(|(since, _)| *since).min().unwrap_or_else(Instant::now);
         let objects = store.objects();
-        let newest = Head::parse(&self.all.last()?.0, None).unwrap();
+        let newest = Head::parse(&self.all.last()?.0, keys().as_deref()).unwrap();
         let stands = |epoch| objects.contains_key(&store.layout.key(&ObjectName::Epoch(epoch)).unwrap());
         let known: Vec<&Bytes> = self
             .all
             .iter()
             .filter(|(bytes, replaced)| {
-                let epoch = Head::parse(bytes, None).unwrap().epoch();
+                let epoch = Head::parse(bytes, keys().as_deref()).unwrap().epoch();
                 *replaced < oldest && epoch < newest.epoch() && (epoch + 1..=newest.epoch()).any(stands)
             })
             .map(|(bytes, _)| bytes)

@@ -205,7 +205,8 @@ impl StorageBackend for Line {
         if options.if_changed_from.as_ref() == Some(&meta.version) {
             return Ok(GetOutcome::NotModified);
         }
-        let range = 0..meta.size;
+        let range = options.range.map_or(0..meta.size, |range| range.start..range.end.min(meta.size));
+        let bytes = bytes.slice(range.start as usize..range.end as usize);
         // The connection breaks in the middle of the body.
         let body = if self.store.fails("body") {
             self.store.tally.hit(format!("get {}: cut", kind(key)));

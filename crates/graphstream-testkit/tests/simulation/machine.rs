@@ -25,7 +25,7 @@ use super::store::Store;
 use super::world::remote;
 
 const DATABASE_ID: [u8; 16] = [9; 16];
-const LINEAGE: Lineage = Lineage::from_bytes([7; 16]);
+pub const LINEAGE: Lineage = Lineage::from_bytes([7; 16]);
 /// Of a segment.
 pub const SEGMENT_BYTES_MAX: u64 = 2048;
 
@@ -205,15 +205,22 @@ impl Machine {
         if self.disk.lock().unwrap().ready {
             return Ok(());
         }
-        let read = remote(&life.line, &self.store).read_head(None).await;
+        let remote = remote(&life.line, &self.store);
+        let read = remote.read_head(None).await;
         let builder =
             Journal::builder(DIR).options(options(life)).entropy(Arc::clone(&self.store.chance) as _);
+        let builder = match remote.keys() {
+            Some(keys) => builder.keys(Arc::clone(keys)),
+            None => builder,
+        };
         let (builder, base) = match read {
             Ok(HeadRead::Found(stored)) => {
                 let committed = stored.head.committed();
+                // A head that moves meanwhile, or a store that fails: another time.
+                let position = remote.committed_position(&stored).await.map_err(|_| End::Failed)?;
                 let start = StartingPoint {
                     sequence: committed.sequence,
-                    chain_hash: committed.chain.hash().unwrap(),
+                    chain_hash: position.chain_hash,
                     commit_ms: committed.commit_ms,
                 };
                 (if start.sequence > 0 { builder.starting_point(start) } else { builder }, committed.sequence)

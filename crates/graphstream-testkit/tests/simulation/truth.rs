@@ -10,13 +10,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use graphstream_format::{ChainHash, Entry, ReadOptions, SegmentReader};
+use graphstream_format::{ChainHash, Entry, SegmentReader};
 use graphstream_proto::{JournalEntry, ParamValue};
 use graphstream_remote::{Committed, Fenced, Head, HistoryRule, Layout, ObjectName, OwnerNonce};
 use graphstream_storage::{Bytes, Key};
 
 use super::counts::Tally;
 use super::head_follows::head_follows;
+use super::keys::{keys, publishes, read_options};
 use super::trace::Trace;
 
 /// What is known of an entry, by its number.
@@ -128,7 +129,7 @@ impl Truth {
 
     /// A leader told that so much is committed.
     pub fn told_committed(&self, who: &str, told: &Committed) {
-        if self.chain_at(told.sequence).map(Into::into) != Some(told.chain) {
+        if !publishes(&told.chain, told.sequence, self.chain_at(told.sequence)) {
             self.trace.broken(format_args!("I3: {who} told {told:?}, committed are {}", self.end()));
         }
     }
@@ -197,7 +198,7 @@ impl Truth {
                 self.trace.broken(format_args!("{key} was replaced"));
             }
             Some(ObjectName::Head) => {
-                let head = Head::parse(&objects[key], None).unwrap();
+                let head = Head::parse(&objects[key], keys().as_deref()).unwrap();
                 if let (Some(row), false) = (head.current_row(), self.owners.contains_key(&head.epoch())) {
                     self.owners.insert(row.epoch, row.owner);
                 }
@@ -237,7 +238,7 @@ impl Truth {
         }
         let (end, ms) =
             self.committed.last().map_or((ChainHash::ZERO, 0), |row| (row.chain_hash, row.commit_ms));
-        if goal.chain != end.into() || ms != goal.commit_ms {
+        if !publishes(&goal.chain, goal.sequence, Some(end)) || ms != goal.commit_ms {
             self.trace
                 .broken(format_args!("I1: the history ends with {end} at {ms}, the head says {goal:?}"));
         }
@@ -281,7 +282,7 @@ impl Truth {
 
 /// The entries of a sealed segment, verified.
 pub fn entries(bytes: &[u8]) -> Vec<Entry> {
-    let mut reader = SegmentReader::new(bytes, bytes.len() as u64, ReadOptions::default()).unwrap();
+    let mut reader = SegmentReader::new(bytes, bytes.len() as u64, read_options(bytes)).unwrap();
     let mut entries = Vec::new();
     let mut entry = Entry::default();
     while reader.read_next(&mut entry).unwrap() {

@@ -18,6 +18,7 @@ use super::counts::Counts;
 use super::disk::read;
 use super::follower::{follow, options};
 use super::heads::meddle;
+use super::keys::{encrypt, given, keys};
 use super::line::{Hold, Line};
 use super::machine::Machine;
 use super::store::Store;
@@ -31,6 +32,8 @@ pub struct Plan {
     pub hours: u64,
     /// The whole trace is kept.
     pub keep: bool,
+    /// All that is sealed and published takes a key.
+    pub encrypted: bool,
 }
 
 /// What came of it.
@@ -45,6 +48,7 @@ pub struct Outcome {
 
 /// Runs one world to its end.
 pub fn run(plan: Plan) -> Result<Outcome, String> {
+    encrypt(plan.encrypted);
     let _inline = Inline::enter();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -56,7 +60,7 @@ pub fn run(plan: Plan) -> Result<Outcome, String> {
 pub fn remote(line: &Line, store: &Arc<Store>) -> Remote {
     let name = DatabaseName::new(DATABASE).unwrap();
     let remote = Remote::new(Arc::new(line.clone()), "", name).unwrap();
-    remote.with_randomness(Arc::<Chance>::clone(&store.chance))
+    given(remote.with_randomness(Arc::<Chance>::clone(&store.chance)), &store.chance)
 }
 
 async fn simulate(plan: Plan, cache: PathBuf) -> Result<Outcome, String> {
@@ -156,6 +160,10 @@ async fn settle(
     let fs = Arc::new(alone.disk.lock().unwrap().fs.clone());
     let dir = graphstream_journal::JournalDir::open_on(super::disk::DIR, fs)
         .map_err(|error| format!("{error:?}"))?;
+    let dir = match keys() {
+        Some(keys) => dir.with_keys(keys),
+        None => dir,
+    };
     for (sequence, number) in read(&dir).map_err(|error| format!("liveness: {error:?}"))? {
         if committed[usize::try_from(sequence).unwrap() - 1] != number {
             return Err(format!("liveness: the journal has {number} at {sequence}"));
