@@ -87,12 +87,18 @@ fn with_keys(call: Graphstream) -> Graphstream {
     environment().into_iter().fold(call, |call, (name, value)| call.env(name, value))
 }
 
+fn follow(place: &Place, server: &S3Server) -> Graphstream {
+    let call = with_keys(Graphstream::new("follow")).args(["--once", "--database", Place::DATABASE]);
+    let target = format!("jsonl:{}", place.path("follower.jsonl").display());
+    call.args(["--from", &server.url("x"), "--target", &target])
+}
+
 /// What a follower finds that has never been here, by the binary: the number in each entry, in the order of sequences.
 fn followed(place: &Place, server: &S3Server) -> Vec<u64> {
     let target = place.path("follower.jsonl");
     let _ = std::fs::remove_file(&target);
-    let call = with_keys(Graphstream::new("follow")).args(["--once", "--database", Place::DATABASE]);
-    call.args(["--from", &server.url("x"), "--target", &format!("jsonl:{}", target.display())]).ok();
+    let _ = std::fs::remove_dir_all(place.path("follower.jsonl.follow"));
+    follow(place, server).ok();
     let lines = std::fs::read_to_string(target).unwrap();
     let number = |line: &str| {
         serde_json::from_str::<serde_json::Value>(line).unwrap()["params"]["id"].as_u64().unwrap()
@@ -239,7 +245,15 @@ async fn a_put_arrives_late(conduct: Conduct) -> Stored {
     assert_eq!(stored.len(), 4);
     assert_eq!(lost(&stored, &followed(&place, &server)), [], "so far all is well");
     way.land_late().await.unwrap().unwrap();
-    lost(&stored, &followed(&place, &server))
+    // One that was here before the old head arrived tells it from a newer one.
+    let was_here = follow(&place, &server).run();
+    let lost = lost(&stored, &followed(&place, &server));
+    if lost.is_empty() {
+        was_here.expect_code(0);
+    } else {
+        was_here.expect_code(5).expect_stderr(["head.json went back"]);
+    }
+    lost
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,18 +1,8 @@
 //! Everything that can be wrong with what a store holds of a database, in one table: whoever reads a published history (followers,
 //! restores, `verify`) is shown the same damage, and must call it by the same name.
 //!
-//! ```
-//! use graphstream_testkit::damage::{Damage, Objects};
-//!
-//! # fn published() -> (Objects, Vec<u8>) { (Objects::default(), Vec::new()) }
-//! # fn read(objects: &Objects) -> &'static str { "gap" }
-//! # if false {
-//! let (objects, older_head) = published();
-//! for damage in Damage::ALL {
-//!     let damaged = damage.done_to(&objects, &older_head);
-//!     assert_eq!(read(&damaged), damage.kind(), "{damage:?}");
-//! }
-//! # }
+//! ```text
+//! objects of a published history, and an older head ──▶ Damage::done_to, for each of Damage::ALL ──▶ read ──▶ Damage::kind
 //! ```
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "it serves tests, which end there")]

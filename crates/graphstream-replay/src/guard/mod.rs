@@ -144,7 +144,8 @@ impl Guard {
     /// let entry = JournalEntry::new("CREATE (:Person {born: date('1815-12-10'), added: current_date()})", 0);
     /// let admitted = guard.admit(&entry, || Ok([0; 16]))?;
     /// assert_eq!(admitted.query, "CREATE (:Person {born: date('1815-12-10'), added: $graphstream_date})");
-    /// let refused = guard.admit(&JournalEntry::new("CREATE (:Person {luck: rand()})", 0), || Ok([0; 16]));
+    /// let entry = JournalEntry::new("CREATE (:Person {luck: rand()})", 0);
+    /// let refused = guard.admit(&entry, || Ok([0; 16]));
     /// assert!(refused.unwrap_err().to_string().starts_with("rand at line 1, column 24 (byte 23): "));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -133,7 +133,7 @@ impl Machine {
         let heads = &mut self.store.heads.lock().unwrap();
         heads.writes(&line.alive);
         let bounded = self.chance().per_mille(500);
-        let held_bytes_max = bounded.then(|| SEGMENT_BYTES_MAX * (1 + self.chance().below(4)));
+        let held_bytes_max = bounded.then(|| SEGMENT_BYTES_MAX * (1 + self.chance().below(2)));
         let blocks = self.chance().per_mille(500);
         Life {
             line,
