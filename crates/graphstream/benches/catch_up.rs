@@ -24,7 +24,7 @@ use graphstream::{Follower, Journal, Stop, Uploader};
 const SAMPLE: &[u8] = include_bytes!("../../graphstream-cli/sample/ldbc-snb-sample.jsonl.zst");
 const CHILD: &str = "GRAPHSTREAM_BENCH_FOLLOW";
 const ROUNDS: usize = 5;
-/// What `graphstream follow` takes for a file.
+/// A file is synced once a batch: more than the default, which suits databases.
 const BATCH: usize = 4000;
 
 fn remote(dir: &Path) -> Remote {
