@@ -242,6 +242,23 @@ fn h01_an_encoder_does_not_keep_what_every_frame_needed() {
     assert!(encoder.kept_bytes() < 3 << 20, "{} bytes", encoder.kept_bytes());
 }
 
+/// Small numbers take many times their bytes as columns: one such frame alone is more than is kept, each in a shape behind those of the frames before.
+#[test]
+fn h01_an_encoder_keeps_nothing_of_a_frame_that_needed_much() {
+    let numbers = |count| {
+        let mut payload = Vec::new();
+        (0..count).for_each(|_| number(7, 1, &mut payload));
+        (payload, 0)
+    };
+    let mut encoder = Encoder::default();
+    for shapes_before in 1..10 {
+        let mut frame: Vec<_> = (1..=shapes_before).map(numbers).collect();
+        frame.resize(3000, numbers(40));
+        check(&mut encoder, &frame);
+        assert!((2 << 20..4 << 20).contains(&encoder.kept_bytes()), "{} bytes", encoder.kept_bytes());
+    }
+}
+
 #[test]
 fn nested_lengths_of_any_size_come_back() {
     for len in [0, 1, 100, 122, 123, 124, 125, 126, 127, 128, 129, 16_370, 16_380, 16_384, 20_000, 100_000] {
