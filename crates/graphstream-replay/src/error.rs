@@ -155,9 +155,7 @@ pub enum Error {
         offered: Lineage,
     },
     /// Same sequence, different chain hash.
-    #[error(
-        "{target} forked from the journal at sequence {sequence}: it has chain hash {recorded}, the batch {offered}"
-    )]
+    #[error("{target} forked from the journal at sequence {sequence}: their entries up to there differ")]
     Forked {
         /// The target's name.
         target: String,

@@ -148,9 +148,8 @@ pub enum Error {
         last: u64,
     },
     /// A fetched segment does not continue what the target has.
-    #[error(
-        "segment {segment} forks from the target at sequence {sequence}: here chain hash {ours}, there {theirs}"
-    )]
+    // No message shows a chain hash: of an encrypted history it would let anybody who reads a log test a guess at an entry.
+    #[error("segment {segment} forks from the target at sequence {sequence}: it continues other entries")]
     Forked {
         /// Its name.
         segment: SegmentName,
@@ -188,9 +187,7 @@ pub enum Error {
         followed: graphstream_format::Lineage,
     },
     /// What a reader waits for is not in the history: the leader that acknowledged it was fenced before it was committed.
-    #[error(
-        "the position is not in the history: at sequence {sequence} it has chain hash {waited}, the history {followed}"
-    )]
+    #[error("the position is not in the history, which has another entry {sequence}")]
     PositionForked {
         /// Where both are known.
         sequence: u64,
@@ -347,7 +344,7 @@ pub enum Error {
     WriteThrough,
     /// The leader's database and its journal disagree.
     #[error(
-        "the leader's database forks from its journal at sequence {sequence}: it has chain hash {database}, the journal {journal}"
+        "the leader's database forks from its journal at sequence {sequence}: their entries up to there differ"
     )]
     DatabaseForked {
         /// Where both are known.
@@ -448,7 +445,7 @@ pub enum Error {
     },
     /// A database holds entries that are not in the published history.
     #[error(
-        "the database is of a branch that is not the history: at sequence {sequence} it has chain hash {copy}, the history {history}"
+        "the database is of a branch that is not the history: their entries up to sequence {sequence} differ"
     )]
     SnapshotForked {
         /// The position in the copy.
