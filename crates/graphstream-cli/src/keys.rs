@@ -11,6 +11,8 @@ use crate::failure::{Failure, Kind};
 
 pub(crate) const VARIABLE: &str = "GRAPHSTREAM_ENCRYPTION_KEY_FILE";
 pub(crate) const FLAG: &str = "--encryption-key-file";
+pub(crate) const MASTER_VARIABLE: &str = "GRAPHSTREAM_ENCRYPTION_MASTER_KEY_FILE";
+pub(crate) const MASTER_FLAG: &str = "--encryption-master-key-file";
 
 /// The flag that every verb takes that reads or writes segments.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -24,12 +26,7 @@ pub(crate) struct KeyArgs {
 impl KeyArgs {
     /// The files that are named. The environment counts only without the flag.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        if self.encryption_key_files.is_empty()
-            && let Some(named) = std::env::var_os(VARIABLE)
-        {
-            return std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect();
-        }
-        self.encryption_key_files.clone()
+        files(&self.encryption_key_files, VARIABLE)
     }
 
     /// The keys, if any file is named.
@@ -44,6 +41,75 @@ impl KeyArgs {
                 .hint("--encryption-key-file FILE; graphstream key generate --output FILE makes a new key")
         })
     }
+}
+
+/// The flags of verbs that open a database in a store.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct StoreKeyArgs {
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// A file with the master key of the keys in the store's keys.json (graphstream key wrap), which are taken then, too; several: one of them
+    /// is it [env: GRAPHSTREAM_ENCRYPTION_MASTER_KEY_FILE=, several with : between them]
+    #[arg(long = "encryption-master-key-file", value_name = "FILE")]
+    encryption_master_key_files: Vec<PathBuf>,
+}
+
+impl StoreKeyArgs {
+    /// The files that are named. The environment counts only without the flag.
+    pub(crate) fn files(&self) -> KeyFiles {
+        KeyFiles {
+            data: self.keys.files(),
+            masters: files(&self.encryption_master_key_files, MASTER_VARIABLE),
+        }
+    }
+
+    /// The keys in files alone: for what is local.
+    pub(crate) fn ring(&self) -> Result<Option<Arc<KeyRing>>, Failure> {
+        self.keys.ring()
+    }
+
+    /// A database in a store, with the keys that it takes.
+    pub(crate) async fn give(&self, remote: Remote) -> Result<Remote, Failure> {
+        self.files().give(remote).await
+    }
+}
+
+/// Where the keys of a database are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct KeyFiles {
+    /// Files with data keys, the current one first.
+    pub(crate) data: Vec<PathBuf>,
+    /// Files with the master key of `keys.json`, or with several of which one is it.
+    pub(crate) masters: Vec<PathBuf>,
+}
+
+impl KeyFiles {
+    /// A database in a store, with the keys that it takes: those of the files, and behind them those of `keys.json`.
+    pub(crate) async fn give(&self, remote: Remote) -> Result<Remote, Failure> {
+        let ring = read_key_files(&self.data).map_err(unreadable)?;
+        let Some(masters) = read_key_files(&self.masters).map_err(unreadable)? else {
+            return Ok(keyed(remote, ring.map(Arc::new)));
+        };
+        let Some(stored) = remote.read_keys(&masters).await? else {
+            let database = remote.layout().database();
+            return Err(Failure::new(Kind::Usage, format!("the store has no keys.json for {database}"))
+                .hint("graphstream key wrap makes it; --encryption-key-file FILE takes a key without it"));
+        };
+        let ring = match ring {
+            Some(ring) => ring.with_all_of(stored.ring),
+            None => stored.ring,
+        };
+        Ok(keyed(remote, Some(Arc::new(ring))))
+    }
+}
+
+fn files(flags: &[PathBuf], variable: &str) -> Vec<PathBuf> {
+    if flags.is_empty()
+        && let Some(named) = std::env::var_os(variable)
+    {
+        return std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect();
+    }
+    flags.to_vec()
 }
 
 /// The keys in these files, the current one first; `None` without files.

@@ -163,6 +163,16 @@ fn keys_generated() {
 }
 
 #[test]
+fn keys_wrapped() {
+    let (place, key) = turned_on_when_published();
+    let master = place.path("master");
+    Graphstream::new("key").args(["generate", "--output"]).arg(&master).ok();
+    let call = Graphstream::new("key").args(["wrap", "--database", Place::DATABASE, "--to", &place.url()]);
+    let call = call.arg("--encryption-key-file").arg(&key).arg("--encryption-master-key-file").arg(&master);
+    compare("key wrap --json", &printed(call));
+}
+
+#[test]
 fn acknowledgements() {
     let place = Place::new();
     compare("append --acks --json", &printed(place.on_journal("append").arg("--acks").stdin(entries(1, 2))));

@@ -365,3 +365,54 @@ fn a_lost_disk_is_continued_with_the_key() {
     assert_eq!(followed(&place.path("follower")).len(), 15);
     place.on_store("verify").keys(&[&file]).ok();
 }
+
+#[test]
+fn k03_keys_in_the_store_are_opened_by_a_master_and_wrapped_again_by_another() {
+    let place = Place::new();
+    let ((file, id), (master, master_id), (next, next_id)) =
+        (key(&place, "key"), key(&place, "master"), key(&place, "next"));
+    append(&place, 1, 5, &[&file]);
+    let masters = |call: Graphstream, files: &[&Path]| {
+        files.iter().fold(call, |call, file| call.arg("--encryption-master-key-file").arg(file))
+    };
+    let wrap = || {
+        let call = Graphstream::new("key").args(["wrap", "--json", "--database", Place::DATABASE, "--to"]);
+        call.arg(place.url())
+    };
+    // A store that is not there is not made.
+    masters(wrap(), &[&master]).keys(&[&file]).run().expect_code(4);
+    place.replicate().arg("--once").keys(&[&file]).ok();
+    wrap().keys(&[&file]).run().expect_code(2).expect_stderr(["--encryption-master-key-file"]);
+    masters(wrap(), &[&master]).run().expect_code(2).expect_stderr(["no keys.json", "--encryption-key-file"]);
+    masters(follow(&place, "f").0, &[&master]).run().expect_code(2).expect_stderr(["graphstream key wrap"]);
+    let made = masters(wrap(), &[&master]).keys(&[&file]).ok().json();
+    assert_eq!(made, json!({"created": true, "master_key": master_id, "keys": [id]}));
+    // The master alone, by flag and environment, for whoever opens the store.
+    append(&place, 6, 5, &[&file]);
+    masters(place.replicate().arg("--once"), &[&master]).ok();
+    follow(&place, "f").0.env("GRAPHSTREAM_ENCRYPTION_MASTER_KEY_FILE", &master).ok();
+    assert_eq!(followed(&place.path("f")).len(), 10);
+    for verb in ["cat", "verify", "status"] {
+        masters(place.on_store(verb), &[&master]).ok();
+        place.on_store(verb).run().expect_code(2);
+    }
+    // Another master: the old one opens nothing any more, and no segment was touched.
+    let segments = place.objects().iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>();
+    let made = masters(wrap(), &[&next, &master]).ok().json();
+    assert_eq!(made, json!({"created": false, "master_key": next_id, "keys": [id]}));
+    let end = masters(place.on_store("cat"), &[&master]).run().expect_code(2);
+    end.expect_stderr(["keys.json", next_id.as_str()]);
+    masters(place.on_store("cat"), &[&next]).ok();
+    assert!(
+        segments.iter().eq(place
+            .objects()
+            .iter()
+            .map(|path| fs::read(path).unwrap())
+            .collect::<Vec<_>>()
+            .iter())
+    );
+    // What somebody changed is no ring.
+    let keys = object(&place, "keys.json");
+    fs::write(&keys, fs::read_to_string(&keys).unwrap().replace("\"key_id\":\"", "\"key_id\": \"")).unwrap();
+    masters(place.on_store("cat"), &[&next]).run().expect_code(5).expect_stderr(["keys.json"]);
+}

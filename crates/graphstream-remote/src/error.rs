@@ -118,6 +118,10 @@ pub enum Attempt {
     ReadSegment,
     /// Listing.
     List,
+    /// Reading `keys.json`.
+    ReadKeys,
+    /// Writing `keys.json`.
+    WriteKeys,
     /// Finding out whether the store takes conditions seriously.
     Probe,
     /// Reading a label.
@@ -142,6 +146,8 @@ impl std::fmt::Display for Attempt {
             Self::UploadSegment => "upload the segment",
             Self::ReadSegment => "read the segment",
             Self::List => "list",
+            Self::ReadKeys => "read the keys",
+            Self::WriteKeys => "write the keys",
             Self::Probe => "probe conditional puts on",
             Self::ReadLabel => "read the label",
             Self::WriteLabel => "set the label",

@@ -128,7 +128,7 @@ pub(crate) mod hex_text {
         }
     }
 
-    impl HexText for [u8; 32] {
+    impl<const N: usize> HexText for [u8; N] {
         fn to_text(&self) -> String {
             hex::encode(self)
         }

@@ -7,6 +7,7 @@
 //!     seg/{level}/{last}-{first}-...  immutable segments; names say what they hold                    SegmentName
 //!     snap/{sequence}-...             copies of a database; with its manifest one is there            SnapshotManifest
 //!     label/{name}.json               names of positions                                              Label
+//!     keys.json                       data keys, wrapped by a master key                              StoredKeys
 //!
 //!   leader     LeaderSession: open ─► claim ─► uploader().upload ─► publish          (Fenced ends it)
 //!   follower   HeadReader:    poll ─► resolve ─► Remote::fetch_segment
@@ -42,6 +43,7 @@ mod runs;
 mod sabotage;
 mod session;
 mod snapshot;
+mod wrapped_keys;
 
 pub use chain_value::ChainValue;
 pub use databases::Databases;
@@ -74,3 +76,4 @@ pub use snapshot::{
     ManifestPut, SNAPSHOT_PATH_BYTES_MAX, SnapshotEngine, SnapshotFile, SnapshotListing, SnapshotManifest,
     SnapshotPart, SnapshotPath,
 };
+pub use wrapped_keys::{KeysWritten, StoredKeys};

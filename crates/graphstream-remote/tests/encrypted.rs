@@ -495,3 +495,85 @@ fn k05_a_ring_of_a_remote_shows_ids_alone() {
     assert!(shown.contains(&keys.current().id().to_string()));
     assert!(!shown.contains("c1c1") && !shown.contains("193, 193"));
 }
+
+/// Masters are keys like others: the first wraps, the others open what was wrapped before.
+fn masters(numbers: &[u8]) -> Arc<KeyRing> {
+    ring(numbers).unwrap()
+}
+
+#[test]
+fn k03_keys_are_wrapped_by_a_master_and_wrapped_again_by_another() {
+    let random = Random::new(17);
+    let (store, mut leader) = encrypted(&random);
+    let plain = remote(&store, &random, &[]);
+    assert!(run(plain.read_keys(&masters(&[7]))).unwrap().is_none());
+    assert!(run(plain.write_keys(None, &masters(&[7]))).unwrap().is_none(), "nothing to write");
+    let written = run(plain.write_keys(ring(&[1]).as_deref(), &masters(&[7]))).unwrap().unwrap();
+    assert!(written.created && written.keys == [data_key(1).id()]);
+    let ring_of = |numbers: &[u8]| run(plain.read_keys(&masters(numbers))).unwrap().unwrap().ring;
+    let opened = plain.clone().with_keys(Arc::new(ring_of(&[7])));
+    encrypt(Encryption::On);
+    assert_eq!(read(&opened).unwrap(), leader.journal);
+    // A new data key becomes the current one; the one that was there stays.
+    let written = run(plain.write_keys(ring(&[2]).as_deref(), &masters(&[7]))).unwrap().unwrap();
+    assert!(!written.created && written.keys == [data_key(2).id(), data_key(1).id()]);
+    let before = store.objects().clone();
+    // Another master: one small object changes, and the old master opens nothing any more.
+    run(plain.write_keys(None, &masters(&[8, 7]))).unwrap().unwrap();
+    let changed: Vec<_> = before
+        .iter()
+        .filter(|(key, bytes)| store.objects()[key] != **bytes)
+        .map(|(key, _)| key.to_string())
+        .collect();
+    assert_eq!(changed, ["people/keys.json"]);
+    let refused = run(plain.read_keys(&masters(&[7])));
+    assert_eq!(refused.as_ref().unwrap_err().kind(), ErrorKind::Key);
+    assert!(matches!(problem(refused), HeadProblem::UnknownKey { id } if id == data_key(8).id()));
+    assert_eq!(ring_of(&[8]).ids().collect::<Vec<_>>(), [data_key(2).id(), data_key(1).id()]);
+    // Under the wrong master nothing is replaced either.
+    assert!(run(plain.write_keys(ring(&[3]).as_deref(), &masters(&[7]))).is_err());
+    leader.store(&["three"]).unwrap();
+    // Neither data keys nor masters are in it.
+    let bytes = store.bytes("keys.json").unwrap();
+    for number in [1, 2, 7, 8] {
+        assert!(!bytes.windows(8).any(|window| window == [0xc0 + number; 8]));
+        assert!(!json(&store, "keys.json").contains(&format!("{:02x}", 0xc0 + number).repeat(8)));
+    }
+}
+
+#[test]
+fn h06_keys_that_were_changed_swapped_or_taken_out_are_forged() {
+    let random = Random::new(18);
+    let store = EtagStore::default();
+    let plain = remote(&store, &random, &[]);
+    run(plain.write_keys(ring(&[2, 1]).as_deref(), &masters(&[7]))).unwrap();
+    let whole = json(&store, "keys.json");
+    let (start, rest) = whole.split_once(r#"{"keys":["#).unwrap();
+    let rows: Vec<_> = rest.strip_suffix("]}}\n").unwrap().split_inclusive('}').collect();
+    assert_eq!(rows.len(), 2);
+    let second = rows[1].trim_start_matches(',');
+    for rows in [format!("{second},{}", rows[0]), second.to_owned(), String::new()] {
+        store.set("keys.json", format!("{start}{{\"keys\":[{rows}]}}}}\n"));
+        assert!(matches!(problem(run(plain.read_keys(&masters(&[7])))), HeadProblem::Forged { .. }));
+    }
+    store.set("keys.json", whole);
+    run(plain.read_keys(&masters(&[7]))).unwrap().unwrap();
+}
+
+/// Lost answers, and two who write at once.
+#[test]
+fn s02_keys_are_replaced_by_compare_and_swap() {
+    let random = Random::new(19);
+    for fault in [Fault::After(ErrorClass::TimeoutUnknown), Fault::Before(ErrorClass::TimeoutUnknown)] {
+        let store = EtagStore::default();
+        let faulty = FaultBackend::new(store.clone());
+        encrypt(Encryption::Off);
+        let writer = world::remote(faulty.clone(), &random);
+        for (number, master) in [(1, &[7][..]), (2, &[7]), (3, &[8, 7])] {
+            faulty.inject(Rule::new(Operation::Put, fault.clone()).on_key("keys.json"));
+            run(writer.write_keys(ring(&[number]).as_deref(), &masters(master))).unwrap();
+        }
+        let ring = run(writer.read_keys(&masters(&[8]))).unwrap().unwrap().ring;
+        assert_eq!(ring.ids().collect::<Vec<_>>(), [3, 2, 1].map(|number| data_key(number).id()));
+    }
+}

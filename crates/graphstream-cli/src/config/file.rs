@@ -24,6 +24,7 @@
 //! cache_bytes_max = "256MiB"        # but no more of it
 //! held_bytes_max = "1GiB"           # the disk budget of whoever appends, to tell when it is exhausted; not known without
 //! encryption_key_file = "people.key" # of encrypted databases; several as a list, the current one first; relative to the file
+//! encryption_master_key_file = "master.key"  # of the keys in the store's keys.json, if they are there
 //! continue_from_head = false        # whether a database whose journal is gone begins one behind its head
 //! verify_interval = "24h"           # how often what is published is verified; not without
 //! verify_depth = "list"             # list, chain, replay
@@ -81,6 +82,7 @@ pub(super) struct Options {
     pub(super) verify_interval: Option<Setting<Duration>>,
     pub(super) verify_depth: Option<Setting<Depth>>,
     pub(super) encryption_key_files: Option<Setting<Vec<PathBuf>>>,
+    pub(super) encryption_master_key_files: Option<Setting<Vec<PathBuf>>>,
 }
 
 /// One `[[database]]`.
@@ -161,6 +163,7 @@ macro_rules! with_options {
             verify_interval: Text,
             verify_depth: Text,
             encryption_key_file: Files,
+            encryption_master_key_file: Files,
         }
 
         impl $name {
@@ -178,6 +181,7 @@ macro_rules! with_options {
                     verify_interval: located.text(self.verify_interval.take(), times::parse_duration)?,
                     verify_depth: located.text(self.verify_depth.take(), Depth::parse)?,
                     encryption_key_files: located.files(self.encryption_key_file.take(), base)?,
+                    encryption_master_key_files: located.files(self.encryption_master_key_file.take(), base)?,
                 })
             }
         }

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub(crate) use self::setting::{Origin, Setting};
 use crate::cli::Global;
 use crate::failure::{Failure, Kind};
-use crate::keys::{self, KeyArgs};
+use crate::keys::{self, KeyFiles, StoreKeyArgs};
 use crate::logs::{Filter, Format};
 use crate::store::StoreUrl;
 use crate::verbs::verify::Depth;
@@ -63,7 +63,7 @@ pub(crate) struct Overrides {
     #[arg(long)]
     pub(crate) continue_from_head: bool,
     #[command(flatten)]
-    pub(crate) keys: KeyArgs,
+    pub(crate) keys: StoreKeyArgs,
     /// Serve /metrics, /healthz, /readyz and /status over HTTP: a port (on 127.0.0.1), or ADDR:PORT
     #[arg(long, visible_alias = "metrics", value_name = "ADDR", env = "GRAPHSTREAM_HTTP", hide_env_values = true, value_parser = http::parse)]
     pub(crate) http: Option<SocketAddr>,
@@ -91,6 +91,8 @@ pub(crate) struct DatabaseSettings {
     pub(crate) verify_depth: Setting<Depth>,
     /// Files with the keys of an encrypted database, the current one first; none for a plain one.
     pub(crate) encryption_key_files: Setting<Vec<PathBuf>>,
+    /// Files with the master key of the keys in its store's `keys.json`.
+    pub(crate) encryption_master_key_files: Setting<Vec<PathBuf>>,
     /// Of the process that appends; only said to tell of it.
     pub(crate) held_bytes_max: Setting<Option<u64>>,
 }
@@ -125,6 +127,14 @@ pub(crate) struct OnlyDatabase {
     pub(crate) name: DatabaseName,
     pub(crate) journal: PathBuf,
     pub(crate) to: StoreUrl,
+}
+
+impl DatabaseSettings {
+    /// Where its keys are.
+    pub(crate) fn keys(&self) -> KeyFiles {
+        let (data, masters) = (&self.encryption_key_files, &self.encryption_master_key_files);
+        KeyFiles { data: data.value.clone(), masters: masters.value.clone() }
+    }
 }
 
 impl Settings {
@@ -271,10 +281,17 @@ impl Settings {
                     Setting::default_value(false),
                 ),
                 encryption_key_files: setting::layer(
-                    Some(overrides.keys.files())
+                    Some(overrides.keys.files().data)
                         .filter(|files| !files.is_empty())
                         .map(|files| (files, (keys::FLAG, keys::VARIABLE))),
                     options.each_ref().map(|options| options.encryption_key_files.clone()),
+                    Setting::default_value(Vec::new()),
+                ),
+                encryption_master_key_files: setting::layer(
+                    Some(overrides.keys.files().masters)
+                        .filter(|files| !files.is_empty())
+                        .map(|files| (files, (keys::MASTER_FLAG, keys::MASTER_VARIABLE))),
+                    options.each_ref().map(|options| options.encryption_master_key_files.clone()),
                     Setting::default_value(Vec::new()),
                 ),
                 held_bytes_max: setting::layer(
@@ -348,6 +365,9 @@ impl Settings {
                 }),
                 row(key("verify_depth"), &database.verify_depth, |depth| Some(depth.name().to_owned())),
                 row(key("encryption_key_file"), &database.encryption_key_files, |files| shown_files(files)),
+                row(key("encryption_master_key_file"), &database.encryption_master_key_files, |files| {
+                    shown_files(files)
+                }),
             ]);
         }
         rows

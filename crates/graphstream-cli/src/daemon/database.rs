@@ -238,8 +238,7 @@ pub(crate) async fn continue_from_head(
 
 /// The database in its store, with its keys. Key files are read each time: they are not kept in memory for nothing.
 pub(crate) async fn open_store(settings: &DatabaseSettings, stores: &Stores) -> Result<Remote, Failure> {
-    let keys = keys::ring(&settings.encryption_key_files.value)?;
-    Ok(keys::keyed(stores.open(&settings.to.value, settings.name.value.clone()).await?, keys))
+    settings.keys().give(stores.open(&settings.to.value, settings.name.value.clone()).await?).await
 }
 
 /// Refuses what no store could help.
@@ -255,8 +254,8 @@ pub(crate) fn can_be_shipped(settings: &DatabaseSettings) -> Result<JournalDir, 
         Some(keys) => dir.with_keys(keys),
         None => dir,
     };
-    // A predecessor's journal has no `journal.json` yet: the shipper says what it takes.
-    if dir.identity()?.is_some() {
+    // A predecessor's journal has no `journal.json` yet, and keys may be in the store: the shipper says what it takes.
+    if dir.identity()?.is_some() && settings.encryption_master_key_files.value.is_empty() {
         dir.check_keys()?;
     }
     Ok(dir)

@@ -8,7 +8,7 @@ use graphstream::remote::DatabaseName;
 
 use crate::entries::{FilterArgs, Lines, Range, RangeArgs, Wanted};
 use crate::failure::{Failure, Kind, warn};
-use crate::keys::{KeyArgs, keyed};
+use crate::keys::StoreKeyArgs;
 use crate::out::Out;
 use crate::segments;
 use crate::segments::{History, Piece};
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
-    keys: KeyArgs,
+    keys: StoreKeyArgs,
     #[command(flatten)]
     range: RangeArgs,
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let wanted = Wanted { range, keys: keys.as_ref() };
     let printed = match args.source.source() {
         Source::Journal(dir) => journal(dir, wanted, &mut printer),
-        Source::Store(url, database) => published(url, database.clone(), wanted, &mut printer),
+        Source::Store(url, database) => published(url, database.clone(), range, &args.keys, &mut printer),
         Source::Files(paths) => paths.iter().try_for_each(|path| segment(path, path, wanted, &mut printer)),
     };
     // What came before an error belongs to the answer.
@@ -125,12 +125,12 @@ fn journal(dir: &Path, wanted: Wanted<'_>, printer: &mut Printer) -> Result<(), 
 fn published(
     url: &StoreUrl,
     database: DatabaseName,
-    wanted: Wanted<'_>,
+    range: Range,
+    keys: &StoreKeyArgs,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
-    let range = wanted.range;
     store::runtime()?.block_on(async {
-        let remote = keyed(store::open(url, database, Access::Read).await?, wanted.keys.cloned());
+        let remote = keys.give(store::open(url, database, Access::Read).await?).await?;
         let (mut history, head) = History::open(remote, range.from.saturating_sub(1)).await?;
         let committed = head.head.committed();
         if range.from > committed.sequence.saturating_add(1) {

@@ -22,7 +22,7 @@ use super::skip::SkipArgs;
 use crate::engines::{self, ExecArgs};
 use crate::failure::{Failure, Kind, warn};
 use crate::http::{self, Page};
-use crate::keys::{KeyArgs, keyed};
+use crate::keys::StoreKeyArgs;
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Progress, count};
@@ -45,7 +45,7 @@ Nothing is applied before the whole path to the published position is verified. 
 hand and exit with 0; after kill -9 the next start goes on where the target is.")]
 pub(crate) struct Args {
     #[command(flatten)]
-    keys: KeyArgs,
+    keys: StoreKeyArgs,
     /// The object store: s3://bucket/prefix, file:///path
     #[arg(long, value_name = "URL", env = "GRAPHSTREAM_FROM", value_parser = store::parse_url)]
     from: StoreUrl,
@@ -246,10 +246,9 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     }
     let record = args.skip.record(args.target.path())?;
     let metrics = GraphstreamMetrics::shared();
-    let keys = args.keys.ring()?;
     let runtime = store::runtime()?;
     let opening = store::open_counted(&args.from, args.database.clone(), Access::Read, &metrics);
-    let remote = keyed(runtime.block_on(opening)?, keys);
+    let remote = runtime.block_on(async { args.keys.give(opening.await?).await })?;
     let stop = Stop::new();
     let asked = stop.clone();
     stop::listen(move || asked.cancel())?;

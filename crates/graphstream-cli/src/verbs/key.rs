@@ -4,10 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use graphstream::journal::{self, SystemEntropy, create_key_file, generate_key};
+use graphstream::remote::DatabaseName;
 use serde::Serialize;
 
 use crate::failure::{Failure, Kind};
+use crate::keys::{self, StoreKeyArgs};
 use crate::out::Out;
+use crate::store::{self, Access, StoreUrl};
 
 /// What to do with keys.
 #[derive(Debug, clap::Args)]
@@ -20,6 +23,8 @@ pub(crate) struct Args {
 enum Verb {
     /// Make a new data key and write it into a file that only you can read
     Generate(Generate),
+    /// Keep data keys in a database's store, wrapped by a master key: whoever has the master has them
+    Wrap(Wrap),
 }
 
 #[derive(Debug, clap::Args)]
@@ -38,10 +43,35 @@ struct Generate {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  graphstream key generate --output master.key
+  graphstream key wrap --to s3://bucket/prefix --database social --encryption-master-key-file master.key --encryption-key-file 2026.key
+  graphstream key wrap --to s3://bucket/prefix --database social --encryption-master-key-file new-master.key --encryption-master-key-file master.key
+
+The first master key wraps; the others open what was wrapped before. The keys named become the first ones of keys.json, the very first the
+current one; those that are there already stay behind them. Without --encryption-key-file, what is there is wrapped again. Nothing else in the
+store changes. Whoever appends on its machine takes a key file; every verb that opens a store takes --encryption-master-key-file.")]
+struct Wrap {
+    /// The object store: s3://bucket/prefix, file:///path
+    #[arg(long, value_name = "URL", env = "GRAPHSTREAM_TO", value_parser = store::parse_url)]
+    to: StoreUrl,
+    /// The database in the object store
+    #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
+    database: DatabaseName,
+    #[command(flatten)]
+    keys: StoreKeyArgs,
+    /// The result as one JSON line
+    #[arg(long)]
+    json: bool,
+}
+
 impl Args {
     pub(crate) const fn json(&self) -> bool {
-        let Verb::Generate(generate) = &self.verb;
-        generate.json
+        match &self.verb {
+            Verb::Generate(generate) => generate.json,
+            Verb::Wrap(wrap) => wrap.json,
+        }
     }
 }
 
@@ -51,8 +81,57 @@ struct Generated<'a> {
     file: std::borrow::Cow<'a, str>,
 }
 
+#[derive(Serialize)]
+struct Wrapped {
+    created: bool,
+    master_key: String,
+    keys: Vec<String>,
+}
+
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let Verb::Generate(Generate { output, json }) = &args.verb;
+    match &args.verb {
+        Verb::Generate(generate) => make(generate),
+        Verb::Wrap(wrap) => keep(wrap),
+    }
+}
+
+fn keep(args: &Wrap) -> Result<(), Failure> {
+    let Wrap { to, database, keys, json } = args;
+    let Some(masters) = keys::ring(&keys.files().masters)? else {
+        return Err(Failure::new(Kind::Usage, "no master key was given")
+            .hint("--encryption-master-key-file FILE; graphstream key generate --output FILE makes one"));
+    };
+    let ring = keys.ring()?;
+    let nothing = || {
+        Failure::new(Kind::Usage, format!("the store has no keys.json for {database}, and no key was given"))
+            .hint("--encryption-key-file FILE with the database's key")
+    };
+    let written = store::runtime()?.block_on(async {
+        // No database is begun by this, and no store made: the name may be mistyped.
+        store::open_bare(to).await?;
+        let remote = store::open(to, database.clone(), Access::Write).await?;
+        remote.write_keys(ring.as_deref(), &masters).await?.ok_or_else(nothing)
+    })?;
+    let mut out = Out::new();
+    let wrapped = Wrapped {
+        created: written.created,
+        master_key: masters.current().id().to_string(),
+        keys: written.keys.iter().map(ToString::to_string).collect(),
+    };
+    if *json {
+        out.json(&wrapped)?;
+    } else {
+        let count = crate::terminal::counted(wrapped.keys.len() as u64, "key", "keys");
+        out.line(format_args!("{count} in keys.json of {database}, wrapped by {}", wrapped.master_key))?;
+        for (index, key) in wrapped.keys.iter().enumerate() {
+            out.line(format_args!("  {key}{}", if index == 0 { "  (current)" } else { "" }))?;
+        }
+    }
+    out.flush()
+}
+
+fn make(args: &Generate) -> Result<(), Failure> {
+    let Generate { output, json } = args;
     let key = generate_key(&SystemEntropy)?;
     create_key_file(output, &key).map_err(|error| failed(output, &error))?;
     let generated = Generated { id: key.id().to_string(), file: output.to_string_lossy() };

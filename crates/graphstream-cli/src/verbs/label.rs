@@ -1,7 +1,6 @@
 //! `graphstream label`: names for points of a history, to restore to.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use graphstream::format::Position;
 use graphstream::remote::{ChainValue, DatabaseName, Label, LabelName, LabelSet};
@@ -9,7 +8,7 @@ use graphstream::replication::{Goal, find_point};
 use serde::Serialize;
 
 use crate::failure::{Failure, warn};
-use crate::keys::KeyArgs;
+use crate::keys::StoreKeyArgs;
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Palette, count};
@@ -55,7 +54,7 @@ struct Set {
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
-    keys: KeyArgs,
+    keys: StoreKeyArgs,
     /// The label as one JSON object
     #[arg(long)]
     json: bool,
@@ -158,12 +157,10 @@ fn set(args: &Set) -> Result<(), Failure> {
         (None, Some(ms)) => Goal::Time(ms),
         (None, None) => Goal::Latest,
     };
-    let (keys, runtime) = (args.keys.ring()?, store::runtime()?);
+    let runtime = store::runtime()?;
     let (label, outcome) = runtime.block_on(async {
-        let mut remote = store::open(&args.place.url, args.place.database.clone(), Access::Write).await?;
-        if let Some(keys) = &keys {
-            remote = remote.with_keys(Arc::clone(keys));
-        }
+        let remote = store::open(&args.place.url, args.place.database.clone(), Access::Write).await?;
+        let remote = args.keys.give(remote).await?;
         let (stored, point) = find_point(&remote, &goal).await?;
         if args.timestamp.is_some() && !point.commit_exact {
             warn(
@@ -172,7 +169,7 @@ fn set(args: &Set) -> Result<(), Failure> {
         }
         let (id, lineage) = (stored.head.database_id(), stored.head.lineage());
         let position = Position { lineage, sequence: point.sequence, chain_hash: point.chain_hash };
-        let chain = ChainValue::of(&position, keys.as_deref());
+        let chain = ChainValue::of(&position, remote.keys().map(|keys| &**keys));
         let label = Label::new(id, lineage, point.sequence, chain, point.commit_ms)
             .with_setter(&setter(), times::now_ms());
         let outcome = remote.set_label(&args.name, &label, args.replace).await?;

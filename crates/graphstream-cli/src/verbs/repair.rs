@@ -6,7 +6,7 @@ use graphstream::remote::{self, DatabaseName, HeadProposal, RepairProblem, Stand
 use serde::Serialize;
 
 use crate::failure::{Failure, warn};
-use crate::keys::KeyArgs;
+use crate::keys::StoreKeyArgs;
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::counted;
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_parser = store::parse_database)]
     database: DatabaseName,
     #[command(flatten)]
-    keys: KeyArgs,
+    keys: StoreKeyArgs,
     /// Put the head back
     #[arg(long)]
     confirm: bool,
@@ -61,16 +61,13 @@ struct Proposed {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let keys = args.keys.ring()?;
     store::runtime()?.block_on(async {
         // A store that is not there is not made.
         let mut remote = store::open(&args.url, args.database.clone(), Access::Read).await?;
         if args.confirm {
             remote = store::open(&args.url, args.database.clone(), Access::Write).await?;
         }
-        if let Some(keys) = keys {
-            remote = remote.with_keys(keys);
-        }
+        let remote = args.keys.give(remote).await?;
         let proposal = match remote.propose_head(now_ms()).await {
             Ok(proposal) => proposal,
             Err(remote::Error::Unrepairable { problem: RepairProblem::HeadStands { epoch } }) => {

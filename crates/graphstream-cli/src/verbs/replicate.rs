@@ -1,7 +1,9 @@
 //! `replicate`: the leader's daemon. Ships the sealed segments of journals, also beside the processes that append.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use graphstream::format::encryption::KeyRing;
 use graphstream::journal::{Journal, JournalDir};
 use graphstream::metrics::GraphstreamMetrics;
 use graphstream::remote::DatabaseName;
@@ -13,7 +15,6 @@ use crate::cli::Global;
 use crate::config::{CONFIG_VARIABLE, DatabaseSettings, OnlyDatabase, Overrides, Settings};
 use crate::daemon::{self, Daemon};
 use crate::failure::{Failure, Kind, warn};
-use crate::keys;
 use crate::out::Out;
 use crate::store::{self, StoreUrl, Stores};
 use crate::{logs, stop};
@@ -128,7 +129,7 @@ async fn ship_database(
             Some(remote) => remote,
             None => daemon::open_store(settings, stores).await?,
         };
-        let open_segment = seal_leftover(&dir, settings)?;
+        let open_segment = seal_leftover(&dir, settings, remote.keys())?;
         let options = daemon::options(settings);
         let mut uploader = Uploader::open(path, remote, options, GraphstreamMetrics::shared()).await?;
         let shipped = uploader.ship().await?;
@@ -156,7 +157,11 @@ async fn ship_database(
 }
 
 /// Nobody else will seal what a writer that has gone left open.
-fn seal_leftover(dir: &JournalDir, settings: &DatabaseSettings) -> Result<&'static str, Failure> {
+fn seal_leftover(
+    dir: &JournalDir,
+    settings: &DatabaseSettings,
+    keys: Option<&Arc<KeyRing>>,
+) -> Result<&'static str, Failure> {
     let newest = dir.segment_sequences()?.last().copied();
     let open = match newest {
         Some(newest) => dir.segment(newest)?.is_some_and(|segment| !segment.is_sealed()),
@@ -167,8 +172,8 @@ fn seal_leftover(dir: &JournalDir, settings: &DatabaseSettings) -> Result<&'stat
         return Ok("none");
     }
     let mut builder = Journal::builder(&settings.journal.value);
-    if let Some(keys) = keys::ring(&settings.encryption_key_files.value)? {
-        builder = builder.keys(keys);
+    if let Some(keys) = keys {
+        builder = builder.keys(Arc::clone(keys));
     }
     match builder.open() {
         Ok((journal, _)) => {

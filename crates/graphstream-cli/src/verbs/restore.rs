@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::label;
 use crate::engines::{self, ExecArgs};
 use crate::failure::{Failure, Kind, warn};
-use crate::keys::KeyArgs;
+use crate::keys::StoreKeyArgs;
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Palette, Progress, bytes, count, counted};
@@ -87,7 +87,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "500")]
     batch: NonZeroUsize,
     #[command(flatten)]
-    keys: KeyArgs,
+    keys: StoreKeyArgs,
     /// The plan, or what was restored, as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -266,7 +266,7 @@ async fn restore(args: &Args, progress: Arc<dyn RestoreProgress>) -> Result<Ende
         }
         Err(failure) => return Err(failure),
     };
-    let mut restore = builder(args, remote)?.progress(progress);
+    let mut restore = builder(args, args.keys.give(remote).await?)?.progress(progress);
     if restore.stands() && args.if_not_exists {
         return Ok(Ended::Nothing("exists", "there is something already".to_owned()));
     }
@@ -299,10 +299,6 @@ fn builder(args: &Args, remote: Remote) -> Result<Restore, Failure> {
     if let Some(work) = &args.work {
         options = options.with_work_dir(work);
     }
-    let remote = match args.keys.ring()? {
-        Some(keys) => remote.with_keys(keys),
-        None => remote,
-    };
     let restore = match (&args.target, &args.journal) {
         (_, Some(dir)) => {
             let lineage = if args.keep_lineage { RestoredLineage::Kept } else { RestoredLineage::New };

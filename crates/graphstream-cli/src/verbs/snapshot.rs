@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::engines::{self, ExecArgs};
 use crate::failure::{Failure, Kind, warn};
-use crate::keys::KeyArgs;
+use crate::keys::StoreKeyArgs;
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Palette, Progress, bytes, count, counted};
@@ -68,7 +68,7 @@ struct Create {
     #[arg(long, value_name = "TIME", value_parser = times::parse_duration, default_value = "60s")]
     wait: Duration,
     #[command(flatten)]
-    keys: KeyArgs,
+    keys: StoreKeyArgs,
     /// The snapshot as one JSON object
     #[arg(long)]
     json: bool,
@@ -263,15 +263,13 @@ fn create(args: &Create, quiet: bool) -> Result<(), Failure> {
     if let Some(staging) = &args.staging {
         options = options.with_staging_dir(staging);
     }
-    let (keys, runtime, stop) = (args.keys.ring()?, store::runtime()?, Stop::new());
+    let (runtime, stop) = (store::runtime()?, Stop::new());
     let asked = stop.clone();
     stop::listen(move || asked.cancel())?;
     let bars = Arc::new(Bars { shown: Progress::new(0, "bytes", quiet) });
     let made = runtime.block_on(stop.run_until_cancelled(async {
-        let mut remote = store::open(&args.place.url, args.place.database.clone(), Access::Write).await?;
-        if let Some(keys) = keys {
-            remote = remote.with_keys(keys);
-        }
+        let remote = store::open(&args.place.url, args.place.database.clone(), Access::Write).await?;
+        let remote = args.keys.give(remote).await?;
         let progress: Arc<dyn SnapshotProgress> = Arc::clone(&bars) as Arc<_>;
         let mut snapshot = Snapshot::of_path(remote, path, engine).options(options).progress(progress);
         if let (Some(quiesce), Some(resume)) = (args.quiesce.clone(), args.resume.clone()) {

@@ -17,7 +17,7 @@ use self::bucket::Bucket;
 use self::target::TargetStatus;
 use crate::exit::Code;
 use crate::failure::Failure;
-use crate::keys::{KeyArgs, keyed};
+use crate::keys::{KeyFiles, StoreKeyArgs};
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
 use crate::terminal::{Palette, bytes, count, counted};
@@ -55,7 +55,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "target")]
     digest: bool,
     #[command(flatten)]
-    keys: KeyArgs,
+    keys: StoreKeyArgs,
     /// One JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -192,10 +192,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let target = args.target.as_ref().map(|target| target::read(target, args.digest)).transpose()?;
     let journal = args.journal.as_deref().map(|path| read_journal(path, keys.clone())).transpose();
     if let (Some(url), None) = (&args.from, &args.database) {
-        return whole_store(url, target, journal?, keys.as_ref(), args.json);
+        return whole_store(url, target, journal?, &args.keys.files(), args.json);
     }
     let store = match (&args.from, &args.database) {
-        (Some(url), Some(database)) => read_store(url, database.clone(), keys).map(Some),
+        (Some(url), Some(database)) => read_store(url, database.clone(), &args.keys).map(Some),
         _ => Ok(None),
     };
     let (journal, store) = match (journal, store) {
@@ -225,7 +225,7 @@ fn whole_store(
     url: &StoreUrl,
     target: Option<TargetStatus>,
     journal: Option<JournalStatus>,
-    keys: Option<&Arc<KeyRing>>,
+    keys: &KeyFiles,
     json: bool,
 ) -> Result<(), Failure> {
     let bucket = bucket::read(url, journal.as_ref(), keys)?;
@@ -322,13 +322,10 @@ fn commit_ms(header: &Header) -> i64 {
     if header.is_legacy() { header.created_ms } else { header.last_commit_ms }
 }
 
-fn read_store(
-    url: &StoreUrl,
-    database: DatabaseName,
-    keys: Option<Arc<KeyRing>>,
-) -> Result<StoreStatus, Failure> {
+fn read_store(url: &StoreUrl, database: DatabaseName, keys: &StoreKeyArgs) -> Result<StoreStatus, Failure> {
     let runtime = store::runtime()?;
-    let remote = keyed(runtime.block_on(store::open(url, database.clone(), Access::Read))?, keys);
+    let opening = store::open(url, database.clone(), Access::Read);
+    let remote = runtime.block_on(async { keys.give(opening.await?).await })?;
     let describe = remote.backend().describe();
     let mut reader = HeadReader::new(remote)?;
     let HeadPoll::Changed(stored) = runtime.block_on(reader.poll())? else {

@@ -18,7 +18,7 @@ use graphstream::replication::Stop;
 
 use crate::entries::{FilterArgs, Lines, Range, RangeArgs, Wanted};
 use crate::failure::{Failure, Kind, warn};
-use crate::keys::{KeyArgs, keyed};
+use crate::keys::StoreKeyArgs;
 use crate::out::Out;
 use crate::segments::{self, Fetched, History, Piece};
 use crate::source::{Source, SourceArgs};
@@ -45,7 +45,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
-    keys: KeyArgs,
+    keys: StoreKeyArgs,
     /// Go on with entries as they come
     #[arg(long, short)]
     follow: bool,
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Source::Journal(dir) => journal(dir, wanted, &mut tail, args.follow.then_some(&stop)),
         Source::Store(url, database) => {
             let follow = args.follow.then_some((&stop, args.poll_interval));
-            published(url, database.clone(), wanted, &mut tail, follow)
+            published(url, database.clone(), &args.keys, &mut tail, follow)
         }
         Source::Files(_) if args.follow => {
             Err(Failure::new(Kind::Usage, "files don't grow: -f takes --journal DIR, or --from URL"))
@@ -270,12 +270,12 @@ fn journal(dir: &Path, wanted: Wanted<'_>, tail: &mut Tail, follow: Option<&Stop
 fn published(
     url: &StoreUrl,
     database: DatabaseName,
-    wanted: Wanted<'_>,
+    keys: &StoreKeyArgs,
     tail: &mut Tail,
     follow: Option<(&Stop, Duration)>,
 ) -> Result<(), Failure> {
     store::runtime()?.block_on(async {
-        let remote = keyed(store::open(url, database, Access::Read).await?, wanted.keys.cloned());
+        let remote = keys.give(store::open(url, database, Access::Read).await?).await?;
         let (mut history, head) = History::open(remote.clone(), 0).await?;
         let end = head.head.committed().sequence;
         let mut began = tail.begin(1, end).max(1);

@@ -15,7 +15,7 @@ use self::replay::Replayed;
 use self::store::Subject;
 use self::walk::Row;
 use crate::failure::{Failure, Kind, Place, warn};
-use crate::keys::KeyArgs;
+use crate::keys::StoreKeyArgs;
 use crate::out::Out;
 use crate::source::{Source, SourceArgs};
 use crate::terminal::{Palette, Progress, bytes, counted};
@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
-    keys: KeyArgs,
+    keys: StoreKeyArgs,
     /// How deep
     #[arg(long, value_name = "DEPTH", default_value = "chain", conflicts_with = "files")]
     depth: Depth,
@@ -140,7 +140,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
             legacy::verify(url, &directory, &mut |row| report.row(row))
         }
         Source::Store(url, database) => {
-            let subject = Subject { url, database, depth: args.depth, floor: args.floor, keys };
+            let subject = Subject { url, database, depth: args.depth, floor: args.floor, keys: &args.keys };
             verify_store(&subject, args.target.as_ref(), &mut report)
         }
         Source::Files(paths) => walk::files(paths, keys, &mut |row| report.row(row)),

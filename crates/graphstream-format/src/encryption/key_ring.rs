@@ -28,6 +28,13 @@ impl KeyRing {
         self
     }
 
+    /// Adds all keys of another ring to read with.
+    #[must_use]
+    pub fn with_all_of(self, other: Self) -> Self {
+        let Self { current, older } = other;
+        older.into_iter().fold(self.with_older(current), Self::with_older)
+    }
+
     /// The key that new segments are encrypted with.
     #[must_use]
     pub const fn current(&self) -> &DataKey {
@@ -37,12 +44,17 @@ impl KeyRing {
     /// The key of this id, if the ring has it.
     #[must_use]
     pub fn key(&self, id: KeyId) -> Option<&DataKey> {
-        std::iter::once(&self.current).chain(&self.older).find(|key| key.id() == id)
+        self.keys().find(|key| key.id() == id)
+    }
+
+    /// All keys, the current one first.
+    pub fn keys(&self) -> impl Iterator<Item = &DataKey> {
+        std::iter::once(&self.current).chain(&self.older)
     }
 
     /// The ids of all keys, the current one first.
     pub fn ids(&self) -> impl Iterator<Item = KeyId> {
-        std::iter::once(&self.current).chain(&self.older).map(DataKey::id)
+        self.keys().map(DataKey::id)
     }
 
     /// The key of this id.

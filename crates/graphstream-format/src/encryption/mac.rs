@@ -39,6 +39,8 @@ pub enum DocumentKind {
     Epoch,
     /// The manifest of a snapshot.
     SnapshotManifest,
+    /// Data keys wrapped by a master key.
+    Keys,
 }
 
 impl DocumentKind {
@@ -49,6 +51,7 @@ impl DocumentKind {
             Self::Head => "head",
             Self::Epoch => "epoch",
             Self::SnapshotManifest => "snapshot manifest",
+            Self::Keys => "keys",
         }
     }
 }

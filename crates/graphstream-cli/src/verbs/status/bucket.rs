@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use graphstream::format::encryption::KeyRing;
 use graphstream::remote::{self, DatabaseName, Databases, Head, Inventory, Remote, Severity};
 use graphstream::storage::StorageBackend;
 use serde::Serialize;
@@ -11,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::{JournalStatus, Rpo, rpo};
 use crate::failure::{Failure, Kind, Place};
+use crate::keys::KeyFiles;
 use crate::out::Out;
 use crate::store::{self, StoreUrl};
 use crate::terminal::{Palette, count, counted};
@@ -84,7 +84,7 @@ pub(super) struct Bucket {
 pub(super) fn read(
     url: &StoreUrl,
     journal: Option<&JournalStatus>,
-    keys: Option<&Arc<KeyRing>>,
+    keys: &KeyFiles,
 ) -> Result<Bucket, Failure> {
     store::runtime()?.block_on(async {
         let backend = store::open_to_read(url).await?;
@@ -92,7 +92,7 @@ pub(super) fn read(
         let mut looking = JoinSet::new();
         let slots = Arc::new(Semaphore::new(LOOKS_MAX));
         for name in found.names {
-            let (backend, slots, keys) = (Arc::clone(&backend), Arc::clone(&slots), keys.cloned());
+            let (backend, slots, keys) = (Arc::clone(&backend), Arc::clone(&slots), keys.clone());
             looking.spawn(async move {
                 let _slot = slots.acquire().await;
                 look(backend, name, keys).await
@@ -125,22 +125,15 @@ pub(super) fn read(
 }
 
 /// `None` if there is no database after all.
-async fn look(
-    backend: Arc<dyn StorageBackend>,
-    name: DatabaseName,
-    keys: Option<Arc<KeyRing>>,
-) -> Option<DatabaseRow> {
+async fn look(backend: Arc<dyn StorageBackend>, name: DatabaseName, keys: KeyFiles) -> Option<DatabaseRow> {
     let text = name.to_string();
     match take(backend, name, keys).await {
         Ok(inventory) => row(text, &inventory),
-        Err(error) => {
-            let failure = Failure::from(error);
-            Some(DatabaseRow {
-                problem: Some(Problem::of(&failure)),
-                failure: Some(failure),
-                ..nothing(text)
-            })
-        }
+        Err(failure) => Some(DatabaseRow {
+            problem: Some(Problem::of(&failure)),
+            failure: Some(failure),
+            ..nothing(text)
+        }),
     }
 }
 
@@ -148,14 +141,14 @@ async fn look(
 async fn take(
     backend: Arc<dyn StorageBackend>,
     name: DatabaseName,
-    keys: Option<Arc<KeyRing>>,
-) -> remote::Result<Inventory> {
+    keys: KeyFiles,
+) -> Result<Inventory, Failure> {
     let remote = Remote::new(backend, "", name)?;
-    match (remote.inventory().await, keys) {
-        (Err(error), Some(keys)) if error.kind() == remote::ErrorKind::Key => {
-            remote.with_keys(keys).inventory().await
+    match remote.inventory().await {
+        Err(error) if error.kind() == remote::ErrorKind::Key && keys != KeyFiles::default() => {
+            Ok(keys.give(remote).await?.inventory().await?)
         }
-        (taken, _) => taken,
+        taken => Ok(taken?),
     }
 }
 

@@ -5,10 +5,7 @@
 //!        └── depth chain ──▶ every segment of the history ──▶ rows
 //! ```
 
-use std::sync::Arc;
-
 use graphstream::format::ChainHash;
-use graphstream::format::encryption::KeyRing;
 use graphstream::remote::{
     self, DatabaseName, Finding, Head, Inventory, ListedSegment, ObjectName, Remote, Severity,
 };
@@ -16,7 +13,7 @@ use graphstream::remote::{
 use super::walk::{Row, Sink, Walk};
 use super::{Depth, Problem};
 use crate::failure::Failure;
-use crate::keys::keyed;
+use crate::keys::StoreKeyArgs;
 use crate::segments::{History, Piece};
 use crate::store::{self, Access, StoreUrl};
 
@@ -27,12 +24,12 @@ pub(super) struct Subject<'a> {
     pub(super) depth: Depth,
     /// A sequence that is known to have been committed.
     pub(super) floor: Option<u64>,
-    pub(super) keys: Option<Arc<KeyRing>>,
+    pub(super) keys: &'a StoreKeyArgs,
 }
 
 impl Subject<'_> {
     pub(super) async fn open(&self) -> Result<Remote, Failure> {
-        Ok(keyed(store::open(self.url, self.database.clone(), Access::Read).await?, self.keys.clone()))
+        self.keys.give(store::open(self.url, self.database.clone(), Access::Read).await?).await
     }
 }
 
