@@ -25,6 +25,7 @@ mod simulation {
     pub mod follower;
     pub mod head_follows;
     pub mod heads;
+    pub mod holes;
     pub mod judge;
     pub mod keys;
     pub mod leading;

@@ -49,6 +49,7 @@ async fn live(store: &Arc<Store>, table: &Table, line: &Line, cache: &std::path:
     let metrics = Arc::<GraphstreamMetrics>::default();
     let options = options(store, cache);
     let wrong = store.heads.lock().unwrap().times;
+    let holes = store.holes.lock().unwrap().times;
     let opened = Follower::open(remote(line, store), Box::new(table.clone()), options, metrics).await;
     let ended = match opened {
         Ok(mut follower) => {
@@ -77,6 +78,9 @@ async fn live(store: &Arc<Store>, table: &Table, line: &Line, cache: &std::path:
         error if error.kind() == ErrorKind::Target => store.tally.hit("follower: lost its target"),
         Error::Remote(RemoteError::HeadMissing { .. } | RemoteError::Rewound(_)) if wrong_head => {
             store.tally.hit("follower: refuses a head");
+        }
+        Error::Remote(RemoteError::Gap { .. }) if store.holes.lock().unwrap().since(holes) => {
+            store.tally.hit("follower: meets a hole");
         }
         error => store.trace.broken(format_args!("promise 6: {} met {error}: {error:?}", table_name(table))),
     }

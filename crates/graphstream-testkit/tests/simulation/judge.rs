@@ -57,6 +57,13 @@ impl Machine {
                 tally.hit("head: an older one refused");
                 End::Failed
             }
+            // A lost journal goes on from the last segment; who runs needs none.
+            Error::Remote(RemoteError::Gap { .. })
+                if store.holes.lock().unwrap().since(life.holes) && when != "shipping" =>
+            {
+                tally.hit("machine: meets a hole");
+                End::Failed
+            }
             Error::Journal(error)
                 if bad_disk && matches!(error.kind(), JournalKind::Unavailable | JournalKind::Closed) =>
             {

@@ -62,6 +62,8 @@ pub struct Life {
     pub line: Line,
     /// How often something had been wrong with the head when it began.
     pub wrong: u64,
+    /// How often a segment had been deleted.
+    pub holes: u64,
     /// Its disk is made to fail.
     pub bad_disk: Arc<Mutex<bool>>,
     /// It appends nothing.
@@ -138,6 +140,7 @@ impl Machine {
         Life {
             line,
             wrong: heads.times,
+            holes: self.store.holes.lock().unwrap().times,
             bad_disk: Arc::default(),
             quiet: self.chance().per_mille(250),
             held_bytes_max,

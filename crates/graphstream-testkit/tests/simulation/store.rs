@@ -1,5 +1,5 @@
 //! The object store: atomic and consistent, as its contract says; a version is the hash of the content. And what befalls it that is nobody's
-//! request: late puts, a head that is deleted or put back.
+//! request: late puts, a head that is deleted or put back, segments that are deleted for a while.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use super::DATABASE;
 use super::chance::Chance;
 use super::counts::Tally;
 use super::heads::Heads;
+use super::holes::Holes;
 use super::line::Crowd;
 use super::trace::Trace;
 use super::truth::Truth;
@@ -32,6 +33,7 @@ pub struct Store {
     weather: Mutex<Weather>,
     pub(super) crowd: Crowd,
     pub(super) heads: Mutex<Heads>,
+    pub(super) holes: Mutex<Holes>,
     pub requests: AtomicU64,
     pub faults: AtomicU64,
 }
@@ -69,6 +71,7 @@ impl Store {
             travelling: Mutex::default(),
             weather: Mutex::new(Weather { faults_per_mille: 0, down: false, calm_since: Instant::now() }),
             heads: Mutex::new(Heads::new(layout.key(&ObjectName::Head).unwrap())),
+            holes: Mutex::new(Holes::new()),
             layout,
             requests: AtomicU64::new(0),
             faults: AtomicU64::new(0),
@@ -84,13 +87,14 @@ impl Store {
         *self.weather.lock().unwrap() = Weather { faults_per_mille, down, calm_since: Instant::now() };
     }
 
-    /// For how long nothing has failed, nobody has touched the head, and no late put of the head has travelled.
+    /// For how long nothing has failed, nobody has touched the head or deleted a segment, and no late put of the head has travelled.
     pub fn calm_for(&self) -> Duration {
         let weather = *self.weather.lock().unwrap();
         if weather.down || weather.faults_per_mille > 0 {
             return Duration::ZERO;
         }
-        weather.calm_since.elapsed().min(self.heads.lock().unwrap().calm_for())
+        let heads = self.heads.lock().unwrap().calm_for();
+        weather.calm_since.elapsed().min(heads).min(self.holes.lock().unwrap().calm_for())
     }
 
     pub fn version(bytes: &[u8]) -> Version {
@@ -126,7 +130,8 @@ impl Store {
             return Ok(Self::version(bytes));
         }
         drop(heads);
-        self.truth().changed(&objects, key, before.as_ref());
+        let all = self.holes.lock().unwrap().filled(&objects);
+        self.truth().changed(&all, key, before.as_ref());
         Ok(Self::version(bytes))
     }
 

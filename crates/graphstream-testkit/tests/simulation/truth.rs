@@ -108,6 +108,11 @@ impl Truth {
         self.head.is_some()
     }
 
+    /// Which segments are history.
+    pub fn rule(&self) -> Option<HistoryRule<'_>> {
+        self.head.as_ref().filter(|head| head.epoch() > 0).map(HistoryRule::of)
+    }
+
     /// How much is committed.
     pub fn end(&self) -> u64 {
         self.committed.len() as u64

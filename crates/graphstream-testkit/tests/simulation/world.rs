@@ -18,6 +18,7 @@ use super::counts::Counts;
 use super::disk::read;
 use super::follower::{follow, options};
 use super::heads::meddle;
+use super::holes::delete;
 use super::keys::{encrypt, given, keys};
 use super::line::{Hold, Line};
 use super::machine::Machine;
@@ -85,6 +86,7 @@ async fn simulate(plan: Plan, cache: PathBuf) -> Result<Outcome, String> {
     }
     tasks.push(tokio::spawn(weather(Arc::clone(&store))));
     tasks.push(tokio::spawn(meddle(Arc::clone(&store))));
+    tasks.push(tokio::spawn(delete(Arc::clone(&store))));
     for _ in 0..plan.hours * 60 {
         sleep(Duration::from_secs(60)).await;
         store.deliver(false);
@@ -137,6 +139,7 @@ async fn settle(
 ) -> Result<(), String> {
     store.weather(0, false);
     store.put_head_back();
+    store.fill_holes();
     for machine in machines {
         *machine.hold.lock().unwrap() = None;
         machine.disk.lock().unwrap().kill();
