@@ -1,5 +1,7 @@
 //! Reading fixed-width big-endian fields from slices whose bounds were checked, without a panic on a path that
-//! cannot fail.
+//! cannot fail; and writing hexadecimal digits.
+
+use std::fmt;
 
 /// The `N` bytes at `at`; zeros where the slice is too short (callers check lengths first).
 pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
@@ -31,4 +33,12 @@ pub(crate) fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
     } else {
         debug_assert!(false, "field of {} bytes at {at} outside of the buffer", value.len());
     }
+}
+
+/// Writes two lowercase digits for each of at most 32 bytes, without a buffer on the heap: a hash is written for every entry that is printed.
+pub(crate) fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut digits = [0; 64];
+    let digits = digits.get_mut(..2 * bytes.len()).ok_or(fmt::Error)?;
+    hex::encode_to_slice(bytes, digits).map_err(|_| fmt::Error)?;
+    f.write_str(std::str::from_utf8(digits).map_err(|_| fmt::Error)?)
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sha2::block_api::compress256;
 
-use crate::bytes::put;
+use crate::bytes::{put, write_hex};
 use crate::error::{Error, Result};
 
 /// The chain hash after an entry: SHA-256 of the chain hash before it followed by its payload. It stands for the
@@ -207,7 +207,7 @@ fn bytes(state: [u32; 8]) -> [u8; 32] {
 
 impl fmt::Display for ChainHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        write_hex(&self.0, f)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::bytes::write_hex;
 use crate::error::{Error, Result};
 
 /// Names one unbroken history of a database: 16 random bytes, chosen when the history begins. A database that is
@@ -43,7 +44,7 @@ impl Lineage {
 
 impl fmt::Display for Lineage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        write_hex(&self.0, f)
     }
 }
 

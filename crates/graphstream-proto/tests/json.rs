@@ -131,6 +131,30 @@ fn a_line_is_written_as_documented() {
     );
 }
 
+/// Texts are looked at sixteen bytes at a time: each character is tried at each place of two such pieces and of what is left.
+#[test]
+fn a_character_is_escaped_wherever_it_stands_and_no_other_is() {
+    let others = ['\u{7f}', '\u{80}', 'ü', '\u{2028}', '\u{ffff}', '\u{1f980}'];
+    for character in (0..=0x7f_u8).map(char::from).chain(others) {
+        let written = match character {
+            '"' => "\\\"".to_owned(),
+            '\\' => "\\\\".to_owned(),
+            '\n' => "\\n".to_owned(),
+            '\r' => "\\r".to_owned(),
+            '\t' => "\\t".to_owned(),
+            '\0'..='\u{1f}' => format!("\\u{:04x}", u32::from(character)),
+            _ => character.to_string(),
+        };
+        for (before, behind) in (0..36).flat_map(|before| [(before, 0), (before, 1), (before, 20)]) {
+            let [before, behind] = [before, behind].map(|count| "x".repeat(count));
+            let text = format!("{before}{character}{behind}{character}");
+            let json = json_of(ParamValue::String(text.clone()));
+            assert_eq!(json, format!("\"{before}{written}{behind}{written}\""));
+            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+    }
+}
+
 #[test]
 fn numbers_are_told_apart_by_how_they_are_written() {
     assert_eq!(value_of("1").unwrap(), ParamValue::Int64(1));

@@ -18,6 +18,8 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -129,16 +131,19 @@ impl JsonlTarget {
 
     fn write_entries(&mut self, batch: &[ReplayEntry], lineage: Lineage) -> Result<(), Failure> {
         let lineage = lineage.to_string();
+        let mut chain_hash = String::new();
         self.line.clear();
         for entry in batch {
-            let chain_hash = entry.chain_hash.to_string();
+            chain_hash.clear();
+            // Writing to a String doesn't fail.
+            let _ = write!(chain_hash, "{}", entry.chain_hash);
             write_line(
                 &EntryLine {
                     sequence: entry.sequence,
                     commit_ms: entry.commit_ms,
-                    chain_hash: chain_hash.into(),
-                    lineage: Some(lineage.as_str().into()),
-                    entry: std::borrow::Cow::Borrowed(&entry.entry),
+                    chain_hash: Cow::Borrowed(&chain_hash),
+                    lineage: Some(Cow::Borrowed(&lineage)),
+                    entry: Cow::Borrowed(&entry.entry),
                 },
                 &mut self.line,
             );
