@@ -6,7 +6,7 @@ mod cli;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cli::{Finished, Place};
+use cli::{Finished, Graphstream, Place};
 use serde_json::{Value, json};
 
 /// A store with four objects of two entries each, and the journal they came from.
@@ -183,4 +183,37 @@ fn what_is_not_published_is_not_read() {
     fs::write(stray, b"an orphan of a fenced leader").unwrap();
     place.on_store("verify").ok();
     assert_eq!(place.on_store("cat").arg("--json").ok().json_lines().len(), 8);
+}
+
+#[test]
+fn a_label_that_names_what_is_not_history_is_damage() {
+    let place = shipped();
+    let set = |name: &str, sequence: &str| {
+        let flags =
+            ["set", name, "--to", &place.url(), "--database", Place::DATABASE, "--sequence", sequence];
+        Graphstream::new("label").args(flags).ok();
+    };
+    set("good", "2");
+    set("bad", "3");
+    let object = place.store().join(Place::DATABASE).join("label/bad.json");
+    let label: Value = serde_json::from_slice(&fs::read(&object).unwrap()).unwrap();
+    let other = place.cat()[3]["chain_hash"].clone();
+    for (field, value, kind) in [
+        ("sequence", json!(9_999), "rewind"),
+        ("chain_hash", other, "fork"),
+        ("lineage", json!("07".repeat(16)), "lineage"),
+    ] {
+        let mut forged = label.clone();
+        assert_ne!(forged[field], value);
+        forged[field] = value;
+        fs::write(&object, format!("{forged}\n")).unwrap();
+        let (rows, end) = problems(&place);
+        assert_eq!(rows.len(), 1, "{field}: {rows:?}");
+        assert_eq!((&rows[0]["file"], &rows[0]["problem"]["kind"]), (&json!("label/bad.json"), &json!(kind)));
+        end.expect_stderr(["bad"]);
+    }
+    // Names alone say nothing about it.
+    place.on_store("verify").args(["--depth", "list"]).ok();
+    fs::write(&object, format!("{label}\n")).unwrap();
+    place.on_store("verify").ok();
 }

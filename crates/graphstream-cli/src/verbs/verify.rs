@@ -34,7 +34,7 @@ Depths:
   list    names alone: missing entries, two segments for the same ones, objects that are no part of the history, a head that
           is missing or older than the objects, epoch objects that contradict it. One listing, no segment is read. Of a
           journal, the headers
-  chain   that, and every byte
+  chain   that, every byte, and what labels point to
   replay  that, and every entry: into a scratch database, of which a digest is printed. graphstream status --target T --digest
           prints the same of another one, for comparing
 

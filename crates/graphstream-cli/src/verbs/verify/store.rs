@@ -9,10 +9,11 @@ use graphstream::format::ChainHash;
 use graphstream::remote::{
     self, DatabaseName, Finding, Head, Inventory, ListedSegment, ObjectName, Remote, Severity,
 };
+use graphstream::replication::{Error as ReplicationError, Goal, find_point};
 
 use super::walk::{Row, Sink, Walk};
 use super::{Depth, Problem};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::keys::StoreKeyArgs;
 use crate::segments::{History, Piece};
 use crate::store::{self, Access, StoreUrl};
@@ -55,6 +56,7 @@ pub(super) async fn verify(
             let unseen = damage.into_iter().filter(|finding| !is_seen_by_reading(finding));
             unseen.into_iter().try_for_each(|finding| sink(row(finding)))?;
             chain(remote, &inventory, head, sink).await?;
+            labels(remote, &inventory, sink).await?;
         }
     }
     leftovers.into_iter().try_for_each(|finding| sink(row(finding)))
@@ -95,6 +97,27 @@ async fn chain(
         }
     }
     walk.end_of_store(remote, &stored.head.committed())?.map_or(Ok(()), sink)
+}
+
+/// Every label must point to what it named.
+async fn labels(remote: &Remote, inventory: &Inventory, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    for name in inventory.labels() {
+        let bad = match find_point(remote, &Goal::Label(name.clone())).await {
+            // It was deleted since it was listed.
+            Ok(_) | Err(ReplicationError::NoLabel { .. }) => continue,
+            Err(error @ ReplicationError::BeyondCommitted { .. }) => {
+                let message = format!("the label {name} names an entry that is not in the history");
+                Failure::new(Kind::Rewind, message).because(&error)
+            }
+            Err(error) => error.into(),
+        };
+        if !matches!(bad.kind(), Kind::Corruption | Kind::Gap | Kind::Fork | Kind::Rewind | Kind::Lineage) {
+            return Err(bad);
+        }
+        let object = ObjectName::Label(name.clone()).to_string();
+        sink(Row { is_segment: false, file: Some(object), ..Row::bad("damaged", bad) })?;
+    }
+    Ok(())
 }
 
 /// A segment of the history, of which nothing but its name was read.
