@@ -177,6 +177,10 @@ role! {
     fetch_failures: Counter as u64 => "graphstream_follower_fetch_failures",
     /// Batches the target failed to apply.
     target_failures: Counter as u64 => "graphstream_follower_target_failures",
+    /// Targets that a snapshot took the place of, because the next entries were not in the store any more.
+    replacements: Counter as u64 => "graphstream_follower_replacements",
+    /// How long replacing a target took, from fetching the snapshot to its last entry.
+    replacement_seconds: DurationHistogram as HistogramSnapshot => "graphstream_follower_replacement_seconds",
 }
 
 role! {

@@ -39,6 +39,7 @@ mod random;
 mod reader;
 mod remote;
 mod repair;
+mod rewind;
 mod runs;
 mod sabotage;
 mod session;

@@ -206,6 +206,18 @@ pub enum Error {
         /// For how long.
         waited: std::time::Duration,
     },
+    /// A target was replaced from a snapshot, and does not stand where that was restored to: it is not the database at that path.
+    #[error(
+        "{target} stands at sequence {found} after a snapshot took its place up to sequence {expected}: it is not the database that was replaced"
+    )]
+    NotReplaced {
+        /// Its name.
+        target: String,
+        /// Where it was restored to.
+        expected: u64,
+        /// Where it stands; 0 for nowhere.
+        found: u64,
+    },
     /// A segment was compacted away between verifying and applying. The next look finds where its entries are now.
     #[error("segment {segment} is not there any more")]
     Moved {
@@ -664,6 +676,7 @@ impl Error {
             | Self::RestoreRunning { .. }
             | Self::RestoreExists { .. }
             | Self::RestoreNotEmpty { .. }
+            | Self::NotReplaced { .. }
             | Self::Statement { .. } => ErrorKind::Target,
             Self::NoJournal { .. }
             | Self::Cache { .. }
@@ -677,6 +690,11 @@ impl Error {
     /// Whether the head is gone. No leader makes a new one, but who runs already waits for it to be put back.
     pub(crate) fn is_missing_head(&self) -> bool {
         matches!(self, Self::Remote(graphstream_remote::Error::HeadMissing { .. }))
+    }
+
+    /// Whether entries are nowhere in the store.
+    pub(crate) fn is_gap(&self) -> bool {
+        matches!(self, Self::Remote(graphstream_remote::Error::Gap { .. }))
     }
 
     /// Its words and those of its causes, for a report.

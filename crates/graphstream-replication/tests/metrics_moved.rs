@@ -119,13 +119,23 @@ fn journal(seen: &mut Seen) {
     panic!("no failed call poisons");
 }
 
-/// A database of lines is copied into the store, and once it can't be.
+/// A database of lines is copied into the store, and once it can't be; another one is replaced from the copy.
 async fn snapshots(seen: &mut Seen) {
     let world = world::World::new();
     world.published(12).await;
     let metrics = GraphstreamMetrics::shared();
     let path = world.lines("database", 12).await;
     world.snapshot_of(&path).metrics(Arc::clone(&metrics)).create().await.unwrap();
+    // A follower that fell behind what is retained begins with it.
+    let behind = world.lines("behind", 3).await;
+    for key in world.segments().await {
+        world.remove(&key).await;
+    }
+    let target = Box::new(graphstream_replay::JsonlTarget::open(&behind).unwrap());
+    let follower =
+        Follower::open(world.remote(), target, eager_follower(), Arc::clone(&metrics)).await.unwrap();
+    let mut follower = follower.replaceable_at(&behind, Arc::new(graphstream_replication::JsonlEngine));
+    follower.catch_up(None, &Stop::new()).await.unwrap();
     world.snapshot_of(&world.dir("nothing")).metrics(Arc::clone(&metrics)).create().await.unwrap_err();
     seen.look(&metrics);
 }

@@ -1,23 +1,24 @@
 //! `follow`: the follower's daemon. Fetches, verifies and replays a database into a target.
 
+mod beginning;
 mod page;
+mod target;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use graphstream::format::Position;
 use graphstream::metrics::GraphstreamMetrics;
-use graphstream::remote::{DatabaseName, HeadPoll, HeadReader, Remote};
-use graphstream::replay::{ExecOptions, ExecTarget, Guarantee, JsonlTarget, ReplayTarget};
-use graphstream::replication::{
-    Error as Wrong, Follower, FollowerOptions, FollowerStatus, Goal, Restore, Stop,
-};
+use graphstream::remote::DatabaseName;
+use graphstream::replay::Guarantee;
+use graphstream::replication::{Error as Wrong, Follower, FollowerOptions, FollowerStatus, Stop};
 use serde::{Deserialize, Serialize};
 
 use self::page::StatusPage;
+pub(crate) use self::target::Target;
 use super::skip::SkipArgs;
 use crate::engines::{self, ExecArgs};
 use crate::failure::{Failure, Kind, warn};
@@ -42,7 +43,8 @@ Targets:
   jsonl:-        standard output (at least once: it starts from the beginning each time)
 
 Nothing is applied before the whole path to the published position is verified. SIGTERM and ctrl-C finish the batch in
-hand and exit with 0; after kill -9 the next start goes on where the target is.")]
+hand and exit with 0; after kill -9 the next start goes on where the target is. A target whose next entries are not in the
+store any more is replaced from a snapshot (exec: with --path and --engine only).")]
 pub(crate) struct Args {
     #[command(flatten)]
     keys: StoreKeyArgs,
@@ -55,6 +57,8 @@ pub(crate) struct Args {
     /// Where entries are replayed: jsonl:PATH, jsonl:-, exec:COMMAND, grafeo:PATH
     #[arg(long, value_name = "TARGET", env = "GRAPHSTREAM_TARGET", value_parser = Target::parse)]
     target: Target,
+    #[command(flatten)]
+    exec: ExecArgs,
     /// Apply what is published now and end
     #[arg(long)]
     pub(crate) once: bool,
@@ -93,111 +97,6 @@ pub(crate) struct Args {
     /// JSON on stderr
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// A parsed `--target`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// `jsonl:PATH`.
-    Jsonl(PathBuf),
-    /// `jsonl:-`.
-    Stdout,
-    /// `exec:COMMAND`.
-    Exec(String),
-    /// `grafeo:PATH`.
-    Grafeo(PathBuf),
-}
-
-impl Target {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let expected = || "expected jsonl:PATH, jsonl:-, exec:COMMAND or grafeo:PATH".to_owned();
-        let (kind, rest) = text.split_once(':').ok_or_else(expected)?;
-        if rest.trim().is_empty() {
-            return Err(expected());
-        }
-        match kind {
-            "jsonl" if rest == "-" => Ok(Self::Stdout),
-            "jsonl" => Ok(Self::Jsonl(rest.into())),
-            "exec" => Ok(Self::Exec(rest.to_owned())),
-            "grafeo" if cfg!(feature = "grafeo") => Ok(Self::Grafeo(rest.into())),
-            "grafeo" => Err("this build has no grafeo targets (feature grafeo)".to_owned()),
-            "ladybug" => {
-                Err("this build has no ladybug targets; exec:COMMAND takes a child that has".to_owned())
-            }
-            _ => Err(expected()),
-        }
-    }
-
-    /// Whether opening it would make a file that is not there yet.
-    pub(crate) fn is_new(&self) -> bool {
-        match self {
-            Self::Jsonl(path) | Self::Grafeo(path) => path.symlink_metadata().is_err(),
-            Self::Stdout | Self::Exec(_) => false,
-        }
-    }
-
-    /// The file or directory that it is.
-    fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Jsonl(path) | Self::Grafeo(path) => Some(path),
-            Self::Stdout | Self::Exec(_) => None,
-        }
-    }
-
-    /// Where a follower keeps what is its own, unless it is told.
-    fn cache(&self) -> Option<PathBuf> {
-        let mut dir = self.path()?.as_os_str().to_owned();
-        dir.push(".follow");
-        let dir = PathBuf::from(dir);
-        // Beside /dev/stdout, for example, there is no room: then it is as with other targets.
-        std::fs::create_dir_all(&dir).ok().map(|()| dir)
-    }
-
-    pub(crate) fn open(&self) -> Result<Box<dyn ReplayTarget>, Failure> {
-        Ok(match self {
-            Self::Jsonl(path) => Box::new(JsonlTarget::open(path)?),
-            Self::Stdout => Box::new(JsonlTarget::stream("jsonl:-", Stdout)),
-            Self::Exec(command) => Box::new(ExecTarget::spawn(command.as_str(), ExecOptions::default())?),
-            #[cfg(feature = "grafeo")]
-            Self::Grafeo(path) => Box::new(graphstream::target_grafeo::GrafeoTarget::open(path)?),
-            #[cfg(not(feature = "grafeo"))]
-            Self::Grafeo(_) => return Err(Failure::new(Kind::Usage, "this build has no grafeo targets")),
-        })
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Jsonl(path) => write!(f, "jsonl:{}", path.display()),
-            Self::Stdout => f.write_str("jsonl:-"),
-            // Its arguments may hold credentials.
-            Self::Exec(command) => {
-                write!(f, "exec:{}", command.split_whitespace().next().unwrap_or_default())
-            }
-            Self::Grafeo(path) => write!(f, "grafeo:{}", path.display()),
-        }
-    }
-}
-
-/// Standard output whose reader may leave: then there is nothing left to do, and no position to keep.
-struct Stdout;
-
-impl std::io::Write for Stdout {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        quietly(std::io::stdout().lock().write(bytes))
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        quietly(std::io::stdout().lock().flush())
-    }
-}
-
-fn quietly<T>(written: std::io::Result<T>) -> std::io::Result<T> {
-    if matches!(&written, Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe) {
-        std::process::exit(0);
-    }
-    written
 }
 
 fn parse_position(text: &str) -> Result<Position, String> {
@@ -244,7 +143,8 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
         )
         .hint("--target jsonl:PATH, or without --json"));
     }
-    let record = args.skip.record(args.target.path())?;
+    let placed = engines::of(&args.target, &args.exec)?;
+    let record = args.skip.record(placed.as_ref().map(|(path, _)| path.as_path()))?;
     let metrics = GraphstreamMetrics::shared();
     let runtime = store::runtime()?;
     let opening = store::open_counted(&args.from, args.database.clone(), Access::Read, &metrics);
@@ -277,28 +177,35 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     if let Some(slowest) = args.poll_interval_max {
         options = options.with_poll_interval_max(slowest);
     }
-    if args.once || args.target.is_new() {
-        runtime.block_on(database_stands(&args, &remote, &stop))?;
-        if stop.is_cancelled() {
-            return report(&args, FollowerStatus::default());
-        }
+    let is_new = placed.as_ref().is_some_and(|(path, _)| path.symlink_metadata().is_err());
+    let placed =
+        placed.map(|(path, engine)| (path, args.skip.wrap_engine(engine, record.as_deref(), &metrics)));
+    if args.once || is_new {
+        runtime.block_on(beginning::database_stands(&args, &remote, is_new, &stop))?;
     }
-    if args.target.is_new() {
-        runtime.block_on(bootstrap(&args, &remote, &stop))?;
-        if stop.is_cancelled() {
-            return report(&args, FollowerStatus::default());
-        }
+    if let Some(placed) = placed.clone().filter(|_| is_new && !stop.is_cancelled()) {
+        runtime.block_on(beginning::bootstrap(&args, &remote, placed, &metrics, &stop))?;
     }
-    let target = args.skip.wrap(args.target.open()?, record, &metrics);
-    if let Some(cache) = args.cache.clone().or_else(|| args.target.cache()) {
+    if stop.is_cancelled() && (args.once || is_new) {
+        return report(&args, FollowerStatus::default());
+    }
+    let target = match &placed {
+        Some((path, engine)) => engine.open(path)?,
+        None => args.skip.wrap(args.target.open()?, record, &metrics),
+    };
+    if let Some(cache) = args.cache.clone().or_else(|| cache_beside(placed.as_ref()?.0.as_os_str())) {
         options = options.with_cache_dir(cache);
     }
     if target.guarantee() == Guarantee::AtLeastOnce && args.target != Target::Stdout {
         warn("this target can't keep its position: after a restart entries come again");
     }
     let until = args.until_sequence.or(args.until_position.map(|position| position.sequence));
+    let is_placed = placed.is_some();
     let status = runtime.block_on(async {
         let mut follower = Follower::open(remote, target, options, metrics.clone()).await?;
+        if let Some((path, engine)) = placed {
+            follower = follower.replaceable_at(path, engine);
+        }
         let (from, target) = (&args.from, &args.target);
         tracing::info!(%from, database = %args.database, %target, applied = follower.status().applied_sequence(), "following");
         let progress = Progress::new(0, "entries", quiet || args.json || args.target == Target::Stdout);
@@ -332,7 +239,7 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
         }
         shown.abort();
         let _ = shown.await;
-        followed
+        followed.map_err(|error| advised(error, &args.target, is_placed))
     })?;
     args.skip.tell(&metrics);
     if let Some(wanted) = until.filter(|wanted| args.once && *wanted > status.applied_sequence()) {
@@ -344,59 +251,32 @@ pub(crate) fn run(args: Args, quiet: bool) -> Result<(), Failure> {
     report(&args, status)
 }
 
-/// A new target begins with a snapshot where the first entries are not to be had any more.
-async fn bootstrap(args: &Args, remote: &Remote, stop: &Stop) -> Result<(), Failure> {
-    let exec = ExecArgs { path: None, engine: String::new() };
-    let Some((path, engine)) = engines::of(&args.target, &exec)? else { return Ok(()) };
-    let mut reader = HeadReader::new(remote.clone())?;
-    // What is wrong with the store is the follower's to say.
-    let Ok((stored, runs)) = reader.history(0, &[]).await else { return Ok(()) };
-    let whole = runs.first().map_or(stored.head.committed().sequence == 0, |run| run.first == 1);
-    if whole {
-        return Ok(());
-    }
-    let goal = args.until_sequence.map_or(Goal::Latest, Goal::Sequence);
-    let restore = Restore::into_database(remote.clone(), path, engine).goal(goal);
-    if let Some(restored) = stop.run_until_cancelled(restore.run()).await {
-        let report = restored?;
-        let snapshot = report.plan.snapshot.as_ref().map_or(0, |snapshot| snapshot.sequence);
-        tracing::info!(snapshot, sequence = report.position.sequence, "begun with a snapshot");
-    }
-    Ok(())
+/// Where a follower keeps what is its own, unless it is told: beside the target's database.
+fn cache_beside(target: &std::ffi::OsStr) -> Option<PathBuf> {
+    let mut dir = target.to_owned();
+    dir.push(".follow");
+    let dir = PathBuf::from(dir);
+    // Beside /dev/stdout, for example, there is no room: then it is as with other targets.
+    std::fs::create_dir_all(&dir).ok().map(|()| dir)
 }
 
-/// Waits until the database is there, or `stop`: a mistyped name must not leave an empty target behind. With `--once` it waits for nothing.
-async fn database_stands(args: &Args, remote: &Remote, stop: &Stop) -> Result<(), Failure> {
-    let mut reader = HeadReader::new(remote.clone())?;
-    let mut told = false;
-    // A store that fails is the follower's business.
-    loop {
-        let polled = tokio::select! {
-            polled = reader.poll() => polled,
-            () = stop.cancelled() => return Ok(()),
-        };
-        match polled {
-            // To a target with a position a missing head is damage, which the follower says.
-            Ok(HeadPoll::Missing) if args.target.is_new() => {}
-            Ok(_) => return Ok(()),
-            // Asked often enough; the follower would ask for a minute more, and the last answer would be that it asks no more.
-            Err(error) if args.once => return Err(error.into()),
-            // It is waited for, or the follower says what is wrong.
-            Err(_) => return Ok(()),
-        }
-        let (database, store) = (remote.layout().database().to_string(), remote.backend().describe());
-        let missing = graphstream::replication::Error::NoDatabase { database, store };
-        if args.once {
-            return Err(missing.into());
-        }
-        if !std::mem::replace(&mut told, true) {
-            tracing::info!("{missing} yet: waiting for it");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(args.poll_interval) => {}
-            () = stop.cancelled() => return Ok(()),
-        }
+/// What ended the follower, and what to do about entries that are not there any more.
+fn advised(error: Wrong, target: &Target, is_placed: bool) -> Failure {
+    let failure = Failure::from(error);
+    if failure.kind() != Kind::Gap {
+        return failure;
     }
+    failure.hint(match target {
+        Target::Exec(_) if !is_placed => {
+            "with --path PATH --engine NAME, follow lets a snapshot take the place of the database that the command opens; \
+             graphstream restore --target exec:COMMAND --path PATH does it once; graphstream verify --from URL --database NAME shows what is missing"
+        }
+        Target::Stdout => "graphstream verify --from URL --database NAME shows what is missing; entries before that are not to be had",
+        _ => {
+            "no snapshot of this kind of database covers what is missing: graphstream snapshot list and graphstream verify, \
+             --from URL --database NAME, show what there is; another follower's database may be copied"
+        }
+    })
 }
 
 /// The last line.
@@ -433,20 +313,5 @@ async fn show(mut status: tokio::sync::watch::Receiver<FollowerStatus>, progress
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets_are_a_kind_and_the_rest() {
-        assert_eq!(Target::parse("jsonl:-"), Ok(Target::Stdout));
-        assert_eq!(Target::parse("jsonl:a:b"), Ok(Target::Jsonl("a:b".into())));
-        assert_eq!(Target::parse("exec:cat -n | wc"), Ok(Target::Exec("cat -n | wc".into())));
-        for bad in ["", "jsonl", "jsonl:", "exec:  ", "csv:x", "ladybug:x"] {
-            assert!(Target::parse(bad).is_err(), "{bad}");
-        }
     }
 }

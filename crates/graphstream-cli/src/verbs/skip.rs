@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use graphstream::metrics::GraphstreamMetrics;
+use graphstream::remote::SnapshotEngine;
 use graphstream::replay::ReplayTarget;
-use graphstream::replication::SkippingTarget;
+use graphstream::replication::{Engine, SkippingTarget};
 
 use crate::failure::{Failure, Kind, warn};
 
@@ -54,6 +55,18 @@ impl SkipArgs {
         Box::new(SkippingTarget::new(target, sequences, record, Arc::clone(metrics)))
     }
 
+    /// What opens the target's kind of database, wherever one is restored, passing over the same entries.
+    pub(super) fn wrap_engine(
+        &self,
+        engine: Arc<dyn Engine>,
+        record: Option<&Path>,
+        metrics: &Arc<GraphstreamMetrics>,
+    ) -> Arc<dyn Engine> {
+        let Some(record) = record else { return engine };
+        let (skip, record, metrics) = (self.skip.clone(), record.to_path_buf(), Arc::clone(metrics));
+        Arc::new(SkippingEngine { engine, skip, record, metrics })
+    }
+
     /// Says what was not needed.
     pub(super) fn tell(&self, metrics: &GraphstreamMetrics) {
         let (named, skipped) = (self.skip.len() as u64, metrics.snapshot().follower.entries_skipped);
@@ -62,5 +75,26 @@ impl SkipArgs {
                 "{skipped} of {named} entries named by --skip were skipped; the others were not refused, or are not reached yet"
             ));
         }
+    }
+}
+
+/// Opens databases that pass over entries.
+#[derive(Debug)]
+struct SkippingEngine {
+    engine: Arc<dyn Engine>,
+    skip: Vec<u64>,
+    record: PathBuf,
+    metrics: Arc<GraphstreamMetrics>,
+}
+
+impl Engine for SkippingEngine {
+    fn describe(&self) -> SnapshotEngine {
+        self.engine.describe()
+    }
+
+    fn open(&self, path: &Path) -> graphstream::replay::Result<Box<dyn ReplayTarget>> {
+        let (sequences, metrics) = (self.skip.iter().copied(), Arc::clone(&self.metrics));
+        let target = self.engine.open(path)?;
+        Ok(Box::new(SkippingTarget::new(target, sequences, &self.record, metrics)))
     }
 }

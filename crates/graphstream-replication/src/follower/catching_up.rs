@@ -190,6 +190,9 @@ impl Follower {
                         return Err(error);
                     }
                 };
+                if start == from {
+                    self.proven = self.applied;
+                }
                 let kept = segment.is_kept().then_some(segment);
                 legs.push(Leg { planned, head: Arc::clone(head), start, end: at, kept });
                 self.status.send_modify(|status| {
@@ -286,6 +289,7 @@ impl Follower {
         follower.entries_applied.add(hashes.len() as u64);
         self.restarts = 0;
         self.applied = Some(position);
+        self.proven = self.applied;
         waiting::lock(&self.passed).applied(hashes, position);
         let mut applied_bytes = 0;
         while let Some(done) = unfinished.pop_front_if(|leg| leg.last <= position.sequence) {

@@ -12,7 +12,7 @@
 //! in a bounded cache between verifying and applying; what does not fit is fetched, and verified, a second time.
 //!
 //! Three things tell whether a head may be believed: the target's position, what this process has read, and, with a directory to keep it in,
-//! what was read before it was started (`floor`).
+//! what was read before it was started (`floor`). A target behind what is retained is replaced from a snapshot (`replacing`).
 
 mod applier;
 mod batch;
@@ -22,6 +22,7 @@ mod fetching;
 mod floor;
 mod pace;
 mod path;
+mod replacing;
 mod status;
 mod waiting;
 
@@ -42,6 +43,7 @@ use self::cache::Cache;
 use self::fetching::Fetcher;
 use self::floor::{Floors, Seen};
 use self::pace::Pace;
+use self::replacing::Place;
 use self::waiting::Passed;
 use crate::chance::backoff;
 use crate::threads::blocking;
@@ -58,6 +60,8 @@ pub struct Follower {
     floors: Floors,
     /// What was seen before this process was started has been asked for.
     floor_known: bool,
+    /// What it was.
+    seen_before: Option<Seen>,
     pace: Pace,
     status: watch::Sender<FollowerStatus>,
     /// For those who wait.
@@ -66,6 +70,12 @@ pub struct Follower {
     applied: Option<Position>,
     /// Times the target was reopened since it last made progress.
     restarts: u32,
+    /// Where the target's database stands, if a snapshot may take its place.
+    place: Option<Place>,
+    /// The newest position of the target that is known to be of the published history.
+    proven: Option<Position>,
+    /// The target is closed because a snapshot takes its place.
+    replacing: bool,
 }
 
 /// How applying ended.
@@ -106,10 +116,14 @@ impl Follower {
             cache,
             floors,
             floor_known: false,
+            seen_before: None,
             status,
             passed: Arc::default(),
             applied: None,
             restarts: 0,
+            place: None,
+            proven: None,
+            replacing: false,
         };
         follower.stands_at(applied);
         Ok(follower)
@@ -155,7 +169,11 @@ impl Follower {
             () = stop.cancelled() => Ok(()),
             followed = self.poll_until(until, once) => followed,
         };
-        let position = self.applier.position().await;
+        // One that is being replaced is closed, and stands where it stood.
+        let position = match std::mem::take(&mut self.replacing) {
+            true => Ok(self.applied),
+            false => self.applier.position().await,
+        };
         let closed = self.applier.close().await;
         if let Ok(position) = &position {
             self.stands_at(*position);
@@ -238,13 +256,20 @@ impl Follower {
         self.saw(&stored, None);
         let from = self.applied.unwrap_or(Position::start(lineage));
         let wanted = until.map_or(committed.sequence, |until| until.min(committed.sequence));
+        if from.sequence == committed.sequence {
+            // It was compared with what the head says.
+            self.proven = self.applied;
+        }
         if from.sequence >= wanted {
             return Ok(Applied::Done);
         }
         self.status.send_modify(|status| status.lag_bytes = 0);
         let fetcher = self.fetcher(lineage, from.sequence).await?;
-        let legs = self.verified_legs(&fetcher, from).await?;
-        self.apply(&fetcher, legs, until).await
+        match self.verified_legs(&fetcher, from).await {
+            Ok(legs) => self.apply(&fetcher, legs, until).await,
+            Err(error) if error.is_gap() => self.replace(error, until).await,
+            Err(error) => Err(error),
+        }
     }
 
     /// A target of another history than the published one is more than an unexpected head.
@@ -272,6 +297,7 @@ impl Follower {
             if let Some(kept) = blocking("reading the floor", move || Ok(floors.read(lineage))).await? {
                 remote.check_floor(&stored.head, &kept.floor)?;
                 remote.check_identity(&stored.head, &kept.identity)?;
+                self.seen_before = Some(kept);
             }
         }
         blocking("keeping the floor", move || {

@@ -27,6 +27,9 @@ pub struct FollowerStatus {
     pub lag_bytes: u64,
     /// Looks at the store in a row that failed, up to now.
     pub failures: u32,
+    /// The last entry in the snapshot that is taking the target's place right now, because the entries behind
+    /// [`applied`](Self::applied) are not in the store any more.
+    pub replacing: Option<u64>,
 }
 
 impl FollowerStatus {

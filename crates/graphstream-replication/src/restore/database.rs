@@ -186,6 +186,15 @@ pub(super) fn set_aside_name(path: &Path, now_ms: i64) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Removes a database that was set aside. What can't be removed is only space.
+pub(crate) fn discard(path: &Path) {
+    for (_, place) in places(path) {
+        if let Err(error) = clear(&place) {
+            tracing::warn!(path = %place.display(), %error, "a database that a snapshot took the place of could not be removed");
+        }
+    }
+}
+
 fn pairs(from: &Path, to: &Path) -> impl DoubleEndedIterator<Item = (PathBuf, PathBuf)> {
     let of = |path: &Path| places(path).map(|(_, place)| place).collect::<Vec<_>>();
     of(from).into_iter().zip(of(to))

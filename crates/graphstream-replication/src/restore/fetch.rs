@@ -175,14 +175,15 @@ impl Fetch<'_> {
     pub(super) async fn parts(&self, manifest: &SnapshotManifest) -> Result<()> {
         let dir = self.work.parts(manifest);
         fs::create_dir_all(&dir).map_err(failed("creating", &dir))?;
-        let mut fetched = stream::iter(manifest.parts.iter().enumerate())
-            .map(|(index, part)| async move {
+        let sizes: Vec<u64> = manifest.parts.iter().map(|part| part.size).collect();
+        let mut fetched = stream::iter(sizes.into_iter().enumerate())
+            .map(|(index, size)| async move {
                 let path = self.work.part(manifest, index);
                 // Its hash is compared when it is unpacked; what is wrong then is fetched again with all others.
-                if !path.metadata().is_ok_and(|found| found.len() == part.size) {
+                if !path.metadata().is_ok_and(|found| found.len() == size) {
                     self.part(manifest, index, &path).await?;
                 }
-                (self.heard)(part.size);
+                (self.heard)(size);
                 Ok::<_, Error>(())
             })
             .buffer_unordered(self.fetches_max.clamp(1, 64));

@@ -16,7 +16,7 @@ mod plan;
 mod work;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use graphstream_format::Position;
@@ -25,6 +25,7 @@ use graphstream_replay::ReplayTarget;
 
 pub use self::plan::{Hole, PassedSnapshot, RestorePlan};
 
+pub(crate) use self::database::discard;
 use self::fetch::{Fetch, Fetched};
 use self::work::Work;
 use crate::error::SnapshotDamage;
@@ -92,9 +93,16 @@ pub struct RestoreReport {
 
 /// Where to.
 enum Destination {
-    Database { path: PathBuf, engine: Arc<dyn Engine> },
-    Target(Option<Box<dyn ReplayTarget>>),
-    Journal { dir: PathBuf, lineage: RestoredLineage },
+    Database {
+        path: PathBuf,
+        engine: Arc<dyn Engine>,
+    },
+    /// Locked by nobody: a target may not be shared, and what holds one may.
+    Target(Mutex<Option<Box<dyn ReplayTarget>>>),
+    Journal {
+        dir: PathBuf,
+        lineage: RestoredLineage,
+    },
 }
 
 /// A restore that is about to be done. An encrypted history takes a remote with its keys.
@@ -140,7 +148,7 @@ impl Restore {
     /// Into a target that is not a file of its own: all entries are replayed, from the first one. It must be empty, unless a killed restore
     /// has left its work directory, which must be named ([`RestoreOptions::with_work_dir`]).
     pub fn into_target(remote: Remote, target: Box<dyn ReplayTarget>) -> Self {
-        Self::new(remote, Destination::Target(Some(target)))
+        Self::new(remote, Destination::Target(Mutex::new(Some(target))))
     }
 
     /// Into a journal's directory. It begins where the segments do; without one of entry 1 behind that.
@@ -287,6 +295,7 @@ impl Restore {
                 Some(found.or(snapshot).unwrap_or(Position::start(lineage)))
             }
             Destination::Target(given) => {
+                let given = given.get_mut().unwrap_or_else(PoisonError::into_inner);
                 let Some(mut given) = given.take() else { return Err(Error::NoTarget) };
                 let (given, position) = blocking("asking the target for its position", move || {
                     let position = given.position()?;
@@ -344,7 +353,7 @@ impl Restore {
                 tracing::debug!(segment = %name, "not there any more, planning again");
                 self.missing.push(name);
                 if let (Destination::Target(given), Some(target)) = (&mut self.destination, target) {
-                    *given = Some(target);
+                    *given.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(target);
                 }
                 return Ok(None);
             }

@@ -92,6 +92,7 @@ impl StatusPage {
         let status = self.status.get().map(|status| *status.borrow());
         let state = match &status {
             None => "waiting",
+            Some(FollowerStatus { replacing: Some(_), .. }) => "replacing",
             Some(status) if status.failures > 0 => "retrying",
             Some(_) => "following",
         };
