@@ -64,3 +64,18 @@ impl FromStr for Lineage {
         Ok(Self(bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_shown_as_it_is_read() {
+        let text = "000102030405060708090a0b0c0d0e0f";
+        let lineage: Lineage = text.parse().unwrap();
+        assert_eq!(
+            (lineage.to_string(), format!("{lineage:?}")),
+            (text.to_owned(), format!("Lineage({text})"))
+        );
+    }
+}

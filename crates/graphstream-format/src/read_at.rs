@@ -60,3 +60,24 @@ impl ReadAt for std::fs::File {
         std::os::windows::fs::FileExt::seek_read(self, buffer, offset)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_holds_a_source_reads_as_it_does() {
+        let bytes = b"0123456789".to_vec();
+        let holders: [&dyn ReadAt; 5] =
+            [&bytes, &bytes.as_slice(), &Box::new(bytes.clone()), &Arc::new(bytes.clone()), &&bytes];
+        for holder in holders {
+            let mut buffer = [0; 4];
+            assert_eq!((holder.read_at(&mut buffer, 3).unwrap(), buffer), (4, *b"3456"));
+            assert_eq!((holder.read_at(&mut buffer, 8).unwrap(), buffer), (2, *b"8956"));
+            assert_eq!(holder.read_at(&mut buffer, 10).unwrap(), 0);
+            assert_eq!(holder.read_at(&mut buffer, u64::MAX).unwrap(), 0);
+        }
+    }
+}

@@ -159,3 +159,65 @@ impl<S: Source> Window<S> {
         Ok(read > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives no more than seven bytes at a time.
+    struct Slow<'a>(&'a [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+            let some = buffer.len().min(7);
+            self.0.read(&mut buffer[..some])
+        }
+    }
+
+    fn numbers() -> Vec<u8> {
+        (0..20_000_u32).map(|number| (number % 251) as u8).collect()
+    }
+
+    #[test]
+    fn a_stream_is_skipped_as_far_as_its_end_and_never_read_back() {
+        let bytes = numbers();
+        for (start, to, end) in [
+            (0, 0, 20_000_usize),
+            (0, 5_000, 20_000),
+            (100, 9_001, 15_000),
+            (3, 14_997, 15_000),
+            (0, 15_000, 15_000),
+            (0, 16_000, 15_000),
+        ] {
+            let mut source = Forward::new(Slow(&bytes[start..]), start as u64, end as u64);
+            let mut buffer = [0; 64];
+            let read = source.read(&mut buffer, to as u64).unwrap();
+            assert_eq!(read, end.saturating_sub(to).min(7), "{start} {to} {end}");
+            assert_eq!(buffer[..read], bytes[to..to + read], "{start} {to} {end}");
+            // It stands right behind what it gave, and nothing at or behind its end was taken from the stream.
+            assert_eq!(source.inner.0, &bytes[(to + read).min(end)..], "{start} {to} {end}");
+            if to < end {
+                let back = source.read(&mut buffer, to as u64).unwrap_err();
+                assert_eq!(back.kind(), ErrorKind::Unsupported);
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_gives_what_stands_there_and_less_only_at_the_end() {
+        let bytes = numbers();
+        let mut window = Window::new(Forward::new(Slow(&bytes), 0, bytes.len() as u64));
+        for (offset, wanted) in [(0, 10), (4, 3_000), (4, 1), (3_100, 9_000), (19_990, 100), (20_000, 1)] {
+            let expected = &bytes[offset..(offset + wanted).min(bytes.len())];
+            assert_eq!(window.bytes(offset as u64, wanted).unwrap(), expected, "{offset} {wanted}");
+            assert_eq!(window.held(offset as u64, expected.len()), expected, "{offset} {wanted}");
+        }
+        assert!(window.bytes(19_000, 1).is_err());
+        // A live source is asked again, in both directions.
+        let mut window = Window::new(Anywhere(&bytes));
+        for (offset, wanted) in [(19_990, 100), (5, 7_000), (6_000, 2), (0, 1)] {
+            let expected = &bytes[offset..(offset + wanted).min(bytes.len())];
+            assert_eq!(window.bytes(offset as u64, wanted).unwrap(), expected, "{offset} {wanted}");
+        }
+    }
+}

@@ -7,7 +7,8 @@ use graphstream_format::open::{Outcome, RECORDS_START, Scanner};
 use graphstream_format::v2::RandomReader;
 use graphstream_format::{Compression, Damage, Error, RecordDefect, SegmentVersion};
 use segments::{
-    Frames, OpenFile, Read, columns, messages, payload, read, sealed, sealed_as, sealed_v2, start, zstd,
+    CREATED_MS, Frames, OpenFile, Read, columns, messages, payload, read, sealed, sealed_as, sealed_v2,
+    start, zstd,
 };
 
 /// Six entries, in every sealed layout.
@@ -140,6 +141,13 @@ fn three_records() -> OpenFile {
     file.push_standard(1);
     file.bytes.resize(file.bytes.len() + 100, 0);
     file
+}
+
+#[test]
+fn an_open_segment_ends_when_its_last_entry_was_committed() {
+    let file = three_records();
+    assert_eq!(read(&file.bytes).end.unwrap().last_commit_ms, CREATED_MS + 6);
+    assert_eq!(read(&file.bytes[..RECORDS_START as usize]).end.unwrap().last_commit_ms, CREATED_MS);
 }
 
 #[test]

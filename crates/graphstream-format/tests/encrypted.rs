@@ -253,10 +253,12 @@ fn h06_chunks_that_are_missing_swapped_or_from_elsewhere_are_told_apart() {
         ("a frame behind the index", with(&[a, b, c, d, e, index, a]), 5, ChunkDefect::Extended),
     ] {
         assert_eq!(read.entries.len(), entries, "{name}");
-        let Err(Error::Damaged { what: Damage::Chunk { defect, .. }, .. }) = read.end else {
+        let Err(error @ Error::Damaged { what: Damage::Chunk { defect, number }, .. }) = read.end else {
             panic!("{name}: {:?}", read.end);
         };
         assert_eq!(defect, expected, "{name}");
+        let shown = number.map_or("chunk does".to_owned(), |number| format!("chunk {number} does"));
+        assert!(error.to_string().contains(&shown), "{name}: {error}");
     }
 }
 

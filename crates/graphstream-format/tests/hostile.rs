@@ -587,9 +587,7 @@ fn a_file_full_of_false_records_is_refused_in_bounded_time() {
 /// The same for the predecessor's open segments, where anything with the right sequence looks like an entry.
 #[test]
 fn a_legacy_tail_full_of_false_entries_is_refused_in_bounded_time() {
-    let mut file = [0; HEADER_LEN].to_vec();
-    file[..6].copy_from_slice(b"HADBJ\x01");
-    file[field::FIRST_SEQ + 7] = 1;
+    let mut file = legacy_open();
     let size = 4 << 20;
     while file.len() < size / 2 {
         file.extend_from_slice(&[0xff; 4]);
@@ -600,6 +598,96 @@ fn a_legacy_tail_full_of_false_entries_is_refused_in_bounded_time() {
     file.resize(size, 0xab);
     let end = read(&file).end;
     assert!(matches!(end, Err(Error::Damaged { what: Damage::SearchExhausted { .. }, .. })), "{end:?}");
+}
+
+/// A predecessor's open segment that begins with sequence 1.
+fn legacy_open() -> Vec<u8> {
+    let mut file = [0; HEADER_LEN].to_vec();
+    file[..6].copy_from_slice(b"HADBJ\x01");
+    file[field::FIRST_SEQ + 7] = 1;
+    file
+}
+
+#[test]
+fn l12_behind_a_damaged_legacy_entry_only_later_ones_prove_anything() {
+    let (first, after) = (entry(1, ChainHash::ZERO, b"first"), ChainHash::ZERO.after(b"first"));
+    let mut damaged = entry(2, after, b"second");
+    *damaged.last_mut().unwrap() ^= 1;
+    let begin = [legacy_open(), first.clone(), damaged].concat();
+    // The last good entry once more, as a recycled block has it: the tail is torn.
+    let end = read(&[begin.clone(), first].concat()).end.unwrap();
+    assert_eq!(end.last_seq, 1);
+    assert!(end.torn.is_some());
+    // A false entry, whose checksum is computed for nothing, and then a true one of a later sequence.
+    let mut wrong = entry(3, after, b"false");
+    wrong[0] ^= 1;
+    let later = entry(3, after, b"third");
+    let end = read(&[begin.clone(), wrong.clone(), later].concat()).end;
+    let expected = (begin.len() + wrong.len()) as u64;
+    assert!(
+        matches!(
+            end,
+            Err(Error::Damaged {
+                what: Damage::EntriesBehind { defect: RecordDefect::BodyChecksum, later },
+                ..
+            }) if later == expected
+        ),
+        "{end:?}"
+    );
+}
+
+#[test]
+fn a_legacy_entry_may_be_as_large_as_any() {
+    let payload = vec![7; limits::PAYLOAD_BYTES_MAX + 1];
+    let read = |payload| read(&[legacy_open(), entry(1, ChainHash::ZERO, payload)].concat());
+    let largest = read(&payload[1..]);
+    assert_eq!(largest.entries[0].payload.len(), limits::PAYLOAD_BYTES_MAX);
+    assert_eq!(largest.end.unwrap().last_seq, 1);
+    assert!(read(&payload).entries.is_empty());
+}
+
+#[test]
+fn h01_a_body_is_at_least_as_long_as_its_entries_must_be() {
+    use graphstream_format::header::{
+        COMPRESSION_COLUMNS, COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_COLUMNS, FLAG_ENCRYPTED,
+    };
+    use graphstream_format::v2::{FINAL_HASH_LEN, FRAME_HEADER_LEN, INDEX_ROW_LEN};
+    // A frame, its row in the index, the chain hash behind it; encrypted in two chunks with length and tag each. An entry takes two bytes in
+    // version 2, 48 in version 1.
+    let v2 = (FRAME_HEADER_LEN + INDEX_ROW_LEN + FINAL_HASH_LEN) as u64;
+    let (zstd, columns) = (FLAG_COMPRESSED, FLAG_COMPRESSED | FLAG_COLUMNS);
+    let (encrypted, chunks) = (FLAG_ENCRYPTED, 2 * (4 + 16));
+    for (version, flags, compression, ext_len, least) in [
+        (1, FLAG_CHAIN_TRAILER, COMPRESSION_NONE, 0, 3 * 48),
+        (1, FLAG_CHAIN_TRAILER | zstd, COMPRESSION_ZSTD, 0, 1),
+        (2, 0, COMPRESSION_NONE, 0, v2 + 3 * 2),
+        (2, zstd, COMPRESSION_ZSTD, 0, v2 + 1),
+        (2, columns, COMPRESSION_COLUMNS, 0, v2 + 1),
+        (2, encrypted, COMPRESSION_NONE, 56, v2 + chunks + 3 * 2),
+        (2, encrypted | columns, COMPRESSION_COLUMNS, 56, v2 + chunks + 1),
+    ] {
+        let header = |body_len| Header {
+            version,
+            flags: FLAG_SEALED | flags,
+            compression,
+            ext_len,
+            first_seq: 5,
+            last_seq: 7,
+            entry_count: 3,
+            body_len,
+            body_checksum: [1; 32],
+            prev_segment_checksum: 0,
+            created_ms: 0,
+            lineage: start().lineage,
+            first_commit_ms: 0,
+            last_commit_ms: 0,
+        };
+        let context = format!("version {version}, flags {flags:#x}");
+        let decoded = Header::decode(&header(least).encode());
+        assert_eq!(decoded.unwrap_or_else(|error| panic!("{context}: {error}")), header(least));
+        let short = Header::decode(&header(least - 1).encode()).unwrap_err().to_string();
+        assert!(short.contains("body_len"), "{context}: {short}");
+    }
 }
 
 /// A record can be finished for another place, and go on growing after that, as when a write is tried again.

@@ -62,6 +62,9 @@ pub(crate) const FRAME_BYTES_MAX: usize = {
     let raw = limits::PAYLOAD_BYTES_MAX + limits::ENTRY_OVERHEAD_BYTES_MAX;
     FRAME_HEADER_LEN + raw + (raw >> 8)
 };
+// An entry of the largest size fits, and no reader takes more for a frame than a hundredth beyond it.
+const _: () = assert!(FRAME_BYTES_MAX > limits::PAYLOAD_BYTES_MAX + FRAME_HEADER_LEN);
+const _: () = assert!(FRAME_BYTES_MAX < limits::PAYLOAD_BYTES_MAX / 100 * 101);
 /// Most bytes of what an encrypted chunk holds: such a frame is longer than the longest index.
 pub(crate) const CHUNK_TEXT_BYTES_MAX: usize = FRAME_BYTES_MAX;
 const _: () = assert!(CHUNK_TEXT_BYTES_MAX > limits::FRAMES_MAX as usize * INDEX_ROW_LEN + FINAL_HASH_LEN);
