@@ -9,8 +9,8 @@ use graphstream_format::header::{FLAG_CHAIN_TRAILER, FLAG_COMPRESSED, FLAG_SEALE
 use graphstream_format::open::{RECORD_HEADER_LEN, RECORDS_START, record_field};
 use graphstream_format::v2::{FOOTER_LEN, RandomReader, footer_field, frame_field};
 use graphstream_format::{
-    ChainHash, Compression, Damage, Error, Header, ReadOptions, RecordDefect, SegmentVersion, SegmentWriter,
-    WriteOptions, limits,
+    ChainHash, Compression, Damage, Error, Header, Offset, ReadOptions, RecordDefect, SegmentVersion,
+    SegmentWriter, WriteOptions, limits,
 };
 use segments::{
     Frames, OpenFile, columns, fix_frame, read, read_with, refooter, reheader, sealed, sealed_as, sealed_v2,
@@ -186,7 +186,11 @@ fn h02_concatenated_and_skippable_frames_are_refused() {
         ("a lone skippable frame", skippable.to_vec(), 1, last),
     ] {
         let end = read(&around(&body, entries, hash, true)).end;
-        assert!(matches!(end, Err(Error::Damaged { .. })), "{name}: {end:?}");
+        let Err(Error::Damaged { what, offset, .. }) = end else { panic!("{name}: {end:?}") };
+        if entries == 1 && body.starts_with(&whole) && body.len() > whole.len() {
+            let behind = (HEADER_LEN + whole.len()) as u64;
+            assert_eq!((what, offset), (Damage::TrailingBytes, Offset::File(behind)), "{name}");
+        }
     }
 }
 
@@ -298,6 +302,16 @@ fn h01_every_number_of_the_footer_at_its_extremes_is_refused() {
                 "field at {field} = {value:#x}: {single:?}"
             );
         }
+    }
+}
+
+#[test]
+fn h01_a_footer_says_no_more_frames_than_a_segment_may_have() {
+    for count in [0, limits::FRAMES_MAX + 1] {
+        let file = refooter(Frames::standard(false).file(), footer_field::FRAME_COUNT, &count.to_be_bytes());
+        let file = refooter(file, footer_field::INDEX_LEN, &(count * 56).to_be_bytes());
+        let error = RandomReader::open(file.as_slice(), file.len() as u64).unwrap_err();
+        assert!(error.to_string().contains("frame_count"), "{count}: {error}");
     }
 }
 

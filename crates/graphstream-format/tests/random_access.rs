@@ -8,7 +8,7 @@ use std::io::Cursor;
 
 use graphstream_format::v2::{RandomReader, Writer};
 use graphstream_format::{Compression, Error, ReadAt};
-use segments::{CREATED_MS, Frames, OpenFile, sealed, start, zstd};
+use segments::{CREATED_MS, Frames, OpenFile, sealed, sealed_v2, start, zstd};
 
 /// Counts ranged reads and their bytes.
 struct Counted<'a> {
@@ -86,4 +86,41 @@ fn other_segments_are_refused_by_their_version() {
     }
     let refused = RandomReader::open([7_u8; 200].as_slice(), 200).unwrap_err();
     assert!(matches!(refused, Error::NotASegment { .. }), "{refused:?}");
+}
+
+/// Fails once at the `fails`th read, or again and again.
+struct Failing<'a> {
+    file: &'a [u8],
+    reads: std::cell::Cell<u32>,
+    fails: u32,
+    kind: std::io::ErrorKind,
+}
+
+impl ReadAt for Failing<'_> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        let number = self.reads.get();
+        self.reads.set(number + 1);
+        assert!(number < 100, "it is asked for ever");
+        let interrupted = self.kind == std::io::ErrorKind::Interrupted;
+        if number == self.fails || (number > self.fails && !interrupted) {
+            return Err(self.kind.into());
+        }
+        self.file.read_at(buffer, offset)
+    }
+}
+
+#[test]
+fn a_read_that_is_interrupted_is_repeated_and_one_that_fails_is_an_error() {
+    use std::io::ErrorKind;
+    let file = sealed_v2(20, zstd());
+    let read = |fails, kind| {
+        let source = Failing { file: &file, reads: 0.into(), fails, kind };
+        RandomReader::open(source, file.len() as u64)
+            .and_then(|mut reader| reader.entry(7).map(|entry| entry.unwrap().sequence))
+    };
+    for fails in 0..2 {
+        assert_eq!(read(fails, ErrorKind::Interrupted).unwrap(), 7);
+        let failed = read(fails, ErrorKind::PermissionDenied).unwrap_err();
+        assert!(matches!(failed, Error::Io { .. }), "{failed:?}");
+    }
 }

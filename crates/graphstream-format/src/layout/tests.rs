@@ -127,6 +127,68 @@ fn without_a_footer_the_index_is_found_by_its_first_row() {
 }
 
 #[test]
+fn what_only_begins_as_an_index_is_none() {
+    // No footer, and where the second frame was, a number that is the first frame's offset: whole rows to the end would make it an index.
+    let mut bytes = golden("v2/three-frames.seg");
+    *bytes.last_mut().unwrap() ^= 1;
+    let second = parts(&bytes)[2];
+    let room = bytes.len() as u64 - 64 - FINAL_HASH_LEN as u64 - second.offset;
+    assert_ne!(room % INDEX_ROW_LEN as u64, 0, "else it would be one");
+    let at = second.offset as usize;
+    bytes[at..at + 64].fill(0xff);
+    bytes[at..at + 8].copy_from_slice(&128_u64.to_be_bytes());
+    assert_eq!(summary(&parts(&bytes)), "header, frame, unparsed, footer");
+}
+
+#[test]
+fn a_chunk_longer_than_its_body_is_none() {
+    let mut bytes = golden("v2-encrypted/three-entries.seg");
+    let chunk = parts(&bytes)[2];
+    assert_eq!(chunk.kind, PartKind::Chunk);
+    let room = bytes.len() as u64 - 64 - chunk.offset;
+    for (length, expected) in [(room - 4, "chunk"), (room - 3, "unparsed")] {
+        bytes[chunk.offset as usize..][..4].copy_from_slice(&(length as u32).to_be_bytes());
+        assert_eq!(summary(&parts(&bytes)), format!("header, extension, {expected}, footer"));
+    }
+}
+
+#[test]
+fn the_predecessors_open_segment_is_its_entries() {
+    let mut bytes = golden("v1/three-entries.seg");
+    bytes.truncate(bytes.len() - FINAL_HASH_LEN);
+    // Flags, and the length of a body that nobody has counted.
+    bytes[6] = 0;
+    bytes[36..44].fill(0);
+    assert_eq!(summary(&parts(&bytes)), "header, 3 entry");
+    bytes.extend([0xab; 5]);
+    bytes.extend([0; 100]);
+    assert_eq!(summary(&parts(&bytes)), "header, 3 entry, unparsed, zeros");
+}
+
+#[test]
+fn a_record_is_found_wherever_it_stands_behind_damage() {
+    use crate::open::{Nonce, Placement, RECORDS_START, RecordEncoder, extension_field};
+    let whole = golden("open/three-records.seg");
+    let nonce = crate::bytes::array(&whole, 128 + extension_field::NONCE);
+    // Around what is looked at in one step from the damaged place on, and around the step behind it.
+    let step = 64_usize << 10;
+    for gap in (step - 96..step + 112).chain(2 * step - 80..2 * step + 96).step_by(8) {
+        let mut bytes = whole[..RECORDS_START as usize].to_vec();
+        bytes.extend(std::iter::repeat_n(0xab, gap));
+        let mut encoder = RecordEncoder::new(Nonce::from_bytes(nonce));
+        encoder.begin(1);
+        encoder.push(b"behind", 1).unwrap();
+        let placement = Placement { offset: bytes.len() as u64, durable_offset: RECORDS_START };
+        bytes.extend_from_slice(encoder.finish(placement).unwrap());
+        bytes.extend([0xcd; 16]);
+        bytes.extend(std::iter::repeat_n(0, step + 5));
+        let found = parts(&bytes);
+        assert_eq!(summary(&found), "header, extension, unparsed, record, unparsed, zeros", "gap {gap}");
+        assert_eq!((found[2].length, found[4].length), (gap as u64, 16), "gap {gap}");
+    }
+}
+
+#[test]
 fn behind_a_record_that_is_none_the_next_one_is_found() {
     let whole = golden("open/reserved-space.seg");
     let records: Vec<_> = parts(&whole).into_iter().filter(|part| part.kind == PartKind::Record).collect();
