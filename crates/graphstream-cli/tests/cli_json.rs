@@ -382,6 +382,7 @@ fn daemon_of_two() -> (Place, Running, String) {
         "[http]\naddress = '0'\n[defaults]\nto = '{}'\nupload_interval = '10ms'\n\
          verify_interval = '100ms'\nverify_depth = 'replay'\n\
          [[database]]\nname = 'people'\njournal = 'journal'\n\
+         [database.snapshot]\nsource = 'jsonl:people.jsonl'\nentries = 1\n\
          [[database]]\nname = 'places'\njournal = 'journal-2'\nto = 'file://{}'\n",
         place.url(),
         place.path("file").display()
@@ -405,6 +406,16 @@ fn what_a_daemon_answers() {
         let verified = both[0]["verification"]["restore_seconds"].is_f64();
         (shipped && verified && both[1]["last_error"].is_object()).then_some(status)
     });
+    // There is nothing to copy before somebody follows.
+    cli::until("a copy to fail", || {
+        let (_, status) = cli::json(&address, "/status");
+        status["databases"][0]["snapshot"]["last_error"].is_object().then_some(())
+    });
+    place.follow(format!("jsonl:{}", place.path("people.jsonl").display())).arg("--once").ok();
+    let copied = cli::until("a copy to be made", || {
+        let (_, status) = cli::json(&address, "/status");
+        status["databases"][0]["snapshot"]["newest"].is_object().then_some(status)
+    });
     // What failed stays there to be read.
     let (there, aside) = (place.store().join("people"), place.store().join("aside"));
     fs::rename(&there, &aside).unwrap();
@@ -422,7 +433,7 @@ fn what_a_daemon_answers() {
         let (_, status) = cli::json(&address, "/status");
         (status["databases"][0]["verification"]["whole"] == false).then_some(status)
     });
-    compare("GET /status", &[status, failed, damaged]);
+    compare("GET /status", &[status, copied, failed, damaged]);
     let (code, readiness) = cli::json(&address, "/readyz");
     assert_eq!(code, 503);
     compare("GET /readyz", &[readiness]);

@@ -25,6 +25,7 @@ mod sabotage;
 pub mod simulation;
 mod skipping;
 mod snapshot;
+mod temporary;
 mod threads;
 mod uploader;
 mod verification;
@@ -49,8 +50,8 @@ pub use restore::{
 };
 pub use skipping::SkippingTarget;
 pub use snapshot::{
-    Engine, JsonlEngine, OpenedBy, Quiesce, QuiesceError, Snapshot, SnapshotProgress, SnapshotReport,
-    SnapshotStep,
+    Engine, JsonlEngine, LastSnapshot, OpenedBy, Quiesce, QuiesceError, Snapshot, SnapshotProgress,
+    SnapshotReport, SnapshotSchedule, SnapshotStep,
 };
 pub use uploader::{
     CacheOptions, CacheStats, CleanupStats, ManifestSegment, OutageStatus, SegmentCache, Shipped,

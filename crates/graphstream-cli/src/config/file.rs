@@ -33,6 +33,14 @@
 //! name = "people"
 //! journal = "/srv/people/journal"   # relative to the file
 //! # to and all else of [defaults]: instead of it
+//!
+//! [database.snapshot]               # copies of this database in its store, on a schedule
+//! source = "grafeo:people.grafeo"   # or jsonl:PATH; or exec:COMMAND, with path and engine
+//! interval = "24h"                  # so long after the last one,
+//! entries = 1000000                 # or after so many entries
+//! quiesce = "people-ctl pause"      # its writers stand still, with everything in the files
+//! resume = "people-ctl go-on"
+//! staging = "/var/tmp"              # where the copy is made
 //! ```
 //! Nothing else is taken: a key that is not known is an error, and none holds a secret.
 
@@ -44,6 +52,7 @@ use graphstream::remote::DatabaseName;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::snapshot::{RawSnapshot, SnapshotSettings};
 use super::{Origin, Setting};
 use crate::failure::{Failure, Kind};
 use crate::logs::{self, Filter, Format};
@@ -92,9 +101,10 @@ pub(super) struct Database {
     pub(super) journal: Setting<PathBuf>,
     pub(super) to: Option<Setting<StoreUrl>>,
     pub(super) options: Options,
+    pub(super) snapshot: Option<SnapshotSettings>,
 }
 
-type Text = Option<Spanned<String>>;
+pub(super) type Text = Option<Spanned<String>>;
 type Number = Option<Spanned<u16>>;
 type Truth = Option<Spanned<bool>>;
 type Files = Option<Spanned<OneOrMore>>;
@@ -197,6 +207,7 @@ with_options! {
     struct RawDatabase {
         name: Spanned<String>,
         journal: Spanned<String>,
+        snapshot: Option<RawSnapshot>,
     }
 }
 
@@ -223,10 +234,10 @@ pub(super) fn read(path: &Path) -> Result<File, Failure> {
 
 /// What is wrong, and where in the text.
 #[derive(Debug)]
-struct Wrong {
-    offset: usize,
-    message: String,
-    hint: Option<String>,
+pub(super) struct Wrong {
+    pub(super) offset: usize,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
 }
 
 fn parse(text: &str, base: &Path) -> Result<File, Wrong> {
@@ -259,12 +270,12 @@ fn parse(text: &str, base: &Path) -> Result<File, Wrong> {
 }
 
 /// Checks values where they stand.
-struct Located<'a> {
+pub(super) struct Located<'a> {
     of: &'a dyn Fn(usize) -> Origin,
 }
 
 impl Located<'_> {
-    fn one<T>(
+    pub(super) fn one<T>(
         &self,
         raw: Spanned<String>,
         check: impl FnOnce(&str) -> Result<T, String>,
@@ -274,7 +285,7 @@ impl Located<'_> {
         Ok(Setting::new(value, (self.of)(offset)))
     }
 
-    fn text<T>(
+    pub(super) fn text<T>(
         &self,
         raw: Text,
         check: impl FnOnce(&str) -> Result<T, String>,
@@ -308,7 +319,7 @@ impl Located<'_> {
         Ok(Some(Setting::new(files, (self.of)(offset))))
     }
 
-    fn plain<T>(&self, raw: Option<Spanned<T>>) -> Option<Setting<T>> {
+    pub(super) fn plain<T>(&self, raw: Option<Spanned<T>>) -> Option<Setting<T>> {
         raw.map(|raw| {
             let origin = (self.of)(raw.span().start);
             Setting::new(raw.into_inner(), origin)
@@ -326,6 +337,7 @@ impl Located<'_> {
             journal: self.one(raw.journal, journal)?,
             to: self.text(raw.to, store::parse_url)?,
             options,
+            snapshot: raw.snapshot.map(|raw| raw.check(self, base)).transpose()?,
         })
     }
 }
@@ -428,6 +440,20 @@ mod tests {
             ("[[database]]\nname = \"Not A Name\"\njournal = \"a\"\n", (2, 8)),
             ("[[database]]\nname = \"a\"\njournal = \"\"\n", (3, 11)),
             ("[[database]]\nname = \"a\"\n", (1, 1)),
+            (&format!("{ONE}[database.snapshot]\nsource = \"jsonl:-\"\ninterval = \"1h\"\n"), (6, 10)),
+            (&format!("{ONE}[database.snapshot]\nsource = \"exec:x\"\ninterval = \"1h\"\n"), (6, 10)),
+            (
+                &format!("{ONE}[database.snapshot]\nsource = \"jsonl:x\"\npath = \"y\"\nentries = 1\n"),
+                (6, 10),
+            ),
+            (&format!("{ONE}[database.snapshot]\nsource = \"jsonl:x\"\n"), (6, 10)),
+            (&format!("{ONE}[database.snapshot]\nsource = \"jsonl:x\"\nentries = 0\n"), (7, 11)),
+            (&format!("{ONE}[database.snapshot]\nsource = \"jsonl:x\"\ninterval = \"0s\"\n"), (7, 12)),
+            (
+                &format!("{ONE}[database.snapshot]\nsource = \"jsonl:x\"\nentries = 1\nquiesce = \"q\"\n"),
+                (6, 10),
+            ),
+            (&format!("{ONE}[database.snapshot]\nsource = \"jsonl:x\"\nevery = 1\n"), (7, 1)),
             ("a = [", (1, 6)),
             ("[upload]\nuploads_max = 1\nuploads_max = 2\n", (3, 1)),
         ] {

@@ -10,12 +10,14 @@
 
 mod file;
 mod setting;
+mod snapshot;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use self::setting::{Origin, Setting};
+pub(crate) use self::snapshot::SnapshotSettings;
 use crate::cli::Global;
 use crate::failure::{Failure, Kind};
 use crate::keys::{self, KeyFiles, StoreKeyArgs};
@@ -95,6 +97,8 @@ pub(crate) struct DatabaseSettings {
     pub(crate) encryption_master_key_files: Setting<Vec<PathBuf>>,
     /// Of the process that appends; only said to tell of it.
     pub(crate) held_bytes_max: Setting<Option<u64>>,
+    /// How it is copied on a schedule, if it is.
+    pub(crate) snapshot: Option<SnapshotSettings>,
 }
 
 /// What the process runs with.
@@ -152,6 +156,7 @@ impl Settings {
             journal: Setting::new(only.journal, setting::of_call("--journal", "GRAPHSTREAM_JOURNAL")),
             to: Some(Setting::new(only.to, setting::of_call("--to", "GRAPHSTREAM_TO"))),
             options: file::Options::default(),
+            snapshot: None,
         };
         let file = file::File { databases: vec![database], ..file::File::default() };
         Self::layered(None, file, overrides, global)
@@ -305,6 +310,7 @@ impl Settings {
                 ),
                 name: database.name,
                 journal: database.journal,
+                snapshot: database.snapshot,
                 to,
             });
         }
@@ -369,6 +375,7 @@ impl Settings {
                     shown_files(files)
                 }),
             ]);
+            rows.extend(database.snapshot.iter().flat_map(|snapshot| snapshot.rows(key)));
         }
         rows
     }

@@ -14,6 +14,7 @@ use graphstream::storage::Backoff;
 use tokio::sync::watch;
 
 use super::Shared;
+use super::snapshots::Copied;
 use super::verification::Verification;
 use crate::config::DatabaseSettings;
 use crate::exit::Code;
@@ -63,6 +64,8 @@ pub(super) struct Known {
     pub(super) last_error: Option<LastError>,
     pub(super) shipper: Option<Shipper>,
     pub(super) verification: Option<Verification>,
+    /// Its copies on a schedule, if there is one.
+    pub(super) snapshot: Option<Copied>,
 }
 
 /// What the uploader shows of itself, from its first look at the store on, also after it has ended.
@@ -89,6 +92,7 @@ impl Database {
             last_error: None,
             shipper: None,
             verification: None,
+            snapshot: settings.snapshot.is_some().then(Copied::default),
         };
         Self { settings, metrics, known: Mutex::new(known) }
     }
@@ -101,7 +105,7 @@ impl Database {
         &self.settings
     }
 
-    pub(super) fn metrics(&self) -> &GraphstreamMetrics {
+    pub(super) const fn metrics(&self) -> &Arc<GraphstreamMetrics> {
         &self.metrics
     }
 
@@ -109,7 +113,7 @@ impl Database {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn change(&self, change: impl FnOnce(&mut Known)) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut Known)) {
         change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -124,19 +128,12 @@ impl Database {
         self.change(|known| known.verification = Some(verification));
     }
 
-    /// Ships until `stop`, and verifies now and then meanwhile if that is said.
+    /// Ships until `stop`, and verifies and copies now and then meanwhile if that is said.
     pub(super) async fn run(&self, shared: &Shared, stop: &Stop) -> Result<(), Failure> {
-        let Some(interval) = self.settings.verify_interval.value else {
-            return self.ship_on(shared, stop).await;
-        };
-        let shipping = self.ship_on(shared, stop);
-        tokio::pin!(shipping);
-        let mut first = true;
-        loop {
-            tokio::select! {
-                ended = &mut shipping => return ended,
-                () = self.verify_later(shared, interval, first) => first = false,
-            }
+        tokio::select! {
+            ended = self.ship_on(shared, stop) => ended,
+            never = self.verify_now_and_then(shared) => match never {},
+            never = self.copy_now_and_then(shared, stop) => match never {},
         }
     }
 

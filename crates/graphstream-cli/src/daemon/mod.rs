@@ -12,6 +12,7 @@
 
 mod database;
 mod open_files;
+mod snapshots;
 mod status;
 mod verification;
 
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     starting: Semaphore,
     /// One database is verified at a time.
     verifying: Semaphore,
+    /// And one is copied.
+    copying: Semaphore,
     /// Whether a database that can't be opened is tried again; with a single one, named by flags, whoever typed them is told at once.
     patient: bool,
     drain_timeout: Duration,
@@ -79,6 +82,7 @@ impl Daemon {
                 budget: UploadBudget::new(settings.uploads_max.value.into()),
                 starting: Semaphore::new(STARTING_MAX),
                 verifying: Semaphore::new(1),
+                copying: Semaphore::new(1),
                 patient: labelled,
                 drain_timeout: settings.drain_timeout.value,
             }),
@@ -172,8 +176,10 @@ impl Daemon {
             return process.to_prometheus();
         }
         let of = |database: &Arc<Database>| (database.name().to_string(), database.metrics().snapshot());
-        process
-            .to_prometheus_by_database(&[Role::Leader, Role::Verify], self.databases.iter().map(of).collect())
+        process.to_prometheus_by_database(
+            &[Role::Leader, Role::Snapshot, Role::Verify],
+            self.databases.iter().map(of).collect(),
+        )
     }
 }
 

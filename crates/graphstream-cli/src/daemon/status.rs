@@ -6,6 +6,7 @@ use graphstream::replication::{self, ArchiveStatus, OutageStatus};
 use serde::Serialize;
 
 use super::database::{Database, LastError, State};
+use super::snapshots::SnapshotStatus;
 use super::verification::Verification;
 use crate::times;
 
@@ -77,6 +78,8 @@ struct DatabaseStatus {
     outage: Option<Outage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verification: Option<Verification>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<SnapshotStatus>,
 }
 
 #[derive(Debug, Serialize)]
@@ -206,5 +209,6 @@ fn of(database: &Database) -> DatabaseStatus {
             .and_then(|shipper| Some(shipper.archive.status_beside().ok()?.into())),
         outage: known.shipper.as_ref().map(|shipper| Outage::from(&*shipper.outage.borrow())),
         verification: known.verification,
+        snapshot: known.snapshot.map(|snapshot| snapshot.status(times::now_ms())),
     }
 }

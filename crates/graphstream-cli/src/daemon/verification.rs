@@ -1,5 +1,6 @@
 //! Verifying a database now and then, beside shipping it: one database of the process at a time.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use graphstream::remote::Severity;
@@ -39,8 +40,19 @@ struct Problem {
 }
 
 impl Database {
+    /// Verifies on its schedule, for ever.
+    pub(super) async fn verify_now_and_then(&self, shared: &Shared) -> Infallible {
+        let Some(interval) = self.settings().verify_interval.value else {
+            return std::future::pending().await;
+        };
+        let mut first = true;
+        loop {
+            self.verify_later(shared, interval, std::mem::take(&mut first)).await;
+        }
+    }
+
     /// Waits, and verifies once. `first` comes earlier: a process that is started again and again must come to it.
-    pub(super) async fn verify_later(&self, shared: &Shared, interval: Duration, first: bool) {
+    async fn verify_later(&self, shared: &Shared, interval: Duration, first: bool) {
         let pause = if first { interval / 10 } else { interval };
         tokio::time::sleep(pause).await;
         let Ok(_turn) = shared.verifying.acquire().await else { return };

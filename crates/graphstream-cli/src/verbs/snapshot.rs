@@ -1,21 +1,23 @@
 //! `graphstream snapshot`: copies of a database in the object store.
 
-use std::process::{Command, Stdio};
+mod commands;
+mod listing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use graphstream::remote::{DatabaseName, SnapshotListing, SnapshotManifest};
-use graphstream::replication::{
-    Quiesce, QuiesceError, Snapshot, SnapshotOptions, SnapshotProgress, SnapshotStep, Stop,
-};
+use graphstream::remote::DatabaseName;
+use graphstream::replication::{Snapshot, SnapshotOptions, SnapshotProgress, SnapshotStep, Stop};
 use serde::Serialize;
 
+pub(crate) use self::commands::Commands;
+use self::listing::ManifestRow;
 use crate::engines::{self, ExecArgs};
-use crate::failure::{Failure, Kind, warn};
+use crate::failure::{Failure, Kind};
 use crate::keys::StoreKeyArgs;
 use crate::out::Out;
 use crate::store::{self, Access, StoreUrl};
-use crate::terminal::{Palette, Progress, bytes, count, counted};
+use crate::terminal::{Progress, bytes, count, counted};
 use crate::verbs::follow::Target;
 use crate::{stop, times};
 
@@ -115,67 +117,6 @@ struct Show {
     json: bool,
 }
 
-/// A snapshot in `--json`.
-#[derive(Serialize)]
-struct Row {
-    snapshot: String,
-    complete: bool,
-    sequence: u64,
-    epoch: u32,
-    commit_ms: i64,
-    /// Data objects, also of attempts that were given up.
-    objects: u64,
-    object_bytes: u64,
-    modified_ms: i64,
-    #[serde(flatten)]
-    manifest: Option<ManifestRow>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-}
-
-/// What its manifest says.
-#[derive(Serialize)]
-struct ManifestRow {
-    engine: String,
-    engine_version: String,
-    chain_hash: String,
-    lineage: String,
-    created_ms: i64,
-    parts: usize,
-    stored_bytes: u64,
-    file_bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<Vec<FileRow>>,
-}
-
-#[derive(Serialize)]
-struct FileRow {
-    path: String,
-    bytes: u64,
-    sha256: String,
-}
-
-impl ManifestRow {
-    fn of(manifest: &SnapshotManifest, with_files: bool) -> Self {
-        let file = |file: &graphstream::remote::SnapshotFile| FileRow {
-            path: file.path.to_string(),
-            bytes: file.size,
-            sha256: file.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
-        };
-        Self {
-            engine: manifest.engine.name.clone(),
-            engine_version: manifest.engine.version.clone(),
-            chain_hash: manifest.chain_hash.to_string(),
-            lineage: manifest.lineage.to_string(),
-            created_ms: manifest.created_ms,
-            parts: manifest.parts.len(),
-            stored_bytes: manifest.stored_bytes(),
-            file_bytes: manifest.file_bytes(),
-            files: with_files.then(|| manifest.files.iter().map(file).collect()),
-        }
-    }
-}
-
 /// What was made, in `--json`.
 #[derive(Serialize)]
 struct Created {
@@ -202,34 +143,9 @@ impl Args {
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<(), Failure> {
     match &args.verb {
         Verb::Create(args) => create(args, quiet || args.json),
-        Verb::List(args) => list(args),
-        Verb::Show(args) => show(args),
+        Verb::List(args) => listing::list(args),
+        Verb::Show(args) => listing::show(args),
     }
-}
-
-/// The two commands.
-pub(crate) struct Commands {
-    pub(crate) quiesce: String,
-    pub(crate) resume: String,
-}
-
-impl Quiesce for Commands {
-    fn quiesce(&mut self) -> Result<(), QuiesceError> {
-        call(&self.quiesce)
-    }
-
-    fn resume(&mut self) -> Result<(), QuiesceError> {
-        call(&self.resume)
-    }
-}
-
-/// Runs a command of the shell. What it prints goes nowhere; its errors are for whoever reads ours.
-fn call(command: &str) -> Result<(), QuiesceError> {
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::null());
-    let status = shell.status()?;
-    // The command itself may hold credentials.
-    if status.success() { Ok(()) } else { Err(format!("the command ended with {status}").into()) }
 }
 
 /// A bar for each step.
@@ -311,127 +227,6 @@ fn create(args: &Create, quiet: bool) -> Result<(), Failure> {
             bytes(report.manifest.stored_bytes()),
             times::span(u64::try_from(report.paused.as_millis()).unwrap_or(u64::MAX))
         ))?;
-    }
-    out.flush()
-}
-
-fn rows(place: &From) -> Result<(Vec<Row>, Option<Failure>), Failure> {
-    let runtime = store::runtime()?;
-    runtime.block_on(async {
-        let remote = store::open(&place.url, place.database.clone(), Access::Read).await?;
-        let (mut rows, mut damage) = (Vec::new(), None);
-        for listing in remote.list_snapshots().await? {
-            let SnapshotListing { name, is_complete, objects, bytes, modified_ms, .. } = listing;
-            let mut row = Row {
-                snapshot: name.to_string(),
-                complete: is_complete,
-                sequence: name.sequence(),
-                epoch: name.epoch(),
-                commit_ms: name.commit_ms(),
-                objects,
-                object_bytes: bytes,
-                modified_ms,
-                manifest: None,
-                problem: None,
-            };
-            if is_complete {
-                match remote.read_snapshot_manifest(&name).await {
-                    Ok(Some(manifest)) => row.manifest = Some(ManifestRow::of(&manifest, true)),
-                    Ok(None) => row.complete = false,
-                    // One that is damaged hides no other.
-                    Err(error) if error.kind().is_integrity() => {
-                        let failure = Failure::from(error);
-                        row.problem = Some(failure.sentence());
-                        damage.get_or_insert(failure);
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            rows.push(row);
-        }
-        Ok((rows, damage))
-    })
-}
-
-fn list(args: &List) -> Result<(), Failure> {
-    let (mut rows, damage) = rows(&args.place)?;
-    let (mut out, palette) = (Out::new(), Palette::stdout());
-    if rows.is_empty() && !args.json {
-        out.line("no snapshots")?;
-    }
-    for row in &mut rows {
-        if let Some(manifest) = &mut row.manifest {
-            manifest.files = None;
-        }
-        if args.json {
-            out.json(row)?;
-            continue;
-        }
-        let head = palette.head(format!("sequence {}", count(row.sequence)));
-        match (&row.manifest, &row.problem) {
-            (Some(manifest), _) => out.line(format_args!(
-                "{head}  committed {}  {} in {}  {} {}  made {}",
-                times::rfc3339(row.commit_ms),
-                bytes(manifest.file_bytes),
-                bytes(manifest.stored_bytes),
-                manifest.engine,
-                manifest.engine_version,
-                times::rfc3339(manifest.created_ms)
-            ))?,
-            (None, Some(_)) => out.line(format_args!("{head}  {}", palette.error("damaged")))?,
-            (None, None) => out.line(format_args!(
-                "{head}  {}: {} of {} that nothing uses",
-                palette.warning("incomplete"),
-                counted(row.objects, "object", "objects"),
-                bytes(row.object_bytes)
-            ))?,
-        }
-    }
-    out.flush()?;
-    damage.map_or(Ok(()), Err)
-}
-
-fn show(args: &Show) -> Result<(), Failure> {
-    let (rows, damage) = rows(&args.place)?;
-    let wanted = |row: &&Row| args.sequence.is_none_or(|sequence| row.sequence == sequence);
-    let found = rows.iter().rev().find(|row| wanted(row) && row.manifest.is_some());
-    let Some((row, manifest)) = found.and_then(|row| Some((row, row.manifest.as_ref()?))) else {
-        if let Some(damage) = damage {
-            return Err(damage);
-        }
-        let what = args
-            .sequence
-            .map_or_else(|| "no snapshot".to_owned(), |n| format!("no snapshot of sequence {n}"));
-        let message = format!("there is {what} of database {}", args.place.database);
-        return Err(Failure::new(Kind::Usage, message)
-            .hint("graphstream snapshot list --from URL --database NAME shows all"));
-    };
-    let mut out = Out::new();
-    if args.json {
-        out.json(row)?;
-        return out.flush();
-    }
-    if rows.iter().filter(wanted).count() > 1 && args.sequence.is_some() {
-        warn("there are several of this sequence, of different epochs: this is the newest");
-    }
-    let palette = Palette::stdout();
-    out.line(palette.head(format_args!("snapshot {}", row.snapshot)))?;
-    out.line(format_args!(
-        "  sequence    {}, committed {}",
-        count(row.sequence),
-        times::rfc3339(row.commit_ms)
-    ))?;
-    out.line(format_args!("  chain hash  {}", manifest.chain_hash))?;
-    out.line(format_args!("  lineage     {}, epoch {}", manifest.lineage, row.epoch))?;
-    out.line(format_args!("  engine      {} {}", manifest.engine, manifest.engine_version))?;
-    out.line(format_args!("  made        {}", times::rfc3339(manifest.created_ms)))?;
-    out.line(format_args!(
-        "  stored      {} in {}",
-        bytes(manifest.stored_bytes),
-        counted(manifest.parts as u64, "object", "objects")
-    ))?;
-    for file in manifest.files.iter().flatten() {
-        out.line(format_args!("  {}  {}  sha256 {}", file.path, bytes(file.bytes), file.sha256))?;
     }
     out.flush()
 }

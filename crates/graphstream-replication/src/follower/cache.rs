@@ -7,8 +7,6 @@
 //! Nothing here is durable: what is lost is fetched again, and what is found is used only if it is what the head names, or leads where the
 //! head is.
 
-mod temporary;
-
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -19,10 +17,12 @@ use graphstream_format::Lineage;
 use graphstream_remote::{PlannedSegment, SegmentSink};
 use sha2::{Digest, Sha256};
 
-use self::temporary::Temporary;
+use crate::temporary::Temporary;
 use crate::{Error, FollowerOptions, Result};
 
 const EXTENSION: &str = "hadbj";
+/// How temporary directories of followers begin.
+const TEMPORARY: &str = "graphstream-follow-";
 
 /// The directories for fetched segments, with a limit on what they hold.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl Cache {
         if options.cache_dir.is_some() {
             fs::create_dir_all(&root).map_err(|source| failed(&root, source))?;
         }
-        let temporary = Temporary::create(&root).map_err(|source| failed(&root, source))?;
+        let temporary = Temporary::create(&root, TEMPORARY).map_err(|source| failed(&root, source))?;
         Ok(Self { temporary, dir: options.cache_dir.clone(), bytes_max: options.cache_bytes_max })
     }
 

@@ -13,9 +13,11 @@ mod archive;
 mod check;
 mod engine;
 mod quiesce;
+mod schedule;
 mod source;
 mod upload;
 
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,12 +31,17 @@ pub(crate) use self::archive::read as unpack;
 pub use self::engine::{Engine, JsonlEngine, OpenedBy};
 use self::quiesce::Paused;
 pub use self::quiesce::{Quiesce, QuiesceError};
+pub use self::schedule::{LastSnapshot, SnapshotSchedule};
 use self::source::Origin;
 pub(crate) use self::source::{is_known, places};
 pub(crate) use self::upload::Heard;
 use crate::history::Finder;
+use crate::temporary::Temporary;
 use crate::threads::blocking;
 use crate::{Error, Result, SnapshotOptions};
+
+/// How directories of copies begin.
+const TEMPORARY: &str = "graphstream-snapshot-";
 
 /// What is being done, for progress bars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +121,7 @@ struct Files {
     place: PathBuf,
     position: Position,
     /// Removed with this.
-    _staging: Option<tempfile::TempDir>,
+    _staging: Option<Temporary>,
     /// The database itself is archived: its writers stand still until it is.
     paused: Option<(Paused, Instant)>,
     /// How long they did for a copy.
@@ -301,15 +308,15 @@ fn prepare(
         return Ok(Files { place: path.clone(), position, _staging: None, paused, took: Duration::ZERO });
     }
     let root = staging.unwrap_or_else(std::env::temp_dir);
-    let dir = tempfile::Builder::new().prefix("graphstream-snapshot-").tempdir_in(&root);
-    let dir = dir.map_err(|source| Error::SnapshotFile {
-        attempted: "creating a directory in",
-        path: root,
-        source,
-    })?;
+    let failed =
+        |source| Error::SnapshotFile { attempted: "creating a directory in", path: root.clone(), source };
+    let dir = Temporary::create(&root, TEMPORARY).map_err(failed)?;
+    // Of its own: the database may be called as the lock is.
+    let place = dir.path().join("copy");
+    fs::create_dir(&place).map_err(failed)?;
     let started = Instant::now();
     let paused = Paused::begin(quiesce)?;
-    let copied = source::copy(&mut origin, dir.path());
+    let copied = source::copy(&mut origin, &place);
     // Whether it went well or not.
     paused.end()?;
     let (place, took) = (copied?, started.elapsed());

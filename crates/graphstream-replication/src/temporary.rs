@@ -1,9 +1,9 @@
-//! A temporary directory that says whether its owner still lives, so that the next follower removes what a killed one left.
+//! A temporary directory that says whether its owner still lives, so that the next one of its kind removes what a killed one left.
 //!
 //! ```text
-//! {cache directory, or the system's temporary one}/graphstream-follow-{random}/
+//! {a directory, or the system's temporary one}/graphstream-follow-{random}/      or graphstream-snapshot-{random}/
 //!   lock        locked for as long as the owner runs; the kernel unlocks it when that is killed
-//!   *.hadbj     fetched segments
+//!   ...         fetched segments, or a copied database
 //! ```
 
 use std::fs::{self, File};
@@ -12,39 +12,38 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-const PREFIX: &str = "graphstream-follow-";
 const LOCK: &str = "lock";
 
 /// A directory of ours alone; removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Temporary {
+pub(crate) struct Temporary {
     dir: TempDir,
     _lock: File,
 }
 
 impl Temporary {
-    /// Makes one, and removes those of followers that are gone.
-    pub(super) fn create(root: &Path) -> io::Result<Self> {
-        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(root)?;
+    /// Makes one whose name begins with `prefix`, and removes those of owners that are gone.
+    pub(crate) fn create(root: &Path, prefix: &str) -> io::Result<Self> {
+        let dir = tempfile::Builder::new().prefix(prefix).tempdir_in(root)?;
         // Locked before it has its name: who finds it unlocked has found one whose owner is gone.
         let unnamed = dir.path().join("lock.new");
         let lock = File::create_new(&unnamed)?;
         lock.try_lock()?;
         fs::rename(unnamed, dir.path().join(LOCK))?;
-        sweep(root, &dir);
+        sweep(root, prefix, &dir);
         Ok(Self { dir, _lock: lock })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 }
 
 /// What can't be removed is only space: another user's, or one that is just being made.
-fn sweep(root: &Path, ours: &TempDir) {
+fn sweep(root: &Path, prefix: &str, ours: &TempDir) {
     let (Ok(entries), Ok(ours)) = (fs::read_dir(root), ours.path().metadata()) else { return };
     for entry in entries.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        if !entry.file_name().to_string_lossy().starts_with(prefix) {
             continue;
         }
         let (dir, lock) = (entry.path(), entry.path().join(LOCK));
@@ -54,7 +53,7 @@ fn sweep(root: &Path, ours: &TempDir) {
             continue;
         }
         if File::open(&lock).is_ok_and(|lock| lock.try_lock().is_ok()) {
-            tracing::debug!(dir = %dir.display(), "removing what a follower that is gone has left");
+            tracing::debug!(dir = %dir.display(), "removing what a killed process has left");
             let _ = fs::remove_dir_all(&dir);
         }
     }
@@ -77,24 +76,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn r05_what_a_killed_follower_left_is_removed_and_a_running_ones_stays() {
+    fn r05_what_a_killed_process_left_is_removed_and_a_running_ones_stays() {
         let root = tempfile::tempdir().unwrap();
-        let running = Temporary::create(root.path()).unwrap();
+        let running = Temporary::create(root.path(), "graphstream-follow-").unwrap();
         // As a kill leaves it: the files are there, the lock is free.
         let left = root.path().join("graphstream-follow-left");
         fs::create_dir(&left).unwrap();
         fs::write(left.join(LOCK), "").unwrap();
         fs::write(left.join("segment.hadbj"), "bytes").unwrap();
-        // Not to be touched: just being made, and not ours at all.
+        // Not to be touched: just being made, of another kind, and not ours at all.
+        let snapshot = root.path().join("graphstream-snapshot-left");
+        fs::create_dir(&snapshot).unwrap();
+        fs::write(snapshot.join(LOCK), "").unwrap();
         let made = root.path().join("graphstream-follow-made");
         fs::create_dir(&made).unwrap();
         let other = root.path().join("other");
         fs::create_dir(&other).unwrap();
         fs::write(other.join(LOCK), "").unwrap();
 
-        let next = Temporary::create(root.path()).unwrap();
+        let next = Temporary::create(root.path(), "graphstream-follow-").unwrap();
         assert!(!left.exists());
-        assert!(running.path().exists() && next.path().exists() && made.exists() && other.exists());
+        assert!(
+            running.path().exists()
+                && next.path().exists()
+                && made.exists()
+                && other.exists()
+                && snapshot.exists()
+        );
         let gone = next.path().to_path_buf();
         drop(next);
         assert!(!gone.exists());
