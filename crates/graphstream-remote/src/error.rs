@@ -559,7 +559,6 @@ impl Error {
             Self::HeadDamaged { .. }
             | Self::DocumentDamaged { .. }
             | Self::HeadMissing { .. }
-            | Self::EpochAboveHead { .. }
             | Self::EpochObjectDiffers { .. }
             | Self::SegmentDiffers { .. }
             | Self::SegmentDamaged { .. } => ErrorKind::Damage,
@@ -567,7 +566,7 @@ impl Error {
             Self::Unrepairable { problem: RepairProblem::Gap { .. } } => ErrorKind::Gap,
             Self::Unrepairable { .. } => ErrorKind::Damage,
             Self::OtherDatabase { .. } | Self::OtherLineage { .. } => ErrorKind::Lineage,
-            Self::Rewound(_) => ErrorKind::Rewind,
+            Self::Rewound(_) | Self::EpochAboveHead { .. } => ErrorKind::Rewind,
             Self::Fork { .. } => ErrorKind::Fork,
             Self::Gap { .. } => ErrorKind::Gap,
             Self::Fenced(_) => ErrorKind::Fenced,

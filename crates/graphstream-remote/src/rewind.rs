@@ -4,6 +4,22 @@ use crate::error::Result;
 use crate::{Committed, EpochObject, Error, Floor, Head, ObjectName, Remote};
 
 impl Remote {
+    /// Checks that no epoch is above the head's: claiming swaps the head first, so that whoever finds an object above it holds an older head. It may
+    /// be older only because it was read before a claim: read it again. One list.
+    ///
+    /// # Errors
+    /// [`Error::EpochAboveHead`]; [`Error::Storage`].
+    pub async fn check_no_epoch_above(&self, head: &Head) -> Result<()> {
+        let head_epoch = head.epoch();
+        match self.list_epochs(head_epoch, 1).await?.first() {
+            Some(&above) => {
+                let key = self.layout().key(&ObjectName::Epoch(above))?;
+                Err(Error::EpochAboveHead { key, head_epoch })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Checks that the first epoch after the floor's began at or above it. A head says so only of the history that is retained; the objects
     /// of epochs stay. One list and one small read. An object that can't be read says nothing here: verifying finds it.
     ///

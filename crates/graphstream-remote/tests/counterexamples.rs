@@ -312,7 +312,7 @@ fn v7_late_creation_is_caught_by_the_start_check() {
         for journal in [Journal::default(), a.journal.clone()] {
             let error = Leader::start(&remote(store.clone(), &random), journal).unwrap_err();
             assert!(matches!(error, Error::EpochAboveHead { head_epoch: 0, .. }), "{error}");
-            assert_eq!(error.kind(), ErrorKind::Damage);
+            assert_eq!(error.kind(), ErrorKind::Rewind);
         }
         // The running leader sees a head below its epoch: it publishes nothing.
         a.journal.append(b"a2");

@@ -354,18 +354,33 @@ async fn a_restored_journal_is_one_and_of_a_lineage_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_journal_begins_where_the_segments_do() {
+async fn a_journal_begins_where_the_segments_do_if_a_snapshot_leads_into_them() {
     let world = World::new();
     world.published(40).await;
+    let (all, snapshot) = (world.objects().await, world.snapshot_at(20).await);
     collect_up_to(&world, 20).await;
-    let restore = Restore::into_journal(world.remote(), world.dir("late"), RestoredLineage::New);
-    let report = restore.run().await.unwrap();
+    let restore = || Restore::into_journal(world.remote(), world.dir("late"), RestoredLineage::New);
+    let report = restore().run().await.unwrap();
     assert!(report.plan.after > 0);
     let dir = JournalDir::open(world.dir("late")).unwrap();
     let reader = dir.reader(ReaderOptions::default()).unwrap();
     let found: Vec<_> = reader.map(|entry| entry.unwrap().sequence).collect();
     assert_eq!(found, (report.plan.after + 1..=40).collect::<Vec<_>>());
     assert_eq!(dir.position().unwrap().chain_hash, world.head().await.committed().chain.hash().unwrap());
+    fs::remove_dir_all(world.dir("late")).unwrap();
+    // To before the snapshot nothing leads, and without it the first entries are missing.
+    let first = report.plan.after + 1;
+    let error = restore().goal(Goal::Sequence(first)).run().await.unwrap_err();
+    assert!(
+        matches!(&error, Error::RestoreHole(hole) if hole.above == Some(snapshot.name.sequence())),
+        "{error:?}"
+    );
+    world.hold(&all).await;
+    collect_up_to(&world, 20).await;
+    let error = restore().run().await.unwrap_err();
+    let Error::RestoreHole(hole) = &error else { panic!("{error:?}") };
+    assert_eq!((hole.first, hole.last, hole.below), (1, report.plan.after, None));
+    assert!(!world.dir("late").exists());
 }
 
 #[tokio::test]

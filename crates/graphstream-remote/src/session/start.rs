@@ -59,11 +59,7 @@ impl LeaderSession {
     /// Compares `epoch/` with the head: nothing above its epoch, and each of its rows as it says. Missing objects of its rows
     /// are created.
     async fn check_epochs(&self, head: &Head) -> Result<()> {
-        let head_epoch = head.epoch();
-        if let Some(above) = self.remote.list_epochs(head_epoch, 1).await?.first() {
-            let key = self.remote.layout().key(&ObjectName::Epoch(*above))?;
-            return Err(Error::EpochAboveHead { key, head_epoch });
-        }
+        self.remote.check_no_epoch_above(head).await?;
         for row in head.epochs() {
             let epoch = row.epoch;
             let key = self.remote.layout().key(&ObjectName::Epoch(epoch))?;

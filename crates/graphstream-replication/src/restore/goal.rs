@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graphstream_remote::{Head, HistoryRule, Run, SnapshotManifest, SnapshotName};
+use graphstream_remote::{Head, HistoryRule, Remote, Run, SnapshotManifest, SnapshotName};
 
 use super::plan::{Choice, Hole, PassedSnapshot, RestorePlan, for_database, for_journal};
 use super::{ATTEMPTS, Destination, Restore};
@@ -18,6 +18,7 @@ struct Meant {
 
 pub(super) async fn plan(restore: &mut Restore) -> Result<RestorePlan> {
     let mut finder = Finder::open(restore.remote.clone()).await?;
+    refuse_an_older_head(&restore.remote, &mut finder).await?;
     for _ in 0..ATTEMPTS {
         let runs = finder.runs(&restore.missing).await?;
         let names = snapshots(restore, &finder.head.head).await?;
@@ -29,9 +30,22 @@ pub(super) async fn plan(restore: &mut Restore) -> Result<RestorePlan> {
     Err(Error::Remote(graphstream_remote::Error::Gap { database, first: 1, last: committed, committed }))
 }
 
+/// A head that was put back is a history that lacks its end: a restore that goes through must not hide it.
+async fn refuse_an_older_head(remote: &Remote, finder: &mut Finder) -> Result<()> {
+    loop {
+        let head = Arc::clone(&finder.head);
+        let Err(error) = remote.check_no_epoch_above(&head.head).await else { return Ok(()) };
+        finder.poll().await?;
+        // A claim in between, or a store that fails.
+        if finder.head.version == head.version || error.kind() == graphstream_remote::ErrorKind::Storage {
+            return Err(error.into());
+        }
+    }
+}
+
 /// Snapshots that can be of this history, by their names; none where none can be used.
 async fn snapshots(restore: &Restore, head: &Head) -> Result<Vec<SnapshotName>> {
-    if !matches!(restore.destination, Destination::Database { .. }) {
+    if matches!(restore.destination, Destination::Target(_)) {
         return Ok(Vec::new());
     }
     let rule = HistoryRule::of(head);
@@ -113,7 +127,9 @@ async fn choose(
     let mut passed = restore.passed.clone();
     loop {
         let choice = match &restore.destination {
-            Destination::Journal { .. } => for_journal(meant.sequence, committed, runs),
+            Destination::Journal { .. } => {
+                for_journal(meant.sequence, committed, runs, &sequences(names.iter()))
+            }
             _ => for_database(meant.sequence, committed, runs, &sequences(names.iter())),
         };
         let Choice { after, from_snapshot, segments } = choice.map_err(Error::RestoreHole)?;

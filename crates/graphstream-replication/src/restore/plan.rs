@@ -3,8 +3,8 @@
 //! ```text
 //!   snapshots      S40          S90                    a database: the newest snapshot at or below the goal from which
 //!   segments   [1 ───────── 95]     [101 ─── 140]      segments lead to it; without one, everything from entry 1
-//!   goal 93    S90 + 91..93                            a journal: the segments alone, from as far back as they reach
-//!   goal 97    a hole: 95 below, nothing above
+//!   goal 93    S90 + 91..93                            a journal: the segments alone, all of them; where the first
+//!   goal 97    a hole: 95 below, nothing above         ones are gone, a snapshot must lead into the others
 //! ```
 
 use std::fmt;
@@ -156,16 +156,31 @@ pub(super) fn for_database(
     Err(hole(goal, committed, runs, below, above))
 }
 
-/// For a journal: the segments that lead to the goal without a hole, from as far back as there are any.
-pub(super) fn for_journal(goal: u64, committed: u64, runs: &[Run]) -> Result<Choice, Hole> {
-    for run in runs {
+/// For a journal: the segments that lead to the goal without a hole, from as far back as there are any. Without the first ones it is a history only
+/// beside a snapshot that it continues: else they are missing, and were not removed.
+pub(super) fn for_journal(
+    goal: u64,
+    committed: u64,
+    runs: &[Run],
+    snapshots: &[u64],
+) -> Result<Choice, Hole> {
+    // From where on the entries of a run make a history: from its first one, or from a snapshot in it.
+    let begins = |run: &Run| {
+        let bases =
+            snapshots.iter().copied().filter(|base| *base < run.last && run.first <= base.saturating_add(1));
+        if run.first == 1 { Some(1) } else { bases.min().map(|base| base.max(run.first)) }
+    };
+    let histories: Vec<(u64, &Run)> = runs.iter().filter_map(|run| Some((begins(run)?, run))).collect();
+    for &(begins, run) in &histories {
         let after = run.first.saturating_sub(1);
-        if let Some(segments) = run.between(after, goal).filter(|segments| !segments.is_empty()) {
+        if begins <= goal
+            && let Some(segments) = run.between(after, goal).filter(|segments| !segments.is_empty())
+        {
             return Ok(Choice { after, from_snapshot: false, segments });
         }
     }
-    let below = runs.iter().map(|run| run.last).filter(|last| *last < goal).max();
-    let above = runs.iter().map(|run| run.first).filter(|first| *first > goal).min();
+    let below = histories.iter().map(|(_, run)| run.last).filter(|last| *last < goal).max();
+    let above = histories.iter().map(|(begins, _)| *begins).filter(|begins| *begins > goal).min();
     Err(hole(goal, committed, runs, below, above))
 }
 
@@ -203,8 +218,10 @@ mod tests {
         assert_eq!(chosen(&database(89, &[40, 90]).unwrap()), (40, vec![41, 81]));
         assert_eq!(chosen(&database(39, &[40, 90]).unwrap()), (0, vec![1]));
         assert_eq!(chosen(&database(120, &[40, 100]).unwrap()), (100, vec![101]));
-        assert_eq!(chosen(&for_journal(93, 140, &runs).unwrap()), (0, vec![1, 41, 81]));
-        assert_eq!(chosen(&for_journal(102, 140, &runs).unwrap()), (100, vec![101]));
+        let journal = |goal, snapshots: &[u64]| for_journal(goal, 140, &runs, snapshots);
+        assert_eq!(chosen(&journal(93, &[]).unwrap()), (0, vec![1, 41, 81]));
+        assert_eq!(chosen(&journal(102, &[100]).unwrap()), (100, vec![101]));
+        assert_eq!(chosen(&journal(130, &[40, 130]).unwrap()), (100, vec![101]));
     }
 
     #[test]
@@ -214,11 +231,15 @@ mod tests {
         assert_eq!(for_database(97, 140, &runs, &[]), hole(97, 96, 100, Some(95), None));
         assert_eq!(for_database(120, 140, &runs, &[]), hole(120, 96, 100, Some(95), None));
         assert_eq!(for_database(97, 140, &runs, &[40, 130]), hole(97, 96, 100, Some(95), Some(130)));
-        assert_eq!(for_journal(97, 140, &runs), hole(97, 96, 100, Some(95), Some(101)));
+        assert_eq!(for_journal(97, 140, &runs, &[]), hole(97, 96, 100, Some(95), None));
+        assert_eq!(for_journal(97, 140, &runs, &[100]), hole(97, 96, 100, Some(95), Some(101)));
+        assert_eq!(for_journal(120, 140, &runs, &[130]), hole(120, 96, 100, Some(95), Some(130)));
         let late = [run(&[(50, 60)])];
         assert_eq!(for_database(55, 60, &late, &[]), hole(55, 1, 49, None, None));
         assert_eq!(for_database(20, 60, &late, &[49]), hole(20, 1, 49, None, Some(49)));
         assert_eq!(for_database(3, 9, &[], &[]), hole(3, 1, 9, None, None));
+        // Nothing tells that the first ones may be gone.
+        assert_eq!(for_journal(55, 60, &late, &[48]), hole(55, 1, 49, None, None));
     }
 
     proptest! {

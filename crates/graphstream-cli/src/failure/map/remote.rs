@@ -45,7 +45,8 @@ impl From<remote::Error> for Failure {
                     "another --database, if the name is wrong; otherwise the head was lost: stop the leader and run graphstream repair",
                 ),
             ),
-            E::EpochAboveHead { .. } | E::EpochObjectDiffers { .. } => (Kind::Corruption, Some(REPAIR)),
+            E::EpochAboveHead { .. } => (Kind::Rewind, Some(REPAIR)),
+            E::EpochObjectDiffers { .. } => (Kind::Corruption, Some(REPAIR)),
             E::Contended { .. } => {
                 (Kind::Store, Some("the same command again: something else changes the database"))
             }

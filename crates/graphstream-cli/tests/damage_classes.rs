@@ -1,4 +1,5 @@
-//! `follow` on a store with every class of damage: exit code 5, the kind, and a target that has nothing of it.
+//! Every class of damage that a store can show, from one table, as `follow`, `restore` and `verify` meet it: exit code 5, the same kind from each,
+//! and nothing of it in a target, or where a restore would have put it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod cli;
@@ -9,7 +10,7 @@ use cli::{Place, entries};
 use graphstream_testkit::damage::{Damage, Objects};
 
 #[test]
-fn s07_s08_h08_every_class_of_damage_ends_with_code_5_and_its_kind() {
+fn s07_s08_h08_every_class_of_damage_ends_with_code_5_and_its_kind_for_whoever_reads() {
     let place = Place::new();
     place.fill(4, 5);
     place.ship();
@@ -35,6 +36,27 @@ fn s07_s08_h08_every_class_of_damage_ends_with_code_5_and_its_kind() {
             assert!(!error["hint"].as_str().unwrap().is_empty());
             let nothing = fs::read(path).map_or(true, |found| found.is_empty() || found == applied);
             assert!(nothing, "{damage:?}: something was applied");
+        }
+        let restored = place.path(&format!("restored-{damage:?}"));
+        let journal = restored.display().to_string();
+        for (verb, more) in [
+            ("verify", &["--depth", "chain"][..]),
+            ("restore", &["--journal", &journal]),
+            ("restore", &["--journal", &journal, "--dry-run"]),
+        ] {
+            let end = place.on_store(verb).arg("--json").args(more).run();
+            if more.contains(&"--dry-run") && end.code() == Some(0) {
+                // A plan is made of names.
+                continue;
+            }
+            let error = end.expect_code(5).error();
+            assert_eq!(error["kind"], damage.kind(), "{verb} {more:?}, {damage:?}: {error}");
+            assert!(!restored.exists(), "{damage:?}: something was restored");
+        }
+        // Names may not show it; if they do, they show the same.
+        let listed = place.on_store("verify").args(["--json", "--depth", "list"]).run();
+        if listed.code() != Some(0) {
+            assert_eq!(listed.expect_code(5).error()["kind"], damage.kind(), "by names: {damage:?}");
         }
         whole.write(&place.store()).unwrap();
     }
