@@ -153,15 +153,6 @@ impl<W: Write + Seek> SegmentWriter<W> {
         }
     }
 
-    /// Bytes of the body before compression so far.
-    #[must_use]
-    pub const fn body_bytes(&self) -> u64 {
-        match &self.0 {
-            Inner::V1(writer) => writer.body_bytes(),
-            Inner::V2(writer) => writer.body_bytes(),
-        }
-    }
-
     /// The chain hash after the last entry so far.
     #[must_use]
     pub const fn chain_hash(&self) -> ChainHash {

@@ -5,7 +5,7 @@ mod segments;
 
 use graphstream_format::open::{Outcome, RECORDS_START, Scanner};
 use graphstream_format::v2::RandomReader;
-use graphstream_format::{Compression, Damage, Error, RecordDefect, SegmentVersion};
+use graphstream_format::{Compression, Damage, Error, Offset, RecordDefect, SegmentStart, SegmentVersion};
 use segments::{
     CREATED_MS, Frames, OpenFile, Read, columns, messages, payload, read, sealed, sealed_as, sealed_v2,
     start, zstd,
@@ -123,7 +123,11 @@ fn s07_a_stream_of_another_length_is_detected() {
         for cut in 128..bytes.len() {
             let mut reader =
                 SegmentReader::new(&bytes[..cut], bytes.len() as u64, ReadOptions::default()).unwrap();
-            assert!(reader.verify().is_err(), "{compression}: short at {cut}");
+            let error = reader.verify().unwrap_err();
+            // Where the stream ended, if nothing in what it gave was wrong, or wrong for being cut.
+            if let Error::Damaged { what: Damage::EndsEarly, offset: Offset::File(at), .. } = error {
+                assert!(at <= cut as u64, "{compression}: short at {cut}, said of {at}");
+            }
         }
         let mut reader =
             SegmentReader::new(longer.as_slice(), bytes.len() as u64, ReadOptions::default()).unwrap();
@@ -409,4 +413,13 @@ fn entries_before_a_damaged_one_are_given_out_whichever_of_two_it_is() {
             start = end;
         }
     }
+}
+
+#[test]
+fn the_last_sequence_there_is_may_stand_in_a_record() {
+    let mut file = OpenFile::starting(SegmentStart { first_seq: u64::MAX - 1, ..start() }, [3; 16]);
+    let record = file.encode(&[payload(1), payload(2)]);
+    file.bytes.extend_from_slice(&record);
+    let sequences: Vec<_> = read(&file.bytes).entries.iter().map(|entry| entry.sequence).collect();
+    assert_eq!(sequences, [u64::MAX - 1, u64::MAX]);
 }

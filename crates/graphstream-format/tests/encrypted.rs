@@ -70,6 +70,16 @@ fn small(compression: Compression) -> Vec<u8> {
 }
 
 #[test]
+fn the_smallest_encrypted_segment_is_read_by_both_readers() {
+    let file = encrypted_as(start(), &[Vec::new()], Compression::None, &key(7), &RANDOM, None);
+    let Read { entries, end } = read_with(&file, options(7));
+    assert_eq!((entries.len(), end.unwrap().last_seq), (1, 1));
+    let ring = KeyRing::new(key(7));
+    let mut single = RandomReader::open_encrypted(file.as_slice(), file.len() as u64, &ring).unwrap();
+    assert!(single.entry(1).unwrap().unwrap().payload.is_empty());
+}
+
+#[test]
 fn what_was_written_is_read_with_one_thread_or_several_and_entry_by_entry() {
     let workers = Workers::new(3.try_into().unwrap()).unwrap();
     for compression in [Compression::None, zstd(), columns()] {

@@ -6,8 +6,8 @@ mod segments;
 use std::cell::Cell;
 use std::io::Cursor;
 
-use graphstream_format::v2::{RandomReader, Writer};
-use graphstream_format::{Compression, Error, ReadAt};
+use graphstream_format::v2::{FINAL_HASH_LEN, FOOTER_LEN, INDEX_ROW_LEN, RandomReader, Writer, index_field};
+use graphstream_format::{Compression, Error, Offset, ReadAt};
 use segments::{CREATED_MS, Frames, OpenFile, sealed, sealed_v2, start, zstd};
 
 /// Counts ranged reads and their bytes.
@@ -86,6 +86,38 @@ fn other_segments_are_refused_by_their_version() {
     }
     let refused = RandomReader::open([7_u8; 200].as_slice(), 200).unwrap_err();
     assert!(matches!(refused, Error::NotASegment { .. }), "{refused:?}");
+}
+
+/// Who reads single entries verifies no body checksum: what the index says wrongly is found by comparing it with the frames, and said where it stands.
+#[test]
+fn what_is_wrong_in_the_index_is_said_where_it_stands() {
+    let whole = Frames::standard(false).file();
+    let rows_at = whole.len() - FOOTER_LEN - FINAL_HASH_LEN - 3 * INDEX_ROW_LEN;
+    let offset_of = |at: usize| {
+        let mut file = whole.clone();
+        file[at] ^= 1;
+        let error = RandomReader::open(file.as_slice(), file.len() as u64)
+            .and_then(|mut reader| (1..=6).try_for_each(|sequence| reader.entry(sequence).map(drop)));
+        let Err(Error::Damaged { offset: Offset::File(found), .. }) = error else {
+            panic!("byte {at}: {error:?}")
+        };
+        found as usize
+    };
+    let row = |number: usize| rows_at + number * INDEX_ROW_LEN;
+    for number in 0..3 {
+        // A frame that stands elsewhere, or begins with another sequence or time, makes its own row wrong or the one before it too long.
+        for field in 0..index_field::CHAIN_BEFORE {
+            let found = offset_of(row(number) + field);
+            let near = found == row(number) || found + INDEX_ROW_LEN == row(number);
+            // Or the frame is not whole that is read at another place.
+            let elsewhere = field < index_field::FIRST_SEQ && found < rows_at;
+            assert!(near || elsewhere, "row {number}, byte {field}: {found}");
+        }
+        let chain = row(number) + index_field::CHAIN_BEFORE;
+        // That of the first row is compared with its frame alone, the others with what the frame before them comes to.
+        assert_eq!(offset_of(chain + 7), if number == 0 { row(0) } else { chain }, "row {number}");
+    }
+    assert_eq!(offset_of(row(3) + 7), row(3), "the last chain hash");
 }
 
 /// Fails once at the `fails`th read, or again and again.

@@ -174,12 +174,6 @@ impl<W: Write + Seek> Writer<W> {
         self.admission.entries
     }
 
-    /// Bytes of the entries before compression so far.
-    #[must_use]
-    pub const fn body_bytes(&self) -> u64 {
-        self.admission.raw_bytes
-    }
-
     /// The chain hash after the last entry so far.
     #[must_use]
     pub const fn chain_hash(&self) -> ChainHash {

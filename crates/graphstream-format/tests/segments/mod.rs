@@ -298,7 +298,7 @@ impl OpenFile {
             self.commit_ms += 1;
             encoder.push(payload, self.commit_ms).unwrap();
         }
-        self.next_seq += payloads.len() as u64;
+        self.next_seq = self.next_seq.wrapping_add(payloads.len() as u64);
         let placement = Placement { offset: self.bytes.len() as u64, durable_offset: self.durable_offset };
         encoder.finish(placement).unwrap().to_vec()
     }
