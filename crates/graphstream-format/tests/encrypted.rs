@@ -70,6 +70,15 @@ fn small(compression: Compression) -> Vec<u8> {
 }
 
 #[test]
+fn h02_an_encrypted_body_may_not_be_larger_than_is_said() {
+    let file = encrypted(Compression::None);
+    let bytes: u64 = payloads().iter().map(|payload| payload.len() as u64).sum();
+    let read = |most| read_with(&file, options(7).with_body_bytes_max(most)).end;
+    read(bytes + 20 * payloads().len() as u64).unwrap();
+    assert!(matches!(read(bytes), Err(Error::BodyTooLarge { max, .. }) if max == bytes));
+}
+
+#[test]
 fn the_smallest_encrypted_segment_is_read_by_both_readers() {
     let file = encrypted_as(start(), &[Vec::new()], Compression::None, &key(7), &RANDOM, None);
     let Read { entries, end } = read_with(&file, options(7));

@@ -13,8 +13,8 @@ use graphstream_format::{
     SegmentWriter, WriteOptions, limits,
 };
 use segments::{
-    Frames, OpenFile, columns, fix_frame, read, read_with, refooter, reheader, sealed, sealed_as, sealed_v2,
-    start, zstd,
+    Frames, OpenFile, columns, fix_frame, read, read_with, rebody, refooter, reheader, sealed, sealed_as,
+    sealed_v2, start, zstd,
 };
 use sha2::{Digest, Sha256};
 
@@ -313,6 +313,30 @@ fn h01_a_footer_says_no_more_frames_than_a_segment_may_have() {
         let error = RandomReader::open(file.as_slice(), file.len() as u64).unwrap_err();
         assert!(error.to_string().contains("frame_count"), "{count}: {error}");
     }
+}
+
+#[test]
+fn h01_a_body_that_goes_on_behind_its_index_is_refused() {
+    let whole = Frames::standard(false).file();
+    let index_offset = whole.len() - FOOTER_LEN - 32 - 3 * 56;
+    let (body, footer) = whole.split_at(whole.len() - FOOTER_LEN);
+    let longer = [body, &[0; 4], footer].concat();
+    let body_len = (longer.len() - HEADER_LEN - FOOTER_LEN) as u64;
+    let file = rebody(reheader(longer, field::BODY_LEN, &body_len.to_be_bytes()), body.len(), &[1; 4]);
+    let end = read(&file).end;
+    let Err(Error::Damaged { what: Damage::TrailingBytes, offset, .. }) = end else { panic!("{end:?}") };
+    assert_eq!(offset, Offset::File(index_offset as u64));
+    // A footer that is right in itself, of an index with one more row.
+    let (count, len, offset) = (4_u32, 4 * 56_u32, (index_offset - 56) as u64);
+    let file = refooter(whole.clone(), footer_field::FRAME_COUNT, &count.to_be_bytes());
+    let file = refooter(file, footer_field::INDEX_LEN, &len.to_be_bytes());
+    let file = refooter(file, footer_field::INDEX_OFFSET, &offset.to_be_bytes());
+    let end = read(&file).end;
+    let Err(Error::Damaged { what: Damage::FooterField { field: "index_offset", .. }, offset, .. }) = end
+    else {
+        panic!("{end:?}")
+    };
+    assert_eq!(offset, Offset::File((whole.len() - FOOTER_LEN + footer_field::INDEX_OFFSET) as u64));
 }
 
 /// One frame whose stored bytes are these, everything around it right.

@@ -106,3 +106,30 @@ impl Decoding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::damage::Damage;
+    use crate::error::Error;
+
+    fn read(stored_len: usize, result: Result<()>) -> Decoded {
+        Decoded { result, stored: vec![0; stored_len], ..Decoded::new() }
+    }
+
+    #[test]
+    fn two_frames_are_decoded_together_unless_one_is_large_or_none() {
+        let largest = limits::FRAME_RAW_BYTES_MAX;
+        for (stored_len, room) in [(0, true), (largest, true), (largest + 1, false)] {
+            let mut batch = Batch::default();
+            assert!(batch.has_room());
+            batch.push(read(stored_len, Ok(())));
+            assert_eq!(batch.has_room(), room, "{stored_len} bytes");
+            batch.push(read(0, Ok(())));
+            assert!(!batch.has_room());
+        }
+        let mut batch = Batch::default();
+        batch.push(read(0, Err(Error::damaged(Damage::EndsEarly, 0, None))));
+        assert!(!batch.has_room());
+    }
+}

@@ -1,6 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::shape::{Shaper, likeness};
 use super::*;
 use crate::limits;
 use crate::varint;
@@ -218,6 +219,81 @@ fn a_shape_of_too_many_operations_is_a_payload_without_structure() {
     entries.extend((0..50).map(|id| (entry("CREATE (:Person)", id, "", id), 0)));
     let columnar = check(&mut Encoder::default(), &entries);
     assert!(columnar.starts_with(&[2, op::WHOLE, op::END]), "{:?}", &columnar[..3]);
+}
+
+#[test]
+fn shapes_may_have_all_the_operations_there_are_room_for_a_payload_without_structure_included() {
+    // A literal and a number for each field, and the end.
+    let payload = |fields: usize| {
+        let mut payload = Vec::new();
+        (0..fields as u64).for_each(|value| number(7, value % 100, &mut payload));
+        payload
+    };
+    let most = (limits::FRAME_OPERATIONS_MAX - WHOLE_OPERATIONS - 1) / 2;
+    // With one field more there are only rows: columns of payloads without structure take no less.
+    for (fields, shapes) in [(most, 2), (most + 1, 0)] {
+        // So many that columns take less than rows.
+        let mut entries = vec![(payload(fields), 0); 20];
+        entries.push((vec![0xff; 20], 0));
+        let columnar = check(&mut Encoder::default(), &entries);
+        assert_eq!(columnar[0], shapes, "{fields} fields");
+    }
+}
+
+#[test]
+fn a_column_is_coded_by_what_most_of_its_numbers_take() {
+    // The first two say nothing of the others.
+    let id = |at: u64| if at < 2 { at } else { 10_000_000 + at };
+    let entries: Vec<_> = (0..1000).map(|at| (entry("CREATE (:Person)", id(at), "", 5), 0)).collect();
+    let columnar = check(&mut Encoder::default(), &entries);
+    // Shape, commit time and time of each; a difference, a length, a score.
+    assert!(columnar.len() < 1000 * (3 + 1 + 1 + 8) + 200, "{} bytes", columnar.len());
+}
+
+#[test]
+fn a_shape_is_followed_by_whatever_has_it() {
+    let texts = ["", "a", "a text that is longer than sixteen bytes", "x"];
+    let payloads: Vec<_> = texts
+        .into_iter()
+        .zip([1, 127, 128, u64::MAX])
+        .map(|(text, id)| {
+            entry("MATCH (p:Person {id: $id}) SET p.name = $name, p.score = $score", id, text, id / 2)
+        })
+        .collect();
+    for one in &payloads {
+        let mut taken = Shaper::default();
+        assert!(taken.take_apart(one));
+        let shape = taken.shape.clone();
+        for other in &payloads {
+            let mut following = Shaper::default();
+            assert!(following.follow(&shape, other));
+            assert!(taken.take_apart(other) && taken.shape == shape);
+            assert_eq!((&following.slots, following.time), (&taken.slots, taken.time));
+            // Neither what goes on behind it nor what ends in it has it.
+            let longer = [other.as_slice(), &[0x18, 1]].concat();
+            assert!(!following.follow(&shape, &longer));
+            for cut in 0..other.len() {
+                assert!(!following.follow(&shape, &other[..cut]), "cut at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn payloads_of_one_query_are_alike_and_of_others_rarely() {
+    let queries: Vec<_> = (0..64)
+        .map(|at| format!("MATCH (p:Person {{id: $id}}) SET p.{} = ${}", "field".repeat(at % 4 + 1), at / 4))
+        .collect();
+    let of = |query: &str, id| likeness(&entry(query, id, "name", id));
+    let mut places = std::collections::BTreeSet::new();
+    for query in &queries {
+        assert!(of(query, 1).is_some() && of(query, 1) == of(query, 1 << 40), "{query}");
+        places.insert(of(query, 1).unwrap() >> 56);
+    }
+    // 64 into 256 by chance: 57 in the mean.
+    assert!(places.len() >= 50, "{}", places.len());
+    assert_eq!((likeness(b""), likeness(&[0x0a]), likeness(&[0x0a, 5, b'a'])), (None, None, None));
+    assert_eq!(likeness(&[0x12, 1, b'a']), None);
 }
 
 #[test]
