@@ -536,8 +536,26 @@ fn snapshots_and_restores() {
         let call = Graphstream::new("snapshot").args(args).env("TMPDIR", place.path(""));
         printed(call.args(["--to", &place.url(), "--database", Place::DATABASE]))
     };
-    compare("snapshot create --json", &snapshot(&["create", "--target", &target]));
+    let mut created = snapshot(&["create", "--target", &target]);
     let mut rows = snapshot(&["show"]);
+    // One of an encrypted database, too.
+    let encrypted = Place::new();
+    let key = encrypted.path("key");
+    Graphstream::new("key").args(["generate", "--output"]).arg(&key).ok();
+    let with = |call: Graphstream| {
+        call.env("TMPDIR", encrypted.path("")).env("GRAPHSTREAM_ENCRYPTION_KEY_FILE", &key)
+    };
+    with(encrypted.on_journal("append")).stdin(entries(1, 2)).ok();
+    with(encrypted.replicate()).arg("--once").ok();
+    let people = format!("jsonl:{}", encrypted.path("people").display());
+    with(encrypted.follow(&people)).arg("--once").ok();
+    let on = |args: &[&str]| {
+        let call = with(Graphstream::new("snapshot").args(args));
+        printed(call.args(["--to", &encrypted.url(), "--database", Place::DATABASE]))
+    };
+    created.extend(on(&["create", "--target", &people]));
+    rows.extend(on(&["list"]));
+    compare("snapshot create --json", &created);
     let mut restores = Vec::new();
     let restore = |args: &[&str]| {
         let out = format!("jsonl:{}", place.path("out").display());

@@ -185,6 +185,7 @@ fn the_page_and_the_constants_agree_on_encryption() {
     let expected = [
         (encryption::info::ID, encryption::KEY_ID_LEN),
         (encryption::info::SEGMENT, encryption::DATA_KEY_LEN),
+        (encryption::info::SNAPSHOT, encryption::DATA_KEY_LEN),
         (encryption::info::CHAIN, 64),
         (encryption::info::DOCUMENT, 64),
         (encryption::info::WRAP, encryption::DATA_KEY_LEN),

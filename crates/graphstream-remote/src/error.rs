@@ -556,6 +556,7 @@ impl Error {
             | Self::Sink { .. }
             | Self::NoRandomness { .. } => ErrorKind::Local,
             Self::HeadDamaged { source, .. } if source.is_missing_key() => ErrorKind::Key,
+            Self::DocumentDamaged { source, .. } if source.is_missing_key() => ErrorKind::Key,
             Self::HeadDamaged { .. }
             | Self::DocumentDamaged { .. }
             | Self::HeadMissing { .. }

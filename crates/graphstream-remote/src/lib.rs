@@ -74,7 +74,7 @@ pub use session::{
     UploadedSegment,
 };
 pub use snapshot::{
-    ManifestPut, SNAPSHOT_PATH_BYTES_MAX, SnapshotEngine, SnapshotFile, SnapshotListing, SnapshotManifest,
-    SnapshotPart, SnapshotPath,
+    ManifestPut, SEALED_PART_BYTES_MAX, SNAPSHOT_PATH_BYTES_MAX, SnapshotEngine, SnapshotFile,
+    SnapshotListing, SnapshotManifest, SnapshotPart, SnapshotPath,
 };
 pub use wrapped_keys::{KeysWritten, StoredKeys};

@@ -1,5 +1,7 @@
 //! Small JSON objects beside the head: labels and the manifests of snapshots. What is wrong with one.
 
+use graphstream_format::encryption::KeyId;
+
 use crate::document::format_of;
 use crate::head::HeadProblem;
 
@@ -18,9 +20,56 @@ pub enum DocumentProblem {
         /// The format that we read.
         supported: u32,
     },
+    /// Of an encrypted history, and there is no key at all.
+    #[error("it is encrypted (key {id}), and no key was given")]
+    KeyRequired {
+        /// The key it takes.
+        id: KeyId,
+    },
+    /// Of an encrypted history, and its key is not among those given.
+    #[error("it takes key {id}, which is not among the keys given")]
+    UnknownKey {
+        /// The key it takes.
+        id: KeyId,
+    },
+    /// Whoever wrote it did not have the key that it names, or meant another document by it.
+    #[error("it was not written by who has key {id}")]
+    Forged {
+        /// The key it names.
+        id: KeyId,
+    },
+    /// What is encrypted in it does not open.
+    #[error("what is encrypted in it does not open")]
+    Sealed(#[source] graphstream_format::Error),
+    /// It is plain, where everything must be encrypted.
+    #[error("it is plain, and keys were given: nothing unencrypted is accepted")]
+    Plaintext,
     /// A field that is out of range, or that contradicts the object's name or other fields.
     #[error("{0}")]
     Field(&'static str),
+}
+
+impl DocumentProblem {
+    /// Whether only a key is missing: nothing is known to be wrong.
+    #[must_use]
+    pub const fn is_missing_key(&self) -> bool {
+        matches!(self, Self::KeyRequired { .. } | Self::UnknownKey { .. })
+    }
+}
+
+impl From<HeadProblem> for DocumentProblem {
+    /// What is wrong with a keyed document.
+    fn from(problem: HeadProblem) -> Self {
+        match problem {
+            HeadProblem::KeyRequired { id } => Self::KeyRequired { id },
+            HeadProblem::UnknownKey { id } => Self::UnknownKey { id },
+            HeadProblem::Forged { id } => Self::Forged { id },
+            HeadProblem::Plaintext => Self::Plaintext,
+            HeadProblem::Json(source) => Self::Json(source),
+            HeadProblem::Format { found, supported } => Self::Format { found, supported },
+            _ => Self::Field("it is not a keyed document"),
+        }
+    }
 }
 
 /// Reads the version before the shape, so that a newer shape is named as such.

@@ -63,6 +63,17 @@ pub enum SnapshotDamage {
     /// A data object is not what the manifest says.
     #[error("a data object is not what its manifest says")]
     Object(#[source] Box<graphstream_remote::Error>),
+    /// A data object can't be decrypted.
+    #[error("data object {index} does not open")]
+    Sealed {
+        /// Its place, from 0.
+        index: u32,
+        /// How it is wrong.
+        source: Box<graphstream_format::Error>,
+    },
+    /// What its manifest says of its encryption is of no use.
+    #[error("its manifest can't be used")]
+    Manifest(#[source] graphstream_remote::DocumentProblem),
     /// The unpacked database has another position than the manifest says.
     #[error(
         "the database in it is at sequence {found}, its manifest says {expected}, or their chain hashes differ"
@@ -467,14 +478,6 @@ pub enum Error {
         /// The history's.
         history: ChainHash,
     },
-    /// The history is encrypted, and snapshots are not yet.
-    #[error(
-        "the history of database {database} is encrypted: this version makes snapshots of plain ones only"
-    )]
-    EncryptedSnapshot {
-        /// Its name.
-        database: String,
-    },
     /// A snapshot's objects are not what its manifest says.
     #[error("{snapshot} is damaged")]
     SnapshotDamaged {
@@ -527,6 +530,14 @@ pub enum Error {
     /// An encrypted segment can't be given another lineage, or be cut, in passing.
     #[error("segment {segment} is encrypted: it can't be changed for the restored journal")]
     RestoreEncrypted {
+        /// Its name.
+        segment: SegmentName,
+    },
+    /// A segment from before encryption was turned on can't be part of a restored journal, which is encrypted.
+    #[error(
+        "segment {segment} was published before encryption was turned on: the restored journal is encrypted"
+    )]
+    RestorePlain {
         /// Its name.
         segment: SegmentName,
     },
@@ -659,7 +670,7 @@ impl Error {
             | Self::BeforeHistory { .. }
             | Self::NoLabel { .. }
             | Self::RestoreEncrypted { .. }
-            | Self::EncryptedSnapshot { .. }
+            | Self::RestorePlain { .. }
             | Self::WriteThrough
             | Self::Refused { .. }
             | Self::NotAdmitted { .. }

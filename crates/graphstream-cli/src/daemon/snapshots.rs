@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graphstream::remote::Remote;
+use graphstream::remote::{ErrorKind, Remote};
 use graphstream::replication::{LastSnapshot, Snapshot, SnapshotOptions, Stop};
 use graphstream::storage::Backoff;
 use serde::Serialize;
@@ -208,7 +208,7 @@ impl Database {
                     return Ok(Some(last));
                 }
                 Ok(_) => {}
-                Err(error) if error.kind().is_integrity() => {
+                Err(error) if error.kind().is_integrity() || error.kind() == ErrorKind::Key => {
                     tracing::warn!(snapshot = %listing.name, %error, "a snapshot can't be read");
                 }
                 Err(error) => return Err(error.into()),

@@ -94,6 +94,8 @@ struct From {
     /// The database in the object store
     #[arg(long, value_name = "NAME", env = "GRAPHSTREAM_DATABASE", value_parser = store::parse_database)]
     database: DatabaseName,
+    #[command(flatten)]
+    keys: StoreKeyArgs,
 }
 
 #[derive(Debug, clap::Args)]

@@ -11,6 +11,8 @@ pub(crate) enum Purpose {
     Id,
     /// The key of one segment; the salt is the segment's.
     Segment,
+    /// The key of one snapshot's objects; the salt is the snapshot's.
+    Snapshot,
     /// The MAC of chain values outside of segments.
     Chain,
     /// The MAC of whole documents.
@@ -25,6 +27,7 @@ impl Purpose {
         match self {
             Self::Id => info::ID,
             Self::Segment => info::SEGMENT,
+            Self::Snapshot => info::SNAPSHOT,
             Self::Chain => info::CHAIN,
             Self::Document => info::DOCUMENT,
             Self::Wrap => info::WRAP,
@@ -38,6 +41,8 @@ pub mod info {
     pub const ID: &str = "graphstream key id";
     /// The key of one segment, 32 bytes; the salt is the segment's.
     pub const SEGMENT: &str = "graphstream hadbj 2 segment";
+    /// The key of one snapshot's objects, 32 bytes; the salt is the snapshot's.
+    pub const SNAPSHOT: &str = "graphstream snapshot";
     /// The HMAC key of chain values outside of segments, 64 bytes; no salt.
     pub const CHAIN: &str = "graphstream chain value";
     /// The HMAC key of documents, 64 bytes; no salt.

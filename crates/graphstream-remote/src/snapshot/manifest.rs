@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 
+use graphstream_format::encryption::KeyRing;
 use graphstream_format::{ChainHash, Lineage, Position};
 use serde::{Deserialize, Serialize};
 
 use super::SnapshotPath;
+use super::sealed::{self, Sealed};
+use crate::document::KEYED_FORMAT;
 use crate::error::Result;
 use crate::ids::hex_text;
 use crate::plain_document::{check_document, is_plain_text};
@@ -79,6 +82,9 @@ pub struct SnapshotManifest {
     pub files: Vec<SnapshotFile>,
     /// The data objects, in order.
     pub parts: Vec<SnapshotPart>,
+    /// What opens the data objects, if they are encrypted.
+    #[serde(skip)]
+    pub(super) sealed: Option<Sealed>,
 }
 
 impl SnapshotManifest {
@@ -112,6 +118,7 @@ impl SnapshotManifest {
             directories: Vec::new(),
             files: Vec::new(),
             parts: Vec::new(),
+            sealed: None,
         }
     }
 
@@ -147,27 +154,41 @@ impl SnapshotManifest {
         self.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size))
     }
 
-    /// The object's bytes; equal manifests have equal bytes.
+    /// The object's bytes; equal manifests have equal bytes. With keys only what is encrypted is written.
     ///
     /// # Errors
-    /// [`DocumentProblem::Field`] when [`parse`](Self::parse) would refuse it: nothing is written that can't be read.
-    pub fn render(&self) -> Result<Vec<u8>, DocumentProblem> {
+    /// [`DocumentProblem::Field`] when [`parse`](Self::parse) would refuse it: nothing is written that can't be read;
+    /// [`DocumentProblem::Plaintext`]; [`DocumentProblem::KeyRequired`], [`DocumentProblem::UnknownKey`].
+    pub fn render(&self, keys: Option<&KeyRing>) -> Result<Vec<u8>, DocumentProblem> {
         self.check()?;
-        let mut bytes = serde_json::to_vec(self)?;
-        bytes.push(b'\n');
+        let bytes = match &self.sealed {
+            Some(sealed) => sealed.render(self, keys)?,
+            None if keys.is_some() => return Err(DocumentProblem::Plaintext),
+            None => {
+                let mut bytes = serde_json::to_vec(self)?;
+                bytes.push(b'\n');
+                bytes
+            }
+        };
         if bytes.len() as u64 > Self::BYTES_MAX {
             return Err(DocumentProblem::Field("it names too many files and objects"));
         }
         Ok(bytes)
     }
 
-    /// Parses an object's bytes and checks every field against the others.
+    /// Parses an object's bytes and checks every field against the others. Who has keys takes no plain one.
     ///
     /// # Errors
     /// [`DocumentProblem`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, DocumentProblem> {
-        check_document(bytes, Self::FORMAT)?;
-        let manifest: Self = serde_json::from_slice(bytes)?;
+    pub fn parse(bytes: &[u8], keys: Option<&KeyRing>) -> Result<Self, DocumentProblem> {
+        let manifest = match check_document(bytes, Self::FORMAT) {
+            Ok(()) if keys.is_some() => return Err(DocumentProblem::Plaintext),
+            Ok(()) => serde_json::from_slice(bytes)?,
+            Err(DocumentProblem::Format { found, .. }) if found == u64::from(KEYED_FORMAT) => {
+                sealed::parse(bytes, keys)?
+            }
+            Err(problem) => return Err(problem),
+        };
         manifest.check()?;
         Ok(manifest)
     }
@@ -223,10 +244,10 @@ pub(super) fn part_name(attempt: &str, index: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn manifest() -> SnapshotManifest {
+    pub(in crate::snapshot) fn manifest() -> SnapshotManifest {
         let name = SnapshotName::new(7, 2, 1_700_000_000_000).unwrap();
         let position = Position {
             lineage: Lineage::from_bytes([2; 16]),
@@ -249,15 +270,15 @@ mod tests {
 
     #[test]
     fn manifests_round_trip() {
-        let rendered = manifest().render().unwrap();
-        assert_eq!(SnapshotManifest::parse(&rendered).unwrap(), manifest());
+        let rendered = manifest().render(None).unwrap();
+        assert_eq!(SnapshotManifest::parse(&rendered, None).unwrap(), manifest());
         assert_eq!(manifest().part_name(3), "part-0000000000000abc-000003");
         assert_eq!(manifest().name().unwrap(), SnapshotName::new(7, 2, 1_700_000_000_000).unwrap());
     }
 
     #[test]
     fn h03_hostile_manifests_are_refused() {
-        let text = String::from_utf8(manifest().render().unwrap()).unwrap();
+        let text = String::from_utf8(manifest().render(None).unwrap()).unwrap();
         for (from, to) in [
             ("\"format\":1", "\"format\":2"),
             ("\"sequence\":7", "\"sequence\":0"),
@@ -280,13 +301,13 @@ mod tests {
         ] {
             let changed = text.replacen(from, to, 1);
             assert_ne!(changed, text, "{from}");
-            assert!(SnapshotManifest::parse(changed.as_bytes()).is_err(), "{to}");
+            assert!(SnapshotManifest::parse(changed.as_bytes(), None).is_err(), "{to}");
         }
         let mut empty = manifest();
         empty.files.clear();
-        assert!(empty.render().is_err());
+        assert!(empty.render(None).is_err());
         let mut empty = manifest();
         empty.parts.clear();
-        assert!(empty.render().is_err());
+        assert!(empty.render(None).is_err());
     }
 }

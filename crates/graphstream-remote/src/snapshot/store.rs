@@ -70,8 +70,9 @@ impl Remote {
     pub async fn put_snapshot_manifest(&self, manifest: &SnapshotManifest) -> Result<ManifestPut> {
         let name = manifest.name()?;
         let key = self.manifest_key(&name)?;
-        let bytes =
-            manifest.render().map_err(|source| Error::DocumentDamaged { key: key.clone(), source })?;
+        let bytes = manifest
+            .render(self.proofs().keys())
+            .map_err(|source| Error::DocumentDamaged { key: key.clone(), source })?;
         let mut lost = None;
         for _ in 0..Self::ATTEMPTS {
             match self.backend().put(&key, bytes.clone().into(), PutMode::Create).await {
@@ -92,16 +93,16 @@ impl Remote {
         })
     }
 
-    /// Reads a snapshot's manifest, which must be of that name; `None` when there is none.
+    /// Reads a snapshot's manifest, which must be of that name; `None` when there is none. With keys, a plain one is damage.
     ///
     /// # Errors
-    /// [`Error::DocumentDamaged`]; [`Error::Storage`].
+    /// [`Error::DocumentDamaged`], of kind [`Key`](crate::ErrorKind::Key) where only the key is missing; [`Error::Storage`].
     pub async fn read_snapshot_manifest(&self, name: &SnapshotName) -> Result<Option<SnapshotManifest>> {
         let key = self.manifest_key(name)?;
         let read = self.read_small(&key, SnapshotManifest::BYTES_MAX, Attempt::ReadSnapshot);
         let Some(bytes) = read.await? else { return Ok(None) };
         let damaged = |source| Error::DocumentDamaged { key: key.clone(), source };
-        let manifest = SnapshotManifest::parse(&bytes).map_err(damaged)?;
+        let manifest = SnapshotManifest::parse(&bytes, self.proofs().keys()).map_err(damaged)?;
         if manifest.name()? != *name {
             return Err(damaged(crate::DocumentProblem::Field("it is of another snapshot")));
         }

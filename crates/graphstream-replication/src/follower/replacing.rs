@@ -163,7 +163,8 @@ impl Follower {
                 Ok(Some(found)) if found.chain_hash == applied.chain_hash => return Ok(true),
                 Ok(Some(found)) => return Err(forked(applied, found.chain_hash)),
                 Ok(None) => {}
-                Err(error) if error.kind().is_integrity() => {
+                // One that can't be read, here or at all, says nothing.
+                Err(error) if error.kind().is_integrity() || error.kind() == RemoteKind::Key => {
                     tracing::warn!(%name, %error, "a snapshot can't be read");
                 }
                 Err(error) => return Err(error.into()),

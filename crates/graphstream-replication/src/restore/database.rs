@@ -1,7 +1,7 @@
 //! Restoring into a database: unpack a snapshot, replay what follows, and only then give it its name.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::fetch::{Local, walk};
 use super::work::{Work, clear, failed, sync_all, sync_dir};
 use crate::error::SnapshotDamage;
 use crate::follower::{Applier, Batch, Batcher, Limits};
-use crate::snapshot::{Engine, Heard, is_known, places, unpack};
+use crate::snapshot::{Engine, Heard, Opening, is_known, places, unpack};
 use crate::threads;
 use crate::{Error, Result};
 
@@ -49,7 +49,13 @@ pub(super) fn resume(
 }
 
 /// Makes the files of a snapshot, verified, where the database is staged. Blocks.
-pub(super) fn install(work: &Work, manifest: &SnapshotManifest, path: &Path, heard: &Heard) -> Result<()> {
+pub(super) fn install(
+    work: &Work,
+    manifest: &SnapshotManifest,
+    keys: Option<&KeyRing>,
+    path: &Path,
+    heard: &Heard,
+) -> Result<()> {
     let snapshot = manifest.name()?;
     if let Some(file) =
         manifest.files.iter().map(|file| &file.path).chain(&manifest.directories).find(|it| !is_known(it))
@@ -62,10 +68,8 @@ pub(super) fn install(work: &Work, manifest: &SnapshotManifest, path: &Path, hea
     fs::create_dir(&unpacking).map_err(failed("creating", &unpacking))?;
     let name = path.file_name().unwrap_or(std::ffi::OsStr::new("database"));
     let parts = (0..manifest.parts.len()).map(|index| work.part(manifest, index)).collect();
-    let unpacked =
-        unpack(Chained { parts, next: 0, open: None }, manifest, Some(&unpacking.join(name)), |bytes| {
-            heard(bytes)
-        });
+    let objects = Chained { parts, opening: Opening::of(manifest, keys)?, next: 0, open: None };
+    let unpacked = unpack(objects, manifest, Some(&unpacking.join(name)), |bytes| heard(bytes));
     if let Err(error) = unpacked {
         // Which of the objects it is, nobody can tell: all are fetched again.
         clear(&work.parts(manifest))?;
@@ -77,15 +81,16 @@ pub(super) fn install(work: &Work, manifest: &SnapshotManifest, path: &Path, hea
     clear(&work.parts(manifest))
 }
 
-/// Files, one after the other.
+/// Data objects in files, opened, one after the other.
 struct Chained {
     parts: Vec<PathBuf>,
+    opening: Opening,
     next: usize,
-    open: Option<File>,
+    open: Option<Box<dyn Read>>,
 }
 
 impl Read for Chained {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if let Some(file) = &mut self.open {
                 let count = file.read(buffer)?;
@@ -94,7 +99,10 @@ impl Read for Chained {
                 }
             }
             let Some(path) = self.parts.get(self.next) else { return Ok(0) };
-            self.open = Some(File::open(path)?);
+            self.open = Some(match self.opening.is_needed() {
+                true => Box::new(io::Cursor::new(self.opening.open(fs::read(path)?)?)),
+                false => Box::new(File::open(path)?),
+            });
             self.next += 1;
         }
     }

@@ -6,13 +6,14 @@
 //! ```
 
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use graphstream_format::encryption::KeyRing;
-use graphstream_format::{ChainHash, Entry, Lineage, Position, ReadOptions, SegmentReader};
+use graphstream_format::header::HEADER_LEN;
+use graphstream_format::{ChainHash, Entry, Header, Lineage, Position, ReadOptions, SegmentReader};
 use graphstream_remote::{Head, PlannedSegment, Remote, SegmentName, SnapshotManifest};
 
 use super::work::{Download, Work, failed};
@@ -28,6 +29,8 @@ const READ_BUFFER_BYTES: usize = 256 << 10;
 pub(super) struct Local {
     pub(super) planned: PlannedSegment,
     pub(super) path: PathBuf,
+    /// Whether it is history without being encrypted, by the head: from before encryption was turned on.
+    pub(super) may_be_plain: bool,
     /// Where the chain stands after it, or at the goal inside it.
     pub(super) end: Position,
 }
@@ -130,7 +133,8 @@ impl Fetch<'_> {
     /// One segment, fetched unless it is here, and read whole.
     async fn segment(&self, planned: PlannedSegment) -> Result<(SegmentName, Option<Verified>)> {
         let (name, path) = (planned.name, self.work.segment(&planned));
-        let local = Local { planned, path, end: Position::start(self.head.lineage()) };
+        let may_be_plain = !self.head.demands_encryption(name.last());
+        let local = Local { planned, path, may_be_plain, end: Position::start(self.head.lineage()) };
         if local.path.metadata().is_ok_and(|found| found.len() == planned.size)
             && let Ok(verified) = self.verify(&local).await
         {
@@ -235,7 +239,11 @@ pub(super) fn open(
     keys: Option<Arc<KeyRing>>,
 ) -> Result<SegmentReader<BufReader<File>>> {
     let name = local.planned.name;
-    let file = File::open(&local.path).map_err(failed("opening", &local.path))?;
+    let mut file = File::open(&local.path).map_err(failed("opening", &local.path))?;
+    let keys = match local.may_be_plain && is_plain(&mut file).map_err(failed("reading", &local.path))? {
+        true => None,
+        false => keys,
+    };
     let bytes = file.metadata().map_err(failed("opening", &local.path))?.len();
     let mut options = ReadOptions::default().with_expected_lineage(lineage).with_legacy_refused();
     if let Some(chain) = chain {
@@ -251,6 +259,14 @@ pub(super) fn open(
         return Err(Error::Misnamed { segment: name, first: header.first_seq, last: header.last_seq });
     }
     Ok(reader)
+}
+
+/// Whether a file's header says that it is not encrypted. Of a damaged one the reader says what is wrong.
+pub(super) fn is_plain(file: &mut File) -> io::Result<bool> {
+    let mut start = [0; HEADER_LEN];
+    let header = file.read_exact(&mut start).ok().and_then(|()| Header::decode(&start).ok());
+    file.rewind()?;
+    Ok(header.is_some_and(|header| !header.is_encrypted()))
 }
 
 /// Reads a segment from behind `from` up to the entry `goal` and gives each entry to `visit`; where both overlap the chain must be

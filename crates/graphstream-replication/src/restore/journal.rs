@@ -20,7 +20,7 @@ use graphstream_format::{
 };
 use graphstream_journal::{Journal, segment_name};
 
-use super::fetch::{Local, open, walk};
+use super::fetch::{Local, is_plain, open, walk};
 use super::work::{Work, clear, failed, sync_all, sync_dir};
 use crate::{Error, Result};
 
@@ -46,6 +46,13 @@ pub(super) fn stands(dir: &Path) -> bool {
 
 /// Builds the journal beside its place, and says of which lineage it is. Blocks.
 pub(super) fn fill(work: &Work, filling: &Filling) -> Result<Lineage> {
+    // A journal with keys holds nothing plain but what it sealed itself.
+    for local in filling.locals.iter().filter(|local| filling.keys.is_some() && local.may_be_plain) {
+        let mut file = File::open(&local.path).map_err(failed("opening", &local.path))?;
+        if is_plain(&mut file).map_err(failed("reading", &local.path))? {
+            return Err(Error::RestorePlain { segment: local.planned.name });
+        }
+    }
     let dir = work.journal();
     // What a killed restore has begun: its segments are fetched again where they were moved here.
     clear(&dir)?;

@@ -382,8 +382,9 @@ impl Restore {
                 if let Some(snapshot) = snapshot {
                     self.begin(RestoreStep::Unpacking { bytes: snapshot.file_bytes() });
                     let (work, path, heard) = (Arc::clone(work), path.clone(), Arc::clone(&heard));
+                    let keys = self.remote.keys().cloned();
                     blocking("unpacking the snapshot", move || {
-                        database::install(&work, &snapshot, &path, &heard)
+                        database::install(&work, &snapshot, keys.as_deref(), &path, &heard)
                     })
                     .await?;
                 }

@@ -14,6 +14,7 @@ use std::path::Path;
 use graphstream_remote::{SnapshotFile, SnapshotManifest, SnapshotPath};
 use sha2::{Digest, Sha256};
 
+use super::opening;
 use super::source::{Item, place_of};
 use crate::error::SnapshotDamage;
 use crate::{Error, Result};
@@ -56,8 +57,8 @@ fn padding(size: u64) -> u64 {
     (BLOCK_BYTES - size % BLOCK_BYTES) % BLOCK_BYTES
 }
 
-/// Writes the archive of `items` into `out`, compressed. `read` hears of bytes that were read. Blocks.
-pub(super) fn write(items: &[Item], out: impl Write, mut read: impl FnMut(u64)) -> Result<Archived> {
+/// Writes the archive of `items` into `out`, compressed, and gives `out` back. `read` hears of bytes that were read. Blocks.
+pub(super) fn write<W: Write>(items: &[Item], out: W, mut read: impl FnMut(u64)) -> Result<(Archived, W)> {
     let unwritable =
         |source| Error::SnapshotFile { attempted: "archiving into", path: "the store".into(), source };
     let mut encoder = zstd::Encoder::new(out, LEVEL).map_err(unwritable)?;
@@ -102,7 +103,7 @@ pub(super) fn write(items: &[Item], out: impl Write, mut read: impl FnMut(u64)) 
     zeros(&mut encoder, END_BYTES).map_err(unwritable)?;
     let mut out = encoder.finish().map_err(unwritable)?;
     out.flush().map_err(unwritable)?;
-    Ok(archived)
+    Ok((archived, out))
 }
 
 fn zeros(out: &mut impl Write, mut count: u64) -> io::Result<()> {
@@ -125,7 +126,7 @@ pub(crate) fn read(
 ) -> Result<()> {
     let name = manifest.name()?;
     let damaged = |source| Error::SnapshotDamaged { snapshot: name, source };
-    let undecodable = |source: io::Error| damaged(SnapshotDamage::Compression(source));
+    let undecodable = |source: io::Error| opening::damage(name, source);
     let mut decoder = zstd::Decoder::new(compressed).map_err(undecodable)?;
     decoder.window_log_max(WINDOW_LOG_MAX).map_err(undecodable)?;
     let mut buffer = vec![0; BUFFER_BYTES];

@@ -6,12 +6,13 @@
 //!      manifest, create-only, last ◄── read back, compared ◄── tar, zstd, data objects, a few in flight
 //! ```
 //! The sequence of a snapshot is the one *inside the copy*: whatever the database did meanwhile, the copy and its position belong
-//! together. A copy of a fenced leader's branch, or of another lineage, is refused. A snapshot that was given up anywhere leaves objects
+//! together. Of an encrypted history parts and manifest are encrypted before they leave. A copy of a fenced leader's branch, or of another lineage, is refused. A snapshot that was given up anywhere leaves objects
 //! without a manifest, which nothing takes for a snapshot.
 
 mod archive;
 mod check;
 mod engine;
+mod opening;
 mod quiesce;
 mod schedule;
 mod source;
@@ -24,17 +25,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use graphstream_format::Position;
+use graphstream_format::encryption::{SEGMENT_RANDOM_LEN, TAG_LEN};
 use graphstream_metrics::GraphstreamMetrics;
-use graphstream_remote::{ManifestPut, Remote, SnapshotManifest, SnapshotName};
+use graphstream_remote::{ManifestPut, Remote, SEALED_PART_BYTES_MAX, SnapshotManifest, SnapshotName};
 
 pub(crate) use self::archive::read as unpack;
 pub use self::engine::{Engine, JsonlEngine, OpenedBy};
+pub(crate) use self::opening::Opening;
 use self::quiesce::Paused;
 pub use self::quiesce::{Quiesce, QuiesceError};
 pub use self::schedule::{LastSnapshot, SnapshotSchedule};
 use self::source::Origin;
 pub(crate) use self::source::{is_known, places};
 pub(crate) use self::upload::Heard;
+use self::upload::Uploaded;
+use crate::error::SnapshotDamage;
 use crate::history::Finder;
 use crate::temporary::Temporary;
 use crate::threads::blocking;
@@ -212,10 +217,6 @@ impl Snapshot {
     async fn make(self) -> Result<SnapshotReport> {
         // Before anybody is paused: a store that isn't there costs the application nothing.
         let mut finder = Finder::open(self.remote.clone()).await?;
-        if finder.head.head.is_keyed() {
-            let database = self.remote.layout().database().to_string();
-            return Err(Error::EncryptedSnapshot { database });
-        }
         let progress = self.progress.clone();
         self.begin(SnapshotStep::Copying);
         let (origin, quiesce) = (self.origin, self.quiesce);
@@ -245,17 +246,32 @@ impl Snapshot {
         begin(SnapshotStep::Uploading { bytes });
         let [a, b, c, d, e, f, g, h, ..] = remote.randomness().bytes16()?;
         let attempt = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        let sizes = (options.part_bytes.max(1), options.uploads_max.clamp(1, 64));
-        let (archived, parts) =
-            upload::upload(remote, &name, attempt, items, sizes, Arc::clone(&heard)).await?;
-        let paused = resume(&mut files).await?;
         let database_id = finder.head.head.database_id();
+        let mut part_bytes = options.part_bytes.max(1);
+        let mut sealer = None;
+        // A head that is keyed was read with the keys; a plain one by who has none.
+        if let Some(keys) = remote.keys() {
+            part_bytes = part_bytes.min(SEALED_PART_BYTES_MAX as usize - TAG_LEN);
+            let random = random(remote)?;
+            let with = (&**keys, &random);
+            sealer = Some(SnapshotManifest::sealer(&name, database_id, files.position, attempt, with));
+        }
+        let sizes = (part_bytes, options.uploads_max.clamp(1, 64));
+        let uploaded =
+            upload::upload(remote, (&name, attempt), items, sealer, sizes, Arc::clone(&heard)).await?;
+        let paused = resume(&mut files).await?;
+        let Uploaded { archived, parts, sealer } = uploaded;
         let mut manifest = SnapshotManifest::new(&name, database_id, files.position, engine, attempt);
         manifest.created_ms = now_ms();
         manifest.archive_bytes = archived.bytes;
         manifest.directories = archived.directories;
         manifest.files = archived.files;
         manifest.parts = parts;
+        if let Some(sealer) = sealer {
+            let unsealed =
+                |source| Error::SnapshotDamaged { snapshot: name, source: SnapshotDamage::Manifest(source) };
+            manifest.seal(sealer).map_err(unsealed)?;
+        }
         let manifest = Arc::new(manifest);
         begin(SnapshotStep::ReadingBack { bytes });
         upload::read_back(remote, Arc::clone(&manifest), heard).await?;
@@ -278,6 +294,17 @@ impl Snapshot {
             progress.begin(step);
         }
     }
+}
+
+/// Salt and nonce prefix of one snapshot.
+fn random(remote: &Remote) -> Result<[u8; SEGMENT_RANDOM_LEN]> {
+    let mut random = [0; SEGMENT_RANDOM_LEN];
+    for piece in random.chunks_mut(16) {
+        let drawn = remote.randomness().bytes16()?;
+        let count = piece.len();
+        piece.copy_from_slice(drawn.get(..count).unwrap_or_default());
+    }
+    Ok(random)
 }
 
 /// A snapshot of the same position that is there already, and whole as far as its manifest goes.

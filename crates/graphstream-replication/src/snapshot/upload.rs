@@ -1,7 +1,7 @@
 //! The archive on its way: cut into data objects while it is written, a few of them in flight, and read back.
 //!
 //! ```text
-//!   blocking thread: archive ──► 8 MiB ──► [1 waits] ──► uploads_max in flight ──► part rows, in order
+//!   blocking thread: archive ──► 8 MiB, sealed if the history is ──► [1 waits] ──► uploads_max in flight ──► part rows, in order
 //!   reading back:    one object after the other ──► chunks ──► [1 waits] ──► blocking thread: archive ──► compared with the manifest
 //! ```
 
@@ -9,11 +9,13 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use graphstream_format::encryption::{ObjectSealer, TAG_LEN};
 use graphstream_remote::{Remote, SegmentSink, SnapshotManifest, SnapshotName, SnapshotPart};
 use graphstream_storage::Bytes;
 use tokio::sync::mpsc;
 
 use super::archive::{self, Archived};
+use super::opening::{self, Opening};
 use super::source::Item;
 use crate::error::SnapshotDamage;
 use crate::threads::{self, Outlet};
@@ -26,12 +28,20 @@ pub(crate) type Heard = Arc<dyn Fn(u64) + Send + Sync>;
 struct Parts {
     piece: Vec<u8>,
     bytes_max: usize,
+    sealer: Option<ObjectSealer>,
     out: Outlet<Vec<u8>>,
 }
 
+/// Room behind a piece for its tag.
+const TAG_ROOM: usize = TAG_LEN;
+
 impl Parts {
     fn send(&mut self) -> io::Result<()> {
-        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(self.bytes_max));
+        let room = self.bytes_max.saturating_add(TAG_ROOM);
+        let mut piece = std::mem::replace(&mut self.piece, Vec::with_capacity(room));
+        if let Some(sealer) = &mut self.sealer {
+            sealer.seal_next(&mut piece).map_err(io::Error::other)?;
+        }
         // Whoever uploads has given up, and says why.
         if self.out.send(piece) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
@@ -53,19 +63,29 @@ impl Write for Parts {
     }
 }
 
-/// Archives `items` into data objects of `part_bytes`.
+/// What was uploaded.
+pub(super) struct Uploaded {
+    pub(super) archived: Archived,
+    pub(super) parts: Vec<SnapshotPart>,
+    /// For the listing behind the last part.
+    pub(super) sealer: Option<ObjectSealer>,
+}
+
+/// Archives `items` into data objects of `part_bytes`, encrypted if there is a sealer.
 pub(super) async fn upload(
     remote: &Remote,
-    name: &SnapshotName,
-    attempt: u64,
+    (name, attempt): (&SnapshotName, u64),
     items: Vec<Item>,
+    sealer: Option<ObjectSealer>,
     (part_bytes, uploads_max): (usize, usize),
     heard: Heard,
-) -> Result<(Archived, Vec<SnapshotPart>)> {
+) -> Result<Uploaded> {
     let (out, pieces) = threads::channel(1);
     let archiving = threads::start(move || {
-        let parts = Parts { piece: Vec::with_capacity(part_bytes), bytes_max: part_bytes, out };
-        archive::write(&items, parts, |bytes| heard(bytes))
+        let piece = Vec::with_capacity(part_bytes.saturating_add(TAG_ROOM));
+        let parts = Parts { piece, bytes_max: part_bytes, sealer, out };
+        let (archived, parts) = archive::write(&items, parts, |bytes| heard(bytes))?;
+        Ok((archived, parts.sealer))
     });
     let pieces = stream::unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
     let uploaded: Result<Vec<SnapshotPart>> = pieces
@@ -79,22 +99,21 @@ pub(super) async fn upload(
     let archived = archiving.end("archiving the database").await;
     // What the store says comes first: the archive then only found nobody who takes it.
     let parts = uploaded?;
-    Ok((archived?, parts))
+    let (archived, sealer) = archived?;
+    Ok(Uploaded { archived, parts, sealer })
 }
 
 /// Reads everything that the manifest names, and compares it with the manifest.
 pub(super) async fn read_back(remote: &Remote, manifest: Arc<SnapshotManifest>, heard: Heard) -> Result<()> {
     let name = manifest.name()?;
-    let (chunks, inbox) = mpsc::channel::<Bytes>(READ_AHEAD);
+    let (chunks, inbox) = mpsc::channel::<Vec<u8>>(READ_AHEAD);
     let expected = Arc::clone(&manifest);
+    let opening = Opening::of(&manifest, remote.keys().map(|keys| &**keys))?;
     let reading = threads::start(move || {
-        let mut bytes = Chunks { inbox, chunk: Bytes::new() };
+        let mut bytes = Chunks { inbox, opening, chunk: Bytes::new() };
         archive::read(&mut bytes, &expected, None, |bytes| heard(bytes))?;
         // A frame that ends early, with objects behind it that nobody asked for.
-        io::copy(&mut bytes, &mut io::sink()).map(drop).map_err(|source| Error::SnapshotDamaged {
-            snapshot: name,
-            source: SnapshotDamage::Compression(source),
-        })
+        io::copy(&mut bytes, &mut io::sink()).map(drop).map_err(|source| opening::damage(name, source))
     });
     let fetched = fetch_all(remote, &manifest, name, chunks).await;
     let read = reading.end("reading the snapshot back").await;
@@ -112,7 +131,7 @@ async fn fetch_all(
     remote: &Remote,
     manifest: &SnapshotManifest,
     snapshot: SnapshotName,
-    chunks: mpsc::Sender<Bytes>,
+    chunks: mpsc::Sender<Vec<u8>>,
 ) -> Result<()> {
     for index in 0..manifest.parts.len() {
         let mut piece = Vec::new();
@@ -120,16 +139,17 @@ async fn fetch_all(
         if !remote.fetch_snapshot_part(manifest, index, &mut piece as &mut dyn SegmentSink).await? {
             return Err(Error::SnapshotDamaged { snapshot, source: SnapshotDamage::Missing { index } });
         }
-        if chunks.send(Bytes::from(piece)).await.is_err() {
+        if chunks.send(piece).await.is_err() {
             return Ok(());
         }
     }
     Ok(())
 }
 
-/// Chunks of bytes from a task, as a blocking reader.
+/// Data objects from a task, opened, as a blocking reader.
 struct Chunks {
-    inbox: mpsc::Receiver<Bytes>,
+    inbox: mpsc::Receiver<Vec<u8>>,
+    opening: Opening,
     chunk: Bytes,
 }
 
@@ -137,7 +157,7 @@ impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.chunk.is_empty() {
             match self.inbox.blocking_recv() {
-                Some(chunk) => self.chunk = chunk,
+                Some(object) => self.chunk = Bytes::from(self.opening.open(object)?),
                 None => return Ok(0),
             }
         }

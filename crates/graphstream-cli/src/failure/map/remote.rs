@@ -35,6 +35,17 @@ impl From<remote::Error> for Failure {
                     "another name, or --replace to move the label; graphstream label list shows what it names",
                 ),
             ),
+            E::DocumentDamaged { source, .. } if source.is_missing_key() => (Kind::Usage, Some(KEY)),
+            E::DocumentDamaged { source: remote::DocumentProblem::Forged { .. }, .. } => (
+                Kind::Corruption,
+                Some("find out who can write to the store: whoever wrote this did not have the key"),
+            ),
+            E::DocumentDamaged { source: remote::DocumentProblem::Plaintext, .. } => (
+                Kind::Corruption,
+                Some(
+                    "graphstream snapshot create makes an encrypted one; what was copied before encryption was turned on is of no use to who has keys",
+                ),
+            ),
             E::DocumentDamaged { .. } => (
                 Kind::Corruption,
                 Some("remove the object, or put it back from a copy: nothing else depends on it"),

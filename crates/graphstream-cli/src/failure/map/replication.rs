@@ -42,7 +42,7 @@ impl From<replication::Error> for Failure {
                     }
                     E::RestoreHole(_) => Kind::Gap,
                     E::RestoreExists { .. } | E::RestoreNotEmpty { .. } => Kind::Exists,
-                    E::RestoreEncrypted { .. } | E::EncryptedSnapshot { .. } => Kind::Usage,
+                    E::RestoreEncrypted { .. } | E::RestorePlain { .. } => Kind::Usage,
                     E::BeyondCommitted { .. }
                     | E::NothingCommitted { .. }
                     | E::BeforeHistory { .. }
@@ -102,8 +102,8 @@ impl From<replication::Error> for Failure {
                     E::RestoreEncrypted { .. } => {
                         Some("--keep-lineage, and a --sequence that ends a segment")
                     }
-                    E::EncryptedSnapshot { .. } => Some(
-                        "restores of an encrypted history replay its segments; snapshots of it come with a later version",
+                    E::RestorePlain { .. } => Some(
+                        "--target restores a database; a leader without its journal goes on with replicate --continue-from-head",
                     ),
                     E::RestoreHole(_) => Some(
                         "--sequence with one of these points; graphstream verify --from URL --database NAME shows all that is missing",

@@ -1,6 +1,6 @@
 //! `snapshot list` and `snapshot show`.
 
-use graphstream::remote::{SnapshotListing, SnapshotManifest};
+use graphstream::remote::{ErrorKind, SnapshotListing, SnapshotManifest};
 use serde::Serialize;
 
 use super::{From, List, Show};
@@ -33,6 +33,9 @@ struct Row {
 pub(super) struct ManifestRow {
     engine: String,
     engine_version: String,
+    /// The key that it is encrypted with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
     chain_hash: String,
     lineage: String,
     created_ms: i64,
@@ -60,6 +63,7 @@ impl ManifestRow {
         Self {
             engine: manifest.engine.name.clone(),
             engine_version: manifest.engine.version.clone(),
+            key_id: manifest.key_id().map(|id| id.to_string()),
             chain_hash: manifest.chain_hash.to_string(),
             lineage: manifest.lineage.to_string(),
             created_ms: manifest.created_ms,
@@ -75,6 +79,7 @@ fn rows(place: &From) -> Result<(Vec<Row>, Option<Failure>), Failure> {
     let runtime = store::runtime()?;
     runtime.block_on(async {
         let remote = store::open(&place.url, place.database.clone(), Access::Read).await?;
+        let remote = place.keys.give(remote).await?;
         let (mut rows, mut damage) = (Vec::new(), None);
         for listing in remote.list_snapshots().await? {
             let SnapshotListing { name, is_complete, objects, bytes, modified_ms, .. } = listing;
@@ -95,7 +100,7 @@ fn rows(place: &From) -> Result<(Vec<Row>, Option<Failure>), Failure> {
                     Ok(Some(manifest)) => row.manifest = Some(ManifestRow::of(&manifest, true)),
                     Ok(None) => row.complete = false,
                     // One that is damaged hides no other.
-                    Err(error) if error.kind().is_integrity() => {
+                    Err(error) if error.kind().is_integrity() || error.kind() == ErrorKind::Key => {
                         let failure = Failure::from(error);
                         row.problem = Some(failure.sentence());
                         damage.get_or_insert(failure);
@@ -134,7 +139,7 @@ pub(super) fn list(args: &List) -> Result<(), Failure> {
                 manifest.engine_version,
                 times::rfc3339(manifest.created_ms)
             ))?,
-            (None, Some(_)) => out.line(format_args!("{head}  {}", palette.error("damaged")))?,
+            (None, Some(problem)) => out.line(format_args!("{head}  {}", palette.error(problem)))?,
             (None, None) => out.line(format_args!(
                 "{head}  {}: {} of {} that nothing uses",
                 palette.warning("incomplete"),
@@ -180,6 +185,9 @@ pub(super) fn show(args: &Show) -> Result<(), Failure> {
     out.line(format_args!("  chain hash  {}", manifest.chain_hash))?;
     out.line(format_args!("  lineage     {}, epoch {}", manifest.lineage, row.epoch))?;
     out.line(format_args!("  engine      {} {}", manifest.engine, manifest.engine_version))?;
+    if let Some(id) = &manifest.key_id {
+        out.line(format_args!("  key         {id}"))?;
+    }
     out.line(format_args!("  made        {}", times::rfc3339(manifest.created_ms)))?;
     out.line(format_args!(
         "  stored      {} in {}",

@@ -29,7 +29,8 @@ fn derivation_is_that_of_rfc_5869() {
 
 #[test]
 fn every_purpose_has_a_key_of_its_own() {
-    let purposes = [Purpose::Id, Purpose::Segment, Purpose::Chain, Purpose::Document, Purpose::Wrap];
+    let purposes =
+        [Purpose::Id, Purpose::Segment, Purpose::Snapshot, Purpose::Chain, Purpose::Document, Purpose::Wrap];
     let keys: std::collections::BTreeSet<[u8; 32]> =
         purposes.iter().map(|&purpose| *derive(&[1; 32], &[], purpose)).collect();
     assert_eq!(keys.len(), purposes.len());
