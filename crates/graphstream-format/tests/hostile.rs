@@ -9,8 +9,8 @@ use graphstream_format::header::{FLAG_CHAIN_TRAILER, FLAG_COMPRESSED, FLAG_SEALE
 use graphstream_format::open::{RECORD_HEADER_LEN, RECORDS_START, record_field};
 use graphstream_format::v2::{FOOTER_LEN, RandomReader, footer_field, frame_field};
 use graphstream_format::{
-    ChainHash, Compression, Damage, Error, Header, Offset, ReadOptions, RecordDefect, SegmentVersion,
-    SegmentWriter, WriteOptions, limits,
+    ChainHash, Compression, Damage, Error, Header, Offset, ReadOptions, RecordDefect, SegmentReader,
+    SegmentVersion, SegmentWriter, WriteOptions, limits,
 };
 use segments::{
     Frames, OpenFile, columns, fix_frame, read, read_with, rebody, refooter, reheader, sealed, sealed_as,
@@ -192,6 +192,18 @@ fn h02_concatenated_and_skippable_frames_are_refused() {
             assert_eq!((what, offset), (Damage::TrailingBytes, Offset::File(behind)), "{name}");
         }
     }
+}
+
+#[test]
+fn s07_a_stream_that_ends_with_the_zstd_frame_and_before_the_body_says_where() {
+    let (first, last) = (entry(1, ChainHash::ZERO, b"x"), ChainHash::ZERO.after(b"x"));
+    let frame = zstd::encode_all(first.as_slice(), 3).unwrap();
+    let file = around(&[frame.as_slice(), &[0; 10]].concat(), 1, last, true);
+    let ends = HEADER_LEN + frame.len();
+    let mut reader = SegmentReader::new(&file[..ends], file.len() as u64, ReadOptions::default()).unwrap();
+    let error = reader.verify().unwrap_err();
+    let Error::Damaged { what: Damage::EndsEarly, offset, .. } = error else { panic!("{error:?}") };
+    assert_eq!(offset, Offset::File(ends as u64));
 }
 
 #[test]
