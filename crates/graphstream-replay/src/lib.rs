@@ -19,6 +19,7 @@ mod exec;
 pub mod filter;
 pub mod guard;
 mod jsonl;
+mod lines;
 mod serve;
 mod target;
 
@@ -26,5 +27,6 @@ pub use entry::ReplayEntry;
 pub use error::{Cause, Error, ErrorClass, Reason, Result, Violation};
 pub use exec::{ExecOptions, ExecTarget};
 pub use jsonl::JsonlTarget;
+pub use lines::LineBatch;
 pub use serve::serve;
 pub use target::{BatchStep, Guarantee, ReplayTarget, TransactionalTarget, check_batch};

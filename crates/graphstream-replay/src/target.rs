@@ -4,7 +4,7 @@ use graphstream_format::Position;
 use graphstream_proto::JournalEntry;
 
 use crate::digest::GraphDigest;
-use crate::{Error, ReplayEntry, Result};
+use crate::{Error, LineBatch, ReplayEntry, Result};
 
 /// How often an entry can take effect in a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +38,9 @@ pub enum Guarantee {
 ///    [`Protocol`](crate::ErrorClass::Protocol) the target can be called again. After these two only
 ///    [`reopen`](Self::reopen) may be called; then `position` tells which of the two worlds came true.
 /// 9. **No panic**, whatever the entries hold.
+/// 10. **Lines.** [`apply_lines`](Self::apply_lines) keeps all of these but 2: what it has not made durable is so when the next `apply`,
+///     `apply_lines` that says so, `position` or `close` returns without an error. A crash before leaves the first of those entries, any number,
+///     with the position of the last of them.
 ///
 /// [`check_batch`] does 4, 5 and 6. Exempt from 3 are targets with [`Guarantee::AtLeastOnce`]: they know only what this
 /// process applied.
@@ -59,6 +62,27 @@ pub trait ReplayTarget: Send {
     /// # Errors
     /// See the obligations; in every case nothing was applied, except after [`Error::Gone`], where it is not known.
     fn apply(&mut self, batch: &[ReplayEntry], position: Position) -> Result<()>;
+
+    /// Whether batches should come as lines: from a target that would make these of them. Making them where entries are decoded, many at a
+    /// time, is cheaper than having another thread look at each value.
+    fn takes_lines(&self) -> bool {
+        false
+    }
+
+    /// As [`apply`](Self::apply), with entries that are lines, and perhaps with more at hand: returns whether they are durable. A sync may be put off
+    /// for the lines that follow, not without a bound.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply); [`Error::State`] from a target that takes none. After [`Error::Gone`] lines that were taken before and are not durable
+    /// are as unknown as these.
+    fn apply_lines(&mut self, lines: &LineBatch) -> Result<bool> {
+        let _ = lines;
+        Err(Error::State {
+            target: self.name().to_owned(),
+            attempt: "take lines",
+            state: "it is given entries as they are",
+        })
+    }
 
     /// Drops whatever is unfinished and starts again from what is durable, as a new process would.
     ///
@@ -140,6 +164,12 @@ impl<T: ReplayTarget + ?Sized> ReplayTarget for &mut T {
     fn apply(&mut self, batch: &[ReplayEntry], position: Position) -> Result<()> {
         (**self).apply(batch, position)
     }
+    fn takes_lines(&self) -> bool {
+        (**self).takes_lines()
+    }
+    fn apply_lines(&mut self, lines: &LineBatch) -> Result<bool> {
+        (**self).apply_lines(lines)
+    }
     fn reopen(&mut self) -> Result<()> {
         (**self).reopen()
     }
@@ -160,6 +190,12 @@ impl<T: ReplayTarget + ?Sized> ReplayTarget for Box<T> {
     }
     fn apply(&mut self, batch: &[ReplayEntry], position: Position) -> Result<()> {
         (**self).apply(batch, position)
+    }
+    fn takes_lines(&self) -> bool {
+        (**self).takes_lines()
+    }
+    fn apply_lines(&mut self, lines: &LineBatch) -> Result<bool> {
+        (**self).apply_lines(lines)
     }
     fn reopen(&mut self) -> Result<()> {
         (**self).reopen()
@@ -219,7 +255,6 @@ pub fn check_batch(
             offered: position.lineage,
         });
     }
-    let at = recorded.map_or(0, |r| r.sequence);
     let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
         return match recorded {
             Some(r) if position.sequence < r.sequence => Err(Error::Backwards {
@@ -253,17 +288,36 @@ pub fn check_batch(
     if last.sequence != position.sequence || last.chain_hash != position.chain_hash {
         return Err(malformed(last.sequence, "the batch's position to be that of its last entry"));
     }
-    if recorded.is_some() {
-        if first.sequence <= at {
-            return Err(Error::Backwards {
-                target: target.to_owned(),
-                recorded: at,
-                offered: first.sequence,
-            });
-        }
-        if first.sequence - at > 1 {
-            return Err(Error::Gap { target: target.to_owned(), recorded: at, first: first.sequence });
-        }
-    }
+    check_first(target, recorded, first.sequence)?;
     Ok(BatchStep::Entries)
+}
+
+/// The same for lines, which follow each other.
+pub(crate) fn check_lines(target: &str, recorded: Option<&Position>, lines: &LineBatch) -> Result<()> {
+    let offered = lines.last().lineage;
+    match recorded.map(|recorded| recorded.lineage) {
+        Some(recorded) if recorded != offered => {
+            return Err(Error::WrongLineage { target: target.to_owned(), recorded, offered });
+        }
+        _ => {}
+    }
+    match lines.misplaced() {
+        Some(sequence) => Err(Error::MalformedBatch {
+            target: target.to_owned(),
+            sequence,
+            expected: "each entry one sequence after the one before, from 1",
+        }),
+        None => check_first(target, recorded, lines.first()),
+    }
+}
+
+fn check_first(target: &str, recorded: Option<&Position>, first: u64) -> Result<()> {
+    let Some(recorded) = recorded.map(|recorded| recorded.sequence) else { return Ok(()) };
+    if first <= recorded {
+        return Err(Error::Backwards { target: target.to_owned(), recorded, offered: first });
+    }
+    if first - recorded > 1 {
+        return Err(Error::Gap { target: target.to_owned(), recorded, first });
+    }
+    Ok(())
 }

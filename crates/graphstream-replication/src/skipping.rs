@@ -17,7 +17,7 @@ use std::sync::Arc;
 use graphstream_format::{Lineage, Position};
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_proto::json::{EntryLine, write_line};
-use graphstream_replay::{Error, Guarantee, ReplayEntry, ReplayTarget, Result};
+use graphstream_replay::{Error, Guarantee, LineBatch, ReplayEntry, ReplayTarget, Result};
 
 /// A target that passes over entries which an operator has named and the target inside refuses.
 #[derive(Debug)]
@@ -135,6 +135,15 @@ impl<T: ReplayTarget> ReplayTarget for SkippingTarget<T> {
 
     fn apply(&mut self, batch: &[ReplayEntry], position: Position) -> Result<()> {
         self.apply_around(batch, position)
+    }
+
+    fn takes_lines(&self) -> bool {
+        // Who is to be skipped must be seen.
+        self.sequences.is_empty() && self.target.takes_lines()
+    }
+
+    fn apply_lines(&mut self, lines: &LineBatch) -> Result<bool> {
+        self.target.apply_lines(lines)
     }
 
     fn reopen(&mut self) -> Result<()> {

@@ -1,5 +1,5 @@
 //! A follower that catches up from nothing into a file of JSON lines, beside what it can't do without: verifying the same segments once, with
-//! two threads, and writing and syncing the same bytes. In turns; prints the ratio of the medians, and the follower's peak memory,
+//! two threads, and writing and syncing the same bytes. In turns; prints the median of the turns' ratios, and the follower's peak memory,
 //! which runs in a process of its own.
 //!
 //! `GRAPHSTREAM_BENCH_COPIES` (60) says how often the bundled sample is repeated: 300,000 entries. The disk is that of the current directory.
@@ -23,9 +23,7 @@ use graphstream::{Follower, Journal, Stop, Uploader};
 
 const SAMPLE: &[u8] = include_bytes!("../../graphstream-cli/sample/ldbc-snb-sample.jsonl.zst");
 const CHILD: &str = "GRAPHSTREAM_BENCH_FOLLOW";
-const ROUNDS: usize = 5;
-/// A file is synced once a batch: more than the default, which suits databases.
-const BATCH: usize = 4000;
+const ROUNDS: usize = 9;
 
 fn remote(dir: &Path) -> Remote {
     let store = FsBackend::open(dir.join("store"), FsOptions::default()).unwrap();
@@ -55,7 +53,7 @@ async fn follow(dir: &Path) {
     let path = dir.join("followed.jsonl");
     let target = JsonlTarget::open(&path).unwrap();
     let begun = Instant::now();
-    let options = FollowerOptions::default().with_batch_entries_max(BATCH).with_cache_dir(dir.join("cache"));
+    let options = FollowerOptions::default().with_cache_dir(dir.join("cache"));
     let mut follower = Follower::open(remote(dir), Box::new(target), options, Arc::default()).await.unwrap();
     let status = follower.catch_up(None, &Stop::new()).await.unwrap();
     let time = begun.elapsed();
@@ -124,19 +122,26 @@ fn main() {
     followed(dir.path(), entries);
     let bytes = fs::read(dir.path().join("followed.jsonl")).unwrap();
     let (mut follow, mut verify, mut write, mut peak) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let mut ratios = Vec::new();
     for _ in 0..ROUNDS {
         let (time, memory) = followed(dir.path(), entries);
-        follow.push(time);
         peak = peak.max(memory);
-        verify.push(verified(&segments, &workers));
-        write.push(written(dir.path(), &bytes));
+        let (verifying, writing) = (verified(&segments, &workers), written(dir.path(), &bytes));
+        ratios.push((verifying + writing).as_secs_f64() / time.as_secs_f64());
+        follow.push(time);
+        verify.push(verifying);
+        write.push(writing);
     }
+    ratios.sort_unstable_by(f64::total_cmp);
     let (follow, verify, write) = (median(follow), median(verify), median(write));
     println!(
-        "{entries} entries, {} segments, {} MB of lines: verify {verify:?} + write {write:?}, catch up {follow:?}: {:.2} of that speed; peak memory {:.1} MiB (medians of {ROUNDS})",
+        "{entries} entries, {} segments, {} MB of lines: verify {verify:?} + write {write:?}, catch up {follow:?}: {:.2} of that speed \
+         ({:.2} to {:.2}); peak memory {:.1} MiB (medians and range of {ROUNDS} turns)",
         segments.len(),
         bytes.len() / 1_000_000,
-        (verify + write).as_secs_f64() / follow.as_secs_f64(),
+        ratios[ROUNDS / 2],
+        ratios[0],
+        ratios[ROUNDS - 1],
         peak as f64 / 1024.0,
     );
 }

@@ -28,9 +28,9 @@ pub use self::crashes::{crash_between_any_two_calls, crash_between_any_two_steps
 pub use self::outcome::{Broken, Outcome};
 pub use self::replay::{
     backwards_and_gaps, batches_of_any_size_have_the_same_effect, empty_batch,
-    first_batch_may_start_anywhere, fresh_target_has_no_position, malformed_batch,
-    odd_entries_are_applied_or_refused, poison_leaves_nothing, position_is_exact_after_every_call,
-    reopen_and_close_are_idempotent, wrong_lineage,
+    first_batch_may_start_anywhere, fresh_target_has_no_position, lines_are_as_good_as_entries,
+    malformed_batch, odd_entries_are_applied_or_refused, poison_leaves_nothing,
+    position_is_exact_after_every_call, reopen_and_close_are_idempotent, wrong_lineage,
 };
 pub use self::transactions::{transaction_rules, transactions};
 
@@ -89,6 +89,7 @@ pub const CASES: &[(&str, Case)] = &[
     ("malformed_batch", malformed_batch),
     ("poison_leaves_nothing", poison_leaves_nothing),
     ("odd_entries_are_applied_or_refused", odd_entries_are_applied_or_refused),
+    ("lines_are_as_good_as_entries", lines_are_as_good_as_entries),
     ("reopen_and_close_are_idempotent", reopen_and_close_are_idempotent),
     ("transactions", transactions),
     ("transaction_rules", transaction_rules),

@@ -6,7 +6,7 @@ use graphstream_proto::{JournalEntry, ParamValue, TemporalKind};
 use super::journal::{Journal, chained};
 use super::outcome::{check, effects_are, expect_error, position_is};
 use super::{Outcome, TargetFactory};
-use crate::{Error, ErrorClass, Guarantee, ReplayEntry, ReplayTarget};
+use crate::{Error, ErrorClass, Guarantee, LineBatch, ReplayEntry, ReplayTarget};
 
 /// R3: no position before the first batch, also after reopening.
 ///
@@ -340,6 +340,74 @@ fn odd_entries(factory: &dyn TargetFactory) -> Vec<JournalEntry> {
         all.push(factory.statement(n).with_param("a name, $odd", value));
     }
     all
+}
+
+/// R10: lines have the effect of entries, are refused where these are, and count when the target has said where it stands; killed before, it has
+/// some of them, from the first on.
+///
+/// # Errors
+/// The obligation that isn't kept.
+pub fn lines_are_as_good_as_entries(factory: &dyn TargetFactory) -> Outcome {
+    let mut journal = Journal::new(factory);
+    let (place, mut target) = journal.prepared()?;
+    if !target.takes_lines() {
+        let refused = target.apply_lines(&LineBatch::new(Lineage::from_bytes([7; 16]))).map(drop);
+        return expect_error("R10", "State", refused, |error| matches!(error, Error::State { .. }));
+    }
+    let head = journal.head();
+    for (first, last) in [(head + 1, head + 1), (head + 2, head + 4), (head + 5, head + 5)] {
+        target.apply_lines(&lines(&journal.range(first, last)?, journal.position(last)?.lineage))?;
+    }
+    let here = journal.position(head + 5)?;
+    position_is(target.as_mut(), Some(here))?;
+    let again = lines(&journal.range(head + 3, head + 6)?, here.lineage);
+    expect_error("R5", "Backwards", target.apply_lines(&again).map(drop), |error| {
+        matches!(error, Error::Backwards { .. })
+    })?;
+    let beyond = lines(&journal.range(head + 7, head + 7)?, here.lineage);
+    expect_error("R5", "Gap", target.apply_lines(&beyond).map(drop), |error| {
+        matches!(error, Error::Gap { .. })
+    })?;
+    let mut holed = journal.range(head + 6, head + 8)?;
+    holed.remove(1);
+    expect_error(
+        "R5",
+        "MalformedBatch",
+        target.apply_lines(&lines(&holed, here.lineage)).map(drop),
+        |error| matches!(error, Error::MalformedBatch { .. }),
+    )?;
+    let elsewhere = lines(&journal.range(head + 6, head + 6)?, Lineage::from_bytes([0xdd; 16]));
+    expect_error("R4", "WrongLineage", target.apply_lines(&elsewhere).map(drop), |error| {
+        matches!(error, Error::WrongLineage { .. })
+    })?;
+    // Killed: what was said of its position stays.
+    drop(target);
+    let mut target = factory.open(&place)?;
+    position_is(target.as_mut(), Some(here))?;
+    // Killed before it has said anything, entries after lines make all durable, and so does closing.
+    target.apply_lines(&lines(&journal.range(head + 6, head + 7)?, here.lineage))?;
+    drop(target);
+    let mut target = factory.open(&place)?;
+    let found = target.position()?.map_or(0, |position| position.sequence);
+    check("R10", (head + 5..=head + 7).contains(&found), || format!("it stands at {found}"))?;
+    position_is(target.as_mut(), Some(journal.position(found)?))?;
+    target.apply_lines(&lines(&journal.range(found + 1, head + 8)?, here.lineage))?;
+    journal.apply(target.as_mut(), head + 9, head + 9)??;
+    target.apply_lines(&lines(&journal.range(head + 10, head + 10)?, here.lineage))?;
+    target.close()?;
+    drop(target);
+    let mut target = factory.open(&place)?;
+    position_is(target.as_mut(), Some(journal.position(head + 10)?))?;
+    drop(target);
+    effects_are(factory, &place, 10)
+}
+
+fn lines(batch: &[ReplayEntry], lineage: Lineage) -> LineBatch {
+    let mut lines = LineBatch::new(lineage);
+    for entry in batch {
+        lines.push(entry.sequence, entry.commit_ms, entry.chain_hash, &entry.entry);
+    }
+    lines
 }
 
 /// R8: reopening and closing, once and again.

@@ -1,8 +1,10 @@
 //! The file under a `jsonl` target, and the narrow door to it that tests make fail.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use crate::{Error, Reason, Result};
 
@@ -20,10 +22,17 @@ pub(super) trait LineFile: Send + std::fmt::Debug {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+/// So many bytes behind the last sync the disk gets work, though nobody waits for it yet: lines are made meanwhile.
+const SYNC_AHEAD_BYTES: u64 = 4 << 20;
+
 #[derive(Debug)]
 pub(super) struct DiskFile {
-    file: File,
+    file: Arc<File>,
     len: u64,
+    /// A sync that runs beside what is appended.
+    ahead: Option<JoinHandle<io::Result<()>>>,
+    /// Up to where a sync was begun.
+    sync_begun: u64,
 }
 
 impl DiskFile {
@@ -61,12 +70,40 @@ impl DiskFile {
         if !existed {
             sync_parent(path).map_err(failed)?;
         }
-        Ok(Self { file, len: found.len() })
+        Ok(Self { file: Arc::new(file), len: found.len(), ahead: None, sync_begun: found.len() })
+    }
+
+    /// Begins a sync on another thread, if much was appended and none runs. Without a thread the disk has more to do later.
+    fn sync_ahead(&mut self) -> io::Result<()> {
+        if self.len - self.sync_begun < SYNC_AHEAD_BYTES {
+            return Ok(());
+        }
+        if self.ahead.as_ref().is_some_and(|ahead| !ahead.is_finished()) {
+            return Ok(());
+        }
+        self.end_ahead()?;
+        self.sync_begun = self.len;
+        let file = Arc::clone(&self.file);
+        let ahead = std::thread::Builder::new().name("graphstream-sync".to_owned());
+        self.ahead = ahead.spawn(move || file.sync_data()).ok();
+        Ok(())
+    }
+
+    /// Waits for the sync beside. Its failure is told to nobody else: a file reports a write that was lost once.
+    fn end_ahead(&mut self) -> io::Result<()> {
+        match self.ahead.take() {
+            Some(ahead) => {
+                ahead.join().unwrap_or_else(|_| Err(io::Error::other("the thread that synced died")))
+            }
+            None => Ok(()),
+        }
     }
 }
 
 impl Drop for DiskFile {
     fn drop(&mut self) {
+        // Whoever drops it does not count on what was not synced.
+        let _ = self.end_ahead();
         // Closing isn't enough: a process that another thread is just starting holds a copy of the descriptor, and with it the
         // lock, until it becomes its program.
         let _ = self.file.unlock();
@@ -105,24 +142,30 @@ impl LineFile for DiskFile {
     }
 
     fn read_exact_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(offset))?;
-        io::Read::read_exact(&mut self.file, buffer)
+        let mut file = &*self.file;
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(buffer)
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.len))?;
-        self.file.write_all(bytes)?;
+        let mut file = &*self.file;
+        file.seek(SeekFrom::Start(self.len))?;
+        file.write_all(bytes)?;
         self.len += bytes.len() as u64;
-        Ok(())
+        self.sync_ahead()
     }
 
     fn cut(&mut self, len: u64) -> io::Result<()> {
+        // What it says of what is cut off does not matter, and what stays was synced before.
+        let _ = self.end_ahead();
         self.file.set_len(len)?;
-        self.len = len;
+        (self.len, self.sync_begun) = (len, len);
         self.file.sync_all()
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+        let synced = self.file.sync_data();
+        self.sync_begun = self.len;
+        synced.and(self.end_ahead())
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! Lines have the shape of `cat --json` plus `lineage`. A file keeps no position of its own: its last whole line is the
 //! position, so data and position can't come apart. Everything is synced before a position is reported, at open as well:
-//! what is read back after a crash may only be in the page cache.
+//! what is read back after a crash may only be in the page cache. While a caller has more batches at hand their lines are synced together: a
+//! sync costs as much as writing thousands of them.
 //!
 //! A file is opened once at a time (an advisory lock), and it must be a regular file: a symbolic link, a FIFO, a device or a
 //! directory is refused.
@@ -18,19 +19,20 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use graphstream_format::{Lineage, Position};
-use graphstream_proto::json::{EntryLine, write_line};
+use graphstream_format::Position;
 
 use self::file::{DiskFile, LineFile};
-use crate::{BatchStep, Error, Guarantee, ReplayEntry, ReplayTarget, Result, check_batch};
+use crate::target::check_lines;
+use crate::{BatchStep, Error, Guarantee, LineBatch, ReplayEntry, ReplayTarget, Result, check_batch};
 
 /// Lines are handed to the file in pieces of about this size, so that memory doesn't grow with the batch.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// So many bytes of lines at most wait for their sync.
+const UNSYNCED_BYTES_MAX: u64 = 16 << 20;
 
 /// Writes entries as lines of JSON, into a file (exactly once) or to standard output (at least once).
 ///
@@ -58,8 +60,14 @@ const WRITE_BYTES: usize = 1 << 20;
 pub struct JsonlTarget {
     name: String,
     sink: Sink,
+    /// Of the last line.
     position: Option<Position>,
-    line: String,
+    /// Of the last line that is synced.
+    synced: Option<Position>,
+    /// Bytes of lines behind it.
+    unsynced: u64,
+    /// How much of a file is known to be durable.
+    synced_len: u64,
 }
 
 #[derive(Debug)]
@@ -90,7 +98,9 @@ impl JsonlTarget {
             name: format!("jsonl:{}", path.display()),
             sink: Sink::File { path: path.to_path_buf(), file: None },
             position: None,
-            line: String::new(),
+            synced: None,
+            unsynced: 0,
+            synced_len: 0,
         };
         target.reopen()?;
         Ok(target)
@@ -109,7 +119,9 @@ impl JsonlTarget {
             name: name.into(),
             sink: Sink::Stream { out: Stream(Box::new(out)), usable: true },
             position: None,
-            line: String::new(),
+            synced: None,
+            unsynced: 0,
+            synced_len: 0,
         }
     }
 
@@ -119,9 +131,11 @@ impl JsonlTarget {
         let position = tail::recover(&name, path, file.as_mut())?;
         Ok(Self {
             name,
+            synced: position,
+            unsynced: 0,
+            synced_len: file.len(),
             sink: Sink::File { path: path.to_path_buf(), file: Some(file) },
             position,
-            line: String::new(),
         })
     }
 
@@ -129,40 +143,41 @@ impl JsonlTarget {
         Error::Gone { target: self.name.clone(), attempt, source: Box::new(source) }
     }
 
-    fn write_entries(&mut self, batch: &[ReplayEntry], lineage: Lineage) -> Result<(), Failure> {
-        let lineage = lineage.to_string();
-        let mut chain_hash = String::new();
-        self.line.clear();
-        for entry in batch {
-            chain_hash.clear();
-            // Writing to a String doesn't fail.
-            let _ = write!(chain_hash, "{}", entry.chain_hash);
-            write_line(
-                &EntryLine {
-                    sequence: entry.sequence,
-                    commit_ms: entry.commit_ms,
-                    chain_hash: Cow::Borrowed(&chain_hash),
-                    lineage: Some(Cow::Borrowed(&lineage)),
-                    entry: Cow::Borrowed(&entry.entry),
-                },
-                &mut self.line,
-            );
-            self.line.push('\n');
-            if self.line.len() >= WRITE_BYTES {
-                self.sink.write(self.line.as_bytes()).map_err(Failure::Write)?;
-                self.line.clear();
-            }
+    /// Hands lines to the file or stream.
+    fn write(&mut self, lines: &LineBatch) -> Result<()> {
+        if let Err(error) = self.sink.write(lines.text().as_bytes()) {
+            return Err(self.given_up("writing a batch", error));
         }
-        self.sink.write(self.line.as_bytes()).map_err(Failure::Write)?;
-        self.line.clear();
-        self.line.shrink_to(WRITE_BYTES);
-        self.sink.sync().map_err(Failure::Sync)
+        self.unsynced += lines.text().len() as u64;
+        self.position = Some(lines.last());
+        Ok(())
     }
-}
 
-enum Failure {
-    Write(std::io::Error),
-    Sync(std::io::Error),
+    /// Makes durable what is not.
+    fn settle(&mut self) -> Result<()> {
+        if self.unsynced > 0 {
+            self.sink.sync().map_err(|error| self.given_up("syncing a batch", error))?;
+            (self.synced, self.unsynced, self.synced_len) = (self.position, 0, self.sink.len());
+        }
+        Ok(())
+    }
+
+    /// Whatever is beyond the last synced byte is unproven: a failed sync may have dropped pages that still read well.
+    /// Should the cut itself fail, opening again finds whole lines (a prefix of what was taken) and a torn one.
+    fn given_up(&mut self, attempt: &'static str, source: std::io::Error) -> Error {
+        match &mut self.sink {
+            Sink::File { file, .. } => {
+                if let Some(mut file) = file.take()
+                    && let Err(error) = file.cut(self.synced_len)
+                {
+                    tracing::warn!(target = %self.name, %error, "the unfinished batch could not be cut off again");
+                }
+            }
+            Sink::Stream { usable, .. } => *usable = false,
+        }
+        (self.position, self.unsynced) = (self.synced, 0);
+        self.gone(attempt, source)
+    }
 }
 
 impl Sink {
@@ -179,6 +194,14 @@ impl Sink {
             Self::File { file: Some(file), .. } => file.sync(),
             Self::File { file: None, .. } => Err(closed()),
             Self::Stream { out, .. } => out.0.flush(),
+        }
+    }
+
+    /// The length of a file.
+    fn len(&self) -> u64 {
+        match self {
+            Self::File { file: Some(file), .. } => file.len(),
+            _ => 0,
         }
     }
 
@@ -207,11 +230,10 @@ impl ReplayTarget for JsonlTarget {
     }
 
     fn position(&mut self) -> Result<Option<Position>> {
-        if self.sink.is_usable() {
-            Ok(self.position)
-        } else {
-            Err(self.gone("asking for its position", closed()))
+        if !self.sink.is_usable() {
+            return Err(self.gone("asking for its position", closed()));
         }
+        self.settle().map(|()| self.position)
     }
 
     fn apply(&mut self, batch: &[ReplayEntry], position: Position) -> Result<()> {
@@ -219,7 +241,7 @@ impl ReplayTarget for JsonlTarget {
             return Err(self.gone("writing a batch", closed()));
         }
         match check_batch(&self.name, self.position.as_ref(), batch, &position)? {
-            BatchStep::Nothing => return Ok(()),
+            BatchStep::Nothing => return self.settle(),
             BatchStep::PositionOnly => {
                 return Err(Error::CannotSkip {
                     target: self.name.clone(),
@@ -229,30 +251,38 @@ impl ReplayTarget for JsonlTarget {
             }
             BatchStep::Entries => {}
         }
-        let before = match &mut self.sink {
-            Sink::File { file: Some(file), .. } => file.len(),
-            _ => 0,
-        };
-        let Err(failure) = self.write_entries(batch, position.lineage) else {
-            self.position = Some(position);
-            return Ok(());
-        };
-        // Whatever is beyond the last synced byte is unproven: a failed sync may have dropped pages that still read well.
-        // Should the cut itself fail, opening again finds whole lines (a prefix of this batch) and a torn one.
-        match &mut self.sink {
-            Sink::File { file, .. } => {
-                if let Some(mut file) = file.take()
-                    && let Err(error) = file.cut(before)
-                {
-                    tracing::warn!(target = %self.name, %error, "the unfinished batch could not be cut off again");
-                }
+        let mut lines = LineBatch::new(position.lineage);
+        for entry in batch {
+            lines.push(entry.sequence, entry.commit_ms, entry.chain_hash, &entry.entry);
+            if lines.text().len() >= WRITE_BYTES {
+                self.write(&lines)?;
+                lines.clear(WRITE_BYTES);
             }
-            Sink::Stream { usable, .. } => *usable = false,
         }
-        Err(match failure {
-            Failure::Write(source) => self.gone("writing a batch", source),
-            Failure::Sync(source) => self.gone("syncing a batch", source),
-        })
+        if !lines.text().is_empty() {
+            self.write(&lines)?;
+        }
+        self.settle()
+    }
+
+    fn takes_lines(&self) -> bool {
+        true
+    }
+
+    fn apply_lines(&mut self, lines: &LineBatch) -> Result<bool> {
+        if !self.sink.is_usable() {
+            return Err(self.gone("writing a batch", closed()));
+        }
+        if lines.text().is_empty() {
+            return self.settle().map(|()| true);
+        }
+        check_lines(&self.name, self.position.as_ref(), lines)?;
+        self.write(lines)?;
+        // Whoever reads a stream need not wait for it.
+        if matches!(self.sink, Sink::Stream { .. }) || self.unsynced >= UNSYNCED_BYTES_MAX {
+            self.settle()?;
+        }
+        Ok(self.unsynced == 0)
     }
 
     fn reopen(&mut self) -> Result<()> {
@@ -262,6 +292,7 @@ impl ReplayTarget for JsonlTarget {
                 *file = None;
                 let mut opened: Box<dyn LineFile> = Box::new(DiskFile::open(&self.name, path)?);
                 self.position = tail::recover(&self.name, path, opened.as_mut())?;
+                (self.synced, self.unsynced, self.synced_len) = (self.position, 0, opened.len());
                 *file = Some(opened);
             }
             Sink::Stream { usable, .. } => *usable = true,
@@ -270,17 +301,19 @@ impl ReplayTarget for JsonlTarget {
     }
 
     fn close(&mut self) -> Result<()> {
+        if !self.sink.is_usable() {
+            return Ok(());
+        }
+        self.settle()?;
         match &mut self.sink {
             Sink::File { file, .. } => {
-                // Every batch was synced when it was applied.
                 *file = None;
                 Ok(())
             }
-            Sink::Stream { out, usable } if *usable => {
+            Sink::Stream { out, usable } => {
                 *usable = false;
                 out.0.flush().map_err(|source| self.gone("flushing", source))
             }
-            Sink::Stream { .. } => Ok(()),
         }
     }
 }

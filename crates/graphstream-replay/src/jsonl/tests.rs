@@ -2,7 +2,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use graphstream_format::ChainHash;
+use graphstream_format::{ChainHash, Lineage};
 use graphstream_proto::JournalEntry;
 use proptest::prelude::*;
 
@@ -247,22 +247,95 @@ impl LineFile for FaultFile {
     }
 }
 
-/// Applies 1, 2 to 4, 5 to 6; reopens after an error, as a follower does. Returns what was reported as applied.
-fn run(disk: &Arc<Mutex<Disk>>) -> u64 {
+/// Applies 1, 2 to 4, 5 to 6; reopens after an error, as a follower does. Returns what was reported as applied: at once, or, of lines, when
+/// it is asked where it stands.
+fn run(disk: &Arc<Mutex<Disk>>, as_lines: bool) -> u64 {
     let open = || JsonlTarget::with_file(Path::new("out"), Box::new(FaultFile(Arc::clone(disk))));
     let mut applied = 0;
     let Ok(mut target) = open() else { return applied };
     applied = target.position().unwrap().map_or(0, |position| position.sequence);
+    let mut taken = applied;
     for (first, count) in [(1, 1), (2, 3), (5, 2)] {
-        if first + count - 1 <= applied {
+        if first + count - 1 <= taken {
             continue;
         }
-        if apply(&mut target, applied + 1, first + count - 1 - applied).is_err() {
-            break;
+        let (first, count) = (taken + 1, first + count - 1 - taken);
+        let durable = match as_lines {
+            true => apply_lines(&mut target, first, count),
+            false => apply(&mut target, first, count).map(|()| true),
+        };
+        let Ok(durable) = durable else { return applied };
+        taken = first + count - 1;
+        if durable {
+            applied = taken;
         }
-        applied = first + count - 1;
     }
-    applied
+    match target.position() {
+        Ok(position) => position.unwrap().sequence,
+        Err(_) => applied,
+    }
+}
+
+fn apply_lines(target: &mut JsonlTarget, first: u64, count: u64) -> Result<bool> {
+    let mut lines = LineBatch::new(LINEAGE);
+    for entry in entries(first, count) {
+        lines.push(entry.sequence, entry.commit_ms, entry.chain_hash, &entry.entry);
+    }
+    target.apply_lines(&lines)
+}
+
+#[test]
+fn lines_wait_for_their_sync_until_somebody_asks() {
+    let disk = Arc::new(Mutex::new(Disk::default()));
+    let mut target =
+        JsonlTarget::with_file(Path::new("out"), Box::new(FaultFile(Arc::clone(&disk)))).unwrap();
+    assert!(!apply_lines(&mut target, 1, 2).unwrap());
+    assert!(!apply_lines(&mut target, 3, 1).unwrap());
+    assert_eq!(sequences(&disk.lock().unwrap().cached), [1, 2, 3]);
+    assert!(disk.lock().unwrap().durable.is_empty());
+    assert_eq!(target.position().unwrap().unwrap().sequence, 3);
+    assert_eq!(sequences(&disk.lock().unwrap().durable), [1, 2, 3]);
+    // Entries are durable with the lines before them, and so is what is closed.
+    assert!(!apply_lines(&mut target, 4, 1).unwrap());
+    apply(&mut target, 5, 1).unwrap();
+    assert_eq!(sequences(&disk.lock().unwrap().durable), [1, 2, 3, 4, 5]);
+    assert!(!apply_lines(&mut target, 6, 1).unwrap());
+    target.close().unwrap();
+    assert_eq!(sequences(&disk.lock().unwrap().durable), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn no_more_than_a_bound_waits_for_its_sync() {
+    let disk = Arc::new(Mutex::new(Disk::default()));
+    let mut target =
+        JsonlTarget::with_file(Path::new("out"), Box::new(FaultFile(Arc::clone(&disk)))).unwrap();
+    let entry = JournalEntry::new("CREATE (:N {v: $v})", 0).with_param("v", "x".repeat(3 << 20));
+    let mut durable = Vec::new();
+    for sequence in 1..=12 {
+        let mut lines = LineBatch::new(LINEAGE);
+        lines.push(sequence, 0, ChainHash::ZERO, &entry);
+        durable.push(target.apply_lines(&lines).unwrap());
+    }
+    assert_eq!(durable.iter().filter(|durable| **durable).count(), 2, "{durable:?}");
+}
+
+/// On a real file, where syncs run on another thread meanwhile.
+#[test]
+fn much_that_is_appended_is_synced_beside() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.jsonl");
+    let mut target = JsonlTarget::open(&path).unwrap();
+    let entry = JournalEntry::new("CREATE (:N {v: $v})", 0).with_param("v", "x".repeat(1 << 20));
+    for sequence in 1..=40 {
+        let mut lines = LineBatch::new(LINEAGE);
+        lines.push(sequence, 0, ChainHash::ZERO, &entry);
+        target.apply_lines(&lines).unwrap();
+    }
+    assert_eq!(target.position().unwrap().unwrap().sequence, 40);
+    target.close().unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    assert_eq!(sequences(&whole), Vec::from_iter(1..=40));
+    assert_eq!(JsonlTarget::open(&path).unwrap().position().unwrap().unwrap().sequence, 40);
 }
 
 #[test]
@@ -270,14 +343,14 @@ fn l05_l06_failure_at_every_operation_keeps_what_was_reported_and_leaves_a_prefi
     for partial in [0, 1, 150, 400, 100_000] {
         for fails_at in 0..40 {
             // `lost`: the machine dies, only what was synced is left. Otherwise the process dies.
-            for lost in [false, true] {
+            for (lost, as_lines) in [(false, false), (true, false), (false, true), (true, true)] {
                 let disk = Arc::new(Mutex::new(Disk::default()));
                 {
                     let mut disk = disk.lock().unwrap();
                     disk.operations_left = Some(fails_at);
                     disk.partial = partial;
                 }
-                let applied = run(&disk);
+                let applied = run(&disk, as_lines);
                 {
                     let mut disk = disk.lock().unwrap();
                     disk.operations_left = None;
@@ -288,9 +361,12 @@ fn l05_l06_failure_at_every_operation_keeps_what_was_reported_and_leaves_a_prefi
                 let mut target =
                     JsonlTarget::with_file(Path::new("out"), Box::new(FaultFile(Arc::clone(&disk)))).unwrap();
                 let at = target.position().unwrap().map_or(0, |position| position.sequence);
-                assert!(at >= applied, "reported {applied}, kept {at} (fails at {fails_at}, lost {lost})");
+                assert!(
+                    at >= applied,
+                    "reported {applied}, kept {at} (fails at {fails_at}, lost {lost}, lines {as_lines})"
+                );
                 drop(target);
-                assert_eq!(run(&disk), 6);
+                assert_eq!(run(&disk, as_lines), 6);
                 let disk = disk.lock().unwrap();
                 assert_eq!(sequences(&disk.cached), [1, 2, 3, 4, 5, 6]);
                 assert_eq!(disk.durable, disk.cached);

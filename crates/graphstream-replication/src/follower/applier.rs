@@ -6,9 +6,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use graphstream_format::Position;
-use graphstream_replay::{ReplayEntry, ReplayTarget};
+use graphstream_replay::ReplayTarget;
 use tokio::sync::{mpsc, oneshot};
 
+use super::batch::Content;
 use crate::threads::is_inline;
 use crate::{Error, Result};
 
@@ -16,7 +17,7 @@ type Reply<T> = oneshot::Sender<graphstream_replay::Result<T>>;
 
 pub(crate) enum Request {
     Position(Reply<Option<Position>>),
-    Apply(Vec<ReplayEntry>, Position, Reply<()>),
+    Apply(Content, Position, Reply<(bool, Content)>),
     Reopen(Reply<()>),
     Close(Reply<()>),
 }
@@ -26,7 +27,10 @@ impl Request {
         // A caller that has gone away (a dropped follower) does not need the answer.
         match self {
             Self::Position(reply) => drop(reply.send(target.position())),
-            Self::Apply(batch, position, reply) => drop(reply.send(target.apply(&batch, position))),
+            Self::Apply(batch, position, reply) => {
+                let applied = batch.apply(target, position);
+                drop(reply.send(applied.map(|durable| (durable, batch))));
+            }
             Self::Reopen(reply) => drop(reply.send(target.reopen())),
             Self::Close(reply) => drop(reply.send(target.close())),
         }
@@ -83,7 +87,8 @@ impl Applier {
         self.ask(Request::Position).await
     }
 
-    pub(crate) async fn apply(&self, batch: Vec<ReplayEntry>, position: Position) -> Result<()> {
+    /// Returns whether it is durable, and its buffers. It is, in any case, when the target has been asked for its position.
+    pub(crate) async fn apply(&self, batch: Content, position: Position) -> Result<(bool, Content)> {
         self.ask(|reply| Request::Apply(batch, position, reply)).await
     }
 

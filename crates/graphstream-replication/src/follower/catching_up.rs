@@ -19,7 +19,7 @@ use graphstream_remote::{PlannedSegment, StoredHead};
 use graphstream_replay::ErrorClass;
 use tokio::sync::mpsc;
 
-use super::batch::{Batch, Batcher, Limits};
+use super::batch::{Batch, Batcher, Limits, Spares};
 use super::cache::CachedSegment;
 use super::fetching::Fetcher;
 use super::path::{Step, Stretch, entries, verify};
@@ -28,8 +28,8 @@ use crate::chance::backoff;
 use crate::threads::{self, Running, blocking};
 use crate::{Error, Result};
 
-/// A decoded batch waits while the one before it is applied; one more is being decoded.
-const BATCHES_AHEAD: usize = 1;
+/// The segment whose entries are applied, and the one behind it.
+const LEGS_BEGUN: usize = 2;
 
 /// A verified segment on the way to the target.
 #[derive(Debug)]
@@ -58,6 +58,18 @@ struct Unfinished {
     last: u64,
     bytes: u64,
     segment: Arc<CachedSegment>,
+}
+
+/// What the target took and has not made durable yet.
+#[derive(Default)]
+struct Taken {
+    /// The chain hashes of its entries.
+    hashes: Vec<ChainHash>,
+    /// Where it ends, and the commit time there.
+    last: Option<(Position, i64)>,
+    /// Segments that are needed until then.
+    unfinished: VecDeque<Unfinished>,
+    spares: Spares,
 }
 
 impl Fetcher {
@@ -114,7 +126,13 @@ impl Fetcher {
     }
 
     /// Begins to decode a leg.
-    async fn decode(self, mut leg: Leg, until: Option<u64>, limits: Limits) -> Result<Decoding> {
+    async fn decode(
+        self,
+        mut leg: Leg,
+        until: Option<u64>,
+        limits: Limits,
+        spares: Spares,
+    ) -> Result<Decoding> {
         let mut segment = match leg.kept.take() {
             Some(segment) => segment,
             None => self.again(&leg).await?,
@@ -130,8 +148,8 @@ impl Fetcher {
         };
         let Leg { planned, start, end, .. } = leg;
         let segment = Arc::new(segment);
-        let (batches, decoded) = threads::channel::<Batch>(BATCHES_AHEAD);
-        let mut batcher = Batcher::new(start.lineage, limits);
+        let (batches, decoded) = threads::channel::<Batch>(limits.batches_ahead());
+        let mut batcher = Batcher::new(start.lineage, limits, spares);
         let (read, remote) = (Arc::clone(&segment), self.remote.clone());
         let running = threads::start(move || {
             // A closed channel means that nobody wants the rest: not an error.
@@ -217,23 +235,54 @@ impl Follower {
         Ok(legs)
     }
 
-    /// Applies verified segments in order.
+    /// Applies verified segments in order. However it ends, what the target took is durable then, or the target is asked anew.
     pub(super) async fn apply(
         &mut self,
         fetcher: &Fetcher,
         legs: Vec<Leg>,
         until: Option<u64>,
     ) -> Result<Applied> {
-        let limits = Limits::of(&self.options);
+        let mut taken = Taken::default();
+        let applied = self.apply_legs(fetcher, legs, until, &mut taken).await;
+        if taken.hashes.is_empty() {
+            return applied;
+        }
+        // A target that says where it stands has made it durable.
+        match self.applier.position().await {
+            Ok(_) => {
+                self.durable(&mut taken);
+                applied
+            }
+            Err(error) => {
+                let restarted = self.target_failed(error).await;
+                applied.and(restarted)
+            }
+        }
+    }
+
+    async fn apply_legs(
+        &mut self,
+        fetcher: &Fetcher,
+        legs: Vec<Leg>,
+        until: Option<u64>,
+        taken: &mut Taken,
+    ) -> Result<Applied> {
+        let limits = Limits::of(&self.options, self.takes_lines);
         let wanted = legs.into_iter().take_while(|leg| until.is_none_or(|until| leg.start.sequence < until));
-        let mut decoding = stream::iter(wanted.collect::<Vec<_>>())
-            .map(|leg| fetcher.clone().decode(leg, until, limits))
-            .buffered(2);
-        let mut unfinished = VecDeque::new();
+        let mut wanted = wanted.collect::<VecDeque<_>>();
+        let mut begun = VecDeque::new();
         let mut gathered: Option<Batch> = None;
-        while let Some(begun) = decoding.next().await {
-            let Decoding { planned, end, segment, mut batches, running } = begun?;
-            unfinished.push_back(Unfinished { last: end.sequence, bytes: planned.size, segment });
+        loop {
+            // One that must be fetched again is begun when nothing else is to be done: nothing that is here waits for the store.
+            while begun.len() < LEGS_BEGUN
+                && let Some(leg) = wanted.pop_front_if(|leg| begun.is_empty() || leg.kept.is_some())
+            {
+                begun.push_back(fetcher.clone().decode(leg, until, limits, taken.spares.clone()).await?);
+            }
+            let Some(Decoding { planned, end, segment, mut batches, running }) = begun.pop_front() else {
+                break;
+            };
+            taken.unfinished.push_back(Unfinished { last: end.sequence, bytes: planned.size, segment });
             while let Some(batch) = batches.recv().await {
                 // Small segments share a batch: a commit costs more than an entry.
                 let ready = match gathered.take() {
@@ -248,7 +297,7 @@ impl Follower {
                 };
                 let full = gathered.take_if(|batch| batch.is_full(limits));
                 for batch in [ready, full].into_iter().flatten() {
-                    if self.apply_batch(batch, &mut unfinished).await? == Applied::Restarted {
+                    if self.apply_batch(batch, taken).await? == Applied::Restarted {
                         return Ok(Applied::Restarted);
                     }
                 }
@@ -256,43 +305,54 @@ impl Follower {
             if let Err(error) = running.end("decoding a segment").await {
                 // What comes before the entry that is none is applied.
                 if let Some(batch) = gathered.take() {
-                    self.apply_batch(batch, &mut unfinished).await?;
+                    self.apply_batch(batch, taken).await?;
                 }
                 return Err(error);
             }
         }
         match gathered.take() {
-            Some(batch) => self.apply_batch(batch, &mut unfinished).await,
+            Some(batch) => self.apply_batch(batch, taken).await,
             None => Ok(Applied::Done),
         }
     }
 
-    async fn apply_batch(&mut self, batch: Batch, unfinished: &mut VecDeque<Unfinished>) -> Result<Applied> {
-        let Batch { entries, position, commit_ms, .. } = batch;
-        let hashes: Vec<ChainHash> = entries.iter().map(|entry| entry.chain_hash).collect();
+    async fn apply_batch(&mut self, batch: Batch, taken: &mut Taken) -> Result<Applied> {
+        let Batch { content, hashes, position, commit_ms, .. } = batch;
         let started = Instant::now();
-        match self.applier.apply(entries, position).await {
-            Ok(()) => {}
-            Err(Error::Target(error)) if error.class() == ErrorClass::Gone => {
-                self.metrics.follower.target_failures.inc();
-                self.reopen_target(error).await?;
-                return Ok(Applied::Restarted);
+        let durable = match self.applier.apply(content, position).await {
+            Ok((durable, applied)) => {
+                taken.spares.give(applied);
+                durable
             }
             Err(error) => {
-                self.metrics.follower.target_failures.inc();
-                return Err(error);
+                let restarted = self.target_failed(error).await?;
+                // It was asked where it stands.
+                *taken = Taken::default();
+                return Ok(restarted);
             }
-        }
+        };
         let follower = &self.metrics.follower;
         follower.apply_seconds.observe(started.elapsed());
         follower.batches_applied.inc();
-        follower.entries_applied.add(hashes.len() as u64);
+        taken.hashes.extend(hashes);
+        taken.last = Some((position, commit_ms));
+        if durable {
+            self.durable(taken);
+        }
+        Ok(Applied::Done)
+    }
+
+    /// What was taken is durable: now it counts as applied.
+    fn durable(&mut self, taken: &mut Taken) {
+        let Some((position, commit_ms)) = taken.last.take() else { return };
+        let hashes = std::mem::take(&mut taken.hashes);
+        self.metrics.follower.entries_applied.add(hashes.len() as u64);
         self.restarts = 0;
         self.applied = Some(position);
         self.proven = self.applied;
         waiting::lock(&self.passed).applied(hashes, position);
         let mut applied_bytes = 0;
-        while let Some(done) = unfinished.pop_front_if(|leg| leg.last <= position.sequence) {
+        while let Some(done) = taken.unfinished.pop_front_if(|leg| leg.last <= position.sequence) {
             applied_bytes += done.bytes;
             if let Ok(segment) = Arc::try_unwrap(done.segment) {
                 segment.discard();
@@ -302,7 +362,18 @@ impl Follower {
             status.applied_commit_ms = Some(commit_ms);
             status.lag_bytes = status.lag_bytes.saturating_sub(applied_bytes);
         });
-        Ok(Applied::Done)
+    }
+
+    /// A target that is gone is opened again; what else it fails with ends the follower.
+    async fn target_failed(&mut self, error: Error) -> Result<Applied> {
+        self.metrics.follower.target_failures.inc();
+        match error {
+            Error::Target(error) if error.class() == ErrorClass::Gone => {
+                self.reopen_target(error).await?;
+                Ok(Applied::Restarted)
+            }
+            error => Err(error),
+        }
     }
 
     /// The target is gone: it is opened again and asked which of the two worlds came true.

@@ -38,7 +38,7 @@ pub use self::status::FollowerStatus;
 pub use self::waiting::Waiter;
 
 pub(crate) use self::applier::Applier;
-pub(crate) use self::batch::{Batch, Batcher, Limits};
+pub(crate) use self::batch::{Batch, Batcher, Limits, Spares};
 use self::cache::Cache;
 use self::fetching::Fetcher;
 use self::floor::{Floors, Seen};
@@ -54,6 +54,7 @@ use crate::{Error, FollowerOptions, Result, Stop};
 pub struct Follower {
     reader: HeadReader,
     applier: Applier,
+    takes_lines: bool,
     options: FollowerOptions,
     metrics: Arc<GraphstreamMetrics>,
     cache: Arc<Cache>,
@@ -100,6 +101,7 @@ impl Follower {
     ) -> Result<Self> {
         let cache = Arc::new(Cache::open(&options)?);
         let floors = Floors::new(options.cache_dir.clone());
+        let takes_lines = target.takes_lines();
         let applier = Applier::spawn(target)?;
         let applied = applier.position().await?;
         let mut reader = HeadReader::new(remote)?;
@@ -110,6 +112,7 @@ impl Follower {
         let mut follower = Self {
             reader,
             applier,
+            takes_lines,
             pace: Pace::new(&options),
             options,
             metrics,

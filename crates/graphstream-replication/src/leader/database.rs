@@ -14,7 +14,7 @@ use graphstream_proto::JournalEntry;
 use graphstream_replay::{ReplayTarget, TransactionalTarget};
 
 use super::Written;
-use crate::follower::{Batcher, Limits};
+use crate::follower::{Batcher, Limits, Spares};
 use crate::{Error, Result};
 
 /// Healing replays in the follower's default batches.
@@ -62,8 +62,8 @@ impl Database {
             return Ok(0);
         }
         let options = ReaderOptions::default().with_from_sequence(position.sequence.saturating_add(1));
-        let mut batcher =
-            Batcher::new(end.lineage, Limits { entries_max: HEAL_ENTRIES_MAX, bytes_max: HEAL_BYTES_MAX });
+        let limits = Limits { entries_max: HEAL_ENTRIES_MAX, bytes_max: HEAL_BYTES_MAX, lines: false };
+        let mut batcher = Batcher::new(end.lineage, limits, Spares::default());
         let mut healed = 0;
         for entry in journal.dir().reader(options)? {
             let entry = entry?;
@@ -72,11 +72,11 @@ impl Database {
             }
             healed += 1;
             if let Some(batch) = batcher.push(&entry)? {
-                self.target.apply(&batch.entries, batch.position)?;
+                batch.content.apply(&mut self.target, batch.position)?;
             }
         }
         if let Some(batch) = batcher.take() {
-            self.target.apply(&batch.entries, batch.position)?;
+            batch.content.apply(&mut self.target, batch.position)?;
         }
         Ok(healed)
     }

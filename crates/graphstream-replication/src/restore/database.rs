@@ -13,13 +13,10 @@ use graphstream_replay::ReplayTarget;
 use super::fetch::{Local, walk};
 use super::work::{Work, clear, failed, sync_all, sync_dir};
 use crate::error::SnapshotDamage;
-use crate::follower::{Applier, Batch, Batcher, Limits};
+use crate::follower::{Applier, Batch, Batcher, Limits, Spares};
 use crate::snapshot::{Engine, Heard, Opening, is_known, places, unpack};
 use crate::threads;
 use crate::{Error, Result};
-
-/// A decoded batch waits while the one before it is applied; one more is being decoded.
-const BATCHES_AHEAD: usize = 1;
 
 /// Where the database stands until it is whole.
 pub(super) fn staged(work: &Work, path: &Path) -> PathBuf {
@@ -120,12 +117,16 @@ pub(super) struct Replay {
 
 /// Replays verified segments into a target, which must stand at `from`, and closes it.
 pub(super) async fn replay(target: Box<dyn ReplayTarget>, replay: Replay) -> Result<Option<Position>> {
+    let lines = target.takes_lines();
     let applier = Applier::spawn(target)?;
     let Replay { locals, from, goal, keys, batch: (entries_max, bytes_max), heard } = replay;
-    let (batches, mut decoded) = threads::channel::<Batch>(BATCHES_AHEAD);
+    let limits = Limits { entries_max, bytes_max, lines };
+    let (batches, mut decoded) = threads::channel::<Batch>(limits.batches_ahead());
+    let spares = Spares::default();
+    let for_lines = spares.clone();
     let decoding = threads::start(move || {
         let mut at = from;
-        let mut batcher = Batcher::new(from.lineage, Limits { entries_max, bytes_max });
+        let mut batcher = Batcher::new(from.lineage, limits, for_lines);
         for local in &locals {
             let mut given_up = false;
             at = walk(local, at, goal, keys.clone(), |entry| {
@@ -143,8 +144,10 @@ pub(super) async fn replay(target: Box<dyn ReplayTarget>, replay: Replay) -> Res
     });
     let applied: Result<()> = async {
         while let Some(batch) = decoded.recv().await {
-            let count = batch.entries.len() as u64;
-            applier.apply(batch.entries, batch.position).await?;
+            let count = batch.hashes.len() as u64;
+            // Durable when it is asked for its position, at the end.
+            let (_durable, applied) = applier.apply(batch.content, batch.position).await?;
+            spares.give(applied);
             heard(count);
         }
         Ok(())
