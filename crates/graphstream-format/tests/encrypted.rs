@@ -7,13 +7,15 @@ use std::cell::Cell;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use graphstream_format::encryption::{DataKey, EXTENSION_LEN, EncryptWith, KeyRing, SEGMENT_RANDOM_LEN};
+use graphstream_format::encryption::{
+    DataKey, EXTENSION_LEN, EncryptWith, Extension, KeyRing, SEGMENT_RANDOM_LEN,
+};
 use graphstream_format::header::{HEADER_LEN, field};
 use graphstream_format::v2::{
     FINAL_HASH_LEN, FOOTER_LEN, INDEX_ROW_LEN, RandomReader, SegmentRange, Workers, Writer, footer_field,
 };
 use graphstream_format::{
-    ChunkDefect, Compression, Damage, Entry, Error, ReadAt, ReadOptions, SegmentReader, SegmentStart,
+    ChunkDefect, Compression, Damage, Entry, Error, Offset, ReadAt, ReadOptions, SegmentReader, SegmentStart,
     SegmentVersion, Unwritable, WriteOptions, convert_encrypted, verify_stored,
 };
 use segments::{
@@ -67,6 +69,17 @@ fn encrypted(compression: Compression) -> Vec<u8> {
 /// Small, of one frame.
 fn small(compression: Compression) -> Vec<u8> {
     encrypted_as(start(), &segments::payloads(6), compression, &key(7), &RANDOM, None)
+}
+
+#[test]
+fn an_extension_whose_last_byte_is_not_zero_is_refused_there() {
+    let mut bytes = [0; EXTENSION_LEN];
+    bytes[EXTENSION_LEN - 1] = 3;
+    let error = Extension::decode(&bytes).unwrap_err();
+    let Error::Damaged { what: Damage::HeaderField { found: 3, .. }, offset, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(offset, Offset::File((HEADER_LEN + EXTENSION_LEN - 1) as u64));
 }
 
 #[test]
