@@ -40,7 +40,7 @@ pub enum DocumentProblem {
     },
     /// What is encrypted in it does not open.
     #[error("what is encrypted in it does not open")]
-    Sealed(#[source] graphstream_format::Error),
+    Sealed(#[source] Box<graphstream_format::Error>),
     /// It is plain, where everything must be encrypted.
     #[error("it is plain, and keys were given: nothing unencrypted is accepted")]
     Plaintext,

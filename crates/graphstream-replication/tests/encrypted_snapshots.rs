@@ -122,7 +122,7 @@ async fn k02_the_store_shows_nothing_of_the_database_and_it_comes_back() {
         b"\"path\"".to_vec(),
         file[..24].to_vec(),
         hash[..8].to_vec(),
-        hex(&hash)[..16].as_bytes().to_vec(),
+        hex(&hash).as_bytes()[..16].to_vec(),
         chain.as_bytes()[..8].to_vec(),
         chain.to_string().as_bytes()[..16].to_vec(),
         vec![0xc1; 8],

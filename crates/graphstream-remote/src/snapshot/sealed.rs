@@ -100,7 +100,7 @@ impl SnapshotManifest {
             files: self.files.clone(),
         };
         let (extension, mut listing) = (*sealer.extension(), serde_json::to_vec(&listing)?);
-        sealer.seal_last(&mut listing).map_err(DocumentProblem::Sealed)?;
+        sealer.seal_last(&mut listing).map_err(unopened)?;
         self.sealed = Some(Sealed { extension, listing });
         Ok(())
     }
@@ -124,6 +124,10 @@ impl SnapshotManifest {
     }
 }
 
+fn unopened(source: graphstream_format::Error) -> DocumentProblem {
+    DocumentProblem::Sealed(Box::new(source))
+}
+
 fn attempt(text: &str) -> Result<u64, DocumentProblem> {
     u64::from_str_radix(text, 16).map_err(|_| DocumentProblem::Field("`attempt` is not 16 hex digits"))
 }
@@ -136,7 +140,7 @@ fn opener(
     let id = extension.key_id;
     let keys = keys.ok_or(DocumentProblem::KeyRequired { id })?;
     let key = keys.key(id).ok_or(DocumentProblem::UnknownKey { id })?;
-    ObjectOpener::new(key, extension, associated).map_err(DocumentProblem::Sealed)
+    ObjectOpener::new(key, extension, associated).map_err(unopened)
 }
 
 impl Sealed {
@@ -184,9 +188,7 @@ pub(super) fn parse(bytes: &[u8], keys: Option<&KeyRing>) -> Result<SnapshotMani
     let attempt = attempt(&content.attempt)?;
     let associated = associated(database_id, lineage, &name, attempt);
     let mut opened = listing.clone();
-    opener(&extension, keys, &associated)?
-        .open(number, true, &mut opened)
-        .map_err(DocumentProblem::Sealed)?;
+    opener(&extension, keys, &associated)?.open(number, true, &mut opened).map_err(unopened)?;
     let Listing { chain_hash, archive_bytes, directories, files } = serde_json::from_slice(&opened)?;
     let position = Position { lineage, sequence, chain_hash };
     let mut manifest = SnapshotManifest::new(&name, database_id, position, content.engine, attempt);
