@@ -269,7 +269,26 @@ fn h01_every_number_of_a_frame_at_its_extremes_is_refused() {
                 let file = frames.file();
                 let what = format!("frame {which}, field at {field} = {value:#x}, compressed: {compressed}");
                 let end = read(&file).end;
-                assert!(matches!(end, Err(Error::Damaged { .. })), "{what}: {end:?}");
+                let Err(Error::Damaged { what: damage, offset, .. }) = end else { panic!("{what}: {end:?}") };
+                if let Damage::FrameField { field, .. } = damage {
+                    let starts: Vec<usize> = (0..3)
+                        .map(|before| {
+                            HEADER_LEN + frames.frames[..before].iter().map(Vec::len).sum::<usize>()
+                        })
+                        .collect();
+                    let field = match field {
+                        "count" => at::COUNT,
+                        "stored_len" => at::STORED_LEN,
+                        "first_seq" => at::FIRST_SEQ,
+                        "first_commit_ms" => at::FIRST_COMMIT_MS,
+                        other => panic!("{what}: {other}"),
+                    };
+                    let places = starts.iter().map(|start| Offset::File((start + field) as u64));
+                    assert!(
+                        places.into_iter().any(|place| place == offset),
+                        "{what}: {damage:?} at {offset:?}"
+                    );
+                }
                 let single = RandomReader::open(file.as_slice(), file.len() as u64)
                     .and_then(|mut reader| reader.entry([1, 3, 4][which]).map(|entry| entry.map(|_| ())));
                 // Who does not read the header can't know when the first entry was committed.
@@ -738,6 +757,20 @@ fn h01_a_body_is_at_least_as_long_as_its_entries_must_be() {
         let short = Header::decode(&header(least - 1).encode()).unwrap_err().to_string();
         assert!(short.contains("body_len"), "{context}: {short}");
     }
+}
+
+#[test]
+fn a_payload_fits_into_a_record_as_long_as_it_surely_does() {
+    use graphstream_format::open::RecordEncoder;
+    let mut encoder = RecordEncoder::new(OpenFile::new().header.nonce);
+    encoder.begin(1);
+    assert!(encoder.fits(limits::PAYLOAD_BYTES_MAX) && !encoder.fits(limits::PAYLOAD_BYTES_MAX + 1));
+    encoder.push(&vec![0; limits::PAYLOAD_BYTES_MAX], 1).unwrap();
+    // Four bytes for the length of 16 MiB and one for the time.
+    let length = limits::PAYLOAD_BYTES_MAX + 5;
+    let most = limits::BATCH_BYTES_MAX - length - limits::ENTRY_OVERHEAD_BYTES_MAX;
+    assert!(encoder.fits(most) && !encoder.fits(most + 1));
+    encoder.push(&vec![0; most], 1).unwrap();
 }
 
 /// A record can be finished for another place, and go on growing after that, as when a write is tried again.
