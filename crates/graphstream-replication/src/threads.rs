@@ -31,6 +31,27 @@ pub(crate) fn start<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send +
     if is_inline() { Running::Ended(work()) } else { Running::Thread(tokio::task::spawn_blocking(work)) }
 }
 
+/// Has a task of its own do what hashes and copies between waits, so that several of them use several processors; it ends when this is dropped.
+/// `what` names it if it ends without an answer.
+pub(crate) async fn task<T: Send + 'static>(
+    what: &'static str,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    if is_inline() {
+        return work.await;
+    }
+    let mut task = Task(tokio::spawn(work));
+    (&mut task.0).await.map_err(|_| Error::Ended(what))?
+}
+
+struct Task<T>(JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Work that was begun.
 pub(crate) enum Running<T> {
     Thread(JoinHandle<Result<T>>),

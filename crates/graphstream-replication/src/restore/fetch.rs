@@ -14,12 +14,12 @@ use futures_util::{StreamExt, stream};
 use graphstream_format::encryption::KeyRing;
 use graphstream_format::header::HEADER_LEN;
 use graphstream_format::{ChainHash, Entry, Header, Lineage, Position, ReadOptions, SegmentReader};
-use graphstream_remote::{Head, PlannedSegment, Remote, SegmentName, SnapshotManifest};
+use graphstream_remote::{PlannedSegment, Remote, SegmentName, SnapshotManifest, StoredHead};
 
 use super::work::{Download, Work, failed};
 use crate::error::SnapshotDamage;
 use crate::snapshot::Heard;
-use crate::threads::blocking;
+use crate::threads::{blocking, task};
 use crate::{Error, Result};
 
 const READ_BUFFER_BYTES: usize = 256 << 10;
@@ -52,15 +52,18 @@ pub(super) enum Fetched {
 }
 
 /// What is fetched, and how.
-pub(super) struct Fetch<'a> {
-    pub(super) remote: &'a Remote,
-    pub(super) head: &'a Head,
+#[derive(Clone)]
+pub(super) struct Fetch {
+    pub(super) remote: Remote,
+    pub(super) head: Arc<StoredHead>,
     pub(super) work: Arc<Work>,
     pub(super) fetches_max: usize,
+    /// Segments are not only read, but stay: the disk begins with each as soon as it is here.
+    pub(super) stay: bool,
     pub(super) heard: Heard,
 }
 
-impl Fetch<'_> {
+impl Fetch {
     /// Fetches and verifies segments that must lead from `from` to the entry `goal`. Without a position to begin with, the first segment
     /// says what the chain was before it.
     pub(super) async fn segments(
@@ -70,9 +73,9 @@ impl Fetch<'_> {
         goal: u64,
     ) -> Result<Fetched> {
         let mut verified = stream::iter(segments.to_vec())
-            .map(|planned| self.segment(planned))
+            .map(|planned| task("fetching a segment", self.clone().segment(planned)))
             .buffered(self.fetches_max.clamp(1, 64));
-        let lineage = self.head.lineage();
+        let lineage = self.head.head.lineage();
         let mut begin = from;
         let mut at = from;
         let mut locals = Vec::with_capacity(segments.len());
@@ -119,8 +122,8 @@ impl Fetch<'_> {
             blocking("verifying a segment", move || walk(&local, at, goal, keys, |_| Ok(()))).await?
         };
         // What is committed, and where an epoch begins, the head knows the chain.
-        let committed = self.head.committed();
-        let known = self.head.epochs().iter().map(|row| (row.start_sequence, row.start_chain));
+        let committed = self.head.head.committed();
+        let known = self.head.head.epochs().iter().map(|row| (row.start_sequence, row.start_chain));
         for (sequence, expected) in known.chain([(committed.sequence, committed.chain)]) {
             if sequence == end.sequence && !self.remote.is_chain(&expected, &end)? {
                 let found = Box::new(self.remote.shown_chain(&end, &expected));
@@ -131,10 +134,10 @@ impl Fetch<'_> {
     }
 
     /// One segment, fetched unless it is here, and read whole.
-    async fn segment(&self, planned: PlannedSegment) -> Result<(SegmentName, Option<Verified>)> {
+    async fn segment(self, planned: PlannedSegment) -> Result<(SegmentName, Option<Verified>)> {
         let (name, path) = (planned.name, self.work.segment(&planned));
-        let may_be_plain = !self.head.demands_encryption(name.last());
-        let local = Local { planned, path, may_be_plain, end: Position::start(self.head.lineage()) };
+        let may_be_plain = !self.head.head.demands_encryption(name.last());
+        let local = Local { planned, path, may_be_plain, end: Position::start(self.head.head.lineage()) };
         if local.path.metadata().is_ok_and(|found| found.len() == planned.size)
             && let Ok(verified) = self.verify(&local).await
         {
@@ -152,7 +155,7 @@ impl Fetch<'_> {
 
     async fn fetch(&self, local: &Local) -> Result<Option<Verified>> {
         let mut download = Download::create(&local.path)?;
-        let fetched = self.remote.fetch_segment(self.head, &local.planned, &mut download).await;
+        let fetched = self.remote.fetch_segment(&self.head.head, &local.planned, &mut download).await;
         match fetched {
             Ok(Some(_)) => {}
             Ok(None) => return Ok(None),
@@ -164,12 +167,19 @@ impl Fetch<'_> {
     }
 
     async fn verify(&self, local: &Local) -> Result<Verified> {
-        let (local, keys, lineage) = (local.clone(), self.remote.keys().cloned(), self.head.lineage());
+        let (local, keys, lineage) = (local.clone(), self.remote.keys().cloned(), self.head.head.lineage());
+        let stay = self.stay;
         blocking("verifying a segment", move || {
             let mut reader = open(&local, lineage, None, keys)?;
             let segment = in_segment(local.planned.name);
             let end = reader.verify().map_err(&segment)?;
             let before = reader.chain_before().unwrap_or(ChainHash::ZERO);
+            if stay {
+                // It is synced again, with all others, when its lineage was changed: most of it is on the disk then.
+                File::open(&local.path)
+                    .and_then(|file| file.sync_data())
+                    .map_err(failed("syncing", &local.path))?;
+            }
             Ok(Verified { local, chain: (before, end.chain_hash) })
         })
         .await

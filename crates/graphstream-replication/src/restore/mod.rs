@@ -322,10 +322,11 @@ impl Restore {
         let bytes = bytes.saturating_add(snapshot.as_ref().map_or(0, |snapshot| snapshot.stored_bytes()));
         self.begin(RestoreStep::Fetching { bytes });
         let fetch = Fetch {
-            remote: &self.remote,
-            head: &plan.head.head,
+            remote: self.remote.clone(),
+            head: Arc::clone(&plan.head),
             work: Arc::clone(work),
             fetches_max: self.options.fetches_max,
+            stay: matches!(self.destination, Destination::Journal { .. }),
             heard: Arc::clone(&heard),
         };
         if let Some(snapshot) = &snapshot {

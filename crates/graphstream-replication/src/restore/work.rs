@@ -14,6 +14,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use graphstream_remote::{PlannedSegment, SegmentSink, SnapshotManifest};
 
@@ -113,14 +114,44 @@ pub(super) fn sync_dir(path: &Path) -> Result<()> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(failed("syncing", path))
 }
 
+/// So many files are synced at once: what the file system writes for one covers others.
+const SYNCS_AT_ONCE: usize = 8;
+
 /// Makes a file, or all that is below a directory, durable.
 pub(super) fn sync_all(path: &Path) -> Result<()> {
-    let found = fs::symlink_metadata(path).map_err(failed("looking at", path))?;
-    if found.is_dir() {
-        for entry in fs::read_dir(path).map_err(failed("listing", path))? {
-            sync_all(&entry.map_err(failed("listing", path))?.path())?;
+    let (mut files, mut dirs) = (Vec::new(), Vec::new());
+    list(path, &mut files, &mut dirs)?;
+    let files = Mutex::new(files.into_iter());
+    let next = || files.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let some = || -> Result<()> {
+        while let Some(file) = next() {
+            sync(&file)?;
         }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..SYNCS_AT_ONCE).map(|_| scope.spawn(some)).collect();
+        let synced = others.into_iter().map(|other| other.join().unwrap_or(Err(Error::Ended("syncing"))));
+        synced.fold(some(), Result::and)
+    })?;
+    dirs.iter().try_for_each(|dir| sync(dir))
+}
+
+/// The files at or below a path, and the directories, inner ones first.
+fn list(path: &Path, files: &mut Vec<PathBuf>, dirs: &mut Vec<PathBuf>) -> Result<()> {
+    let found = fs::symlink_metadata(path).map_err(failed("looking at", path))?;
+    if !found.is_dir() {
+        files.push(path.to_path_buf());
+        return Ok(());
     }
+    for entry in fs::read_dir(path).map_err(failed("listing", path))? {
+        list(&entry.map_err(failed("listing", path))?.path(), files, dirs)?;
+    }
+    dirs.push(path.to_path_buf());
+    Ok(())
+}
+
+fn sync(path: &Path) -> Result<()> {
     File::open(path).and_then(|file| file.sync_all()).map_err(failed("syncing", path))
 }
 
