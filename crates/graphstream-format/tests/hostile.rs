@@ -5,7 +5,9 @@ mod segments;
 
 use std::io::Write;
 
-use graphstream_format::header::{FLAG_CHAIN_TRAILER, FLAG_COMPRESSED, FLAG_SEALED, HEADER_LEN, field};
+use graphstream_format::header::{
+    FLAG_CHAIN_TRAILER, FLAG_COLUMNS, FLAG_COMPRESSED, FLAG_SEALED, HEADER_LEN, field,
+};
 use graphstream_format::open::{RECORD_HEADER_LEN, RECORDS_START, record_field};
 use graphstream_format::v2::{FOOTER_LEN, RandomReader, footer_field, frame_field};
 use graphstream_format::{
@@ -333,6 +335,22 @@ fn h01_every_number_of_the_footer_at_its_extremes_is_refused() {
                 "field at {field} = {value:#x}: {single:?}"
             );
         }
+    }
+}
+
+#[test]
+fn h10_a_footer_has_no_flags_that_no_segment_has() {
+    let whole = sealed_v2(3, columns());
+    let flags = whole[whole.len() - FOOTER_LEN + footer_field::FLAGS];
+    assert_eq!(flags, FLAG_SEALED | FLAG_COMPRESSED | FLAG_COLUMNS);
+    // Columns that are not compressed; not sealed; and one that there is not.
+    for wrong in [FLAG_SEALED | FLAG_COLUMNS, flags & !FLAG_SEALED, flags | 0x40] {
+        let file = refooter(whole.clone(), footer_field::FLAGS, &[wrong]);
+        let error = RandomReader::open(file.as_slice(), file.len() as u64).unwrap_err();
+        let Error::Damaged { what: Damage::FooterField { field: "flags", .. }, offset, .. } = error else {
+            panic!("{wrong:#x}: {error:?}")
+        };
+        assert_eq!(offset, Offset::File((file.len() - FOOTER_LEN + footer_field::FLAGS) as u64));
     }
 }
 
@@ -718,7 +736,7 @@ fn a_legacy_entry_may_be_as_large_as_any() {
 #[test]
 fn h01_a_body_is_at_least_as_long_as_its_entries_must_be() {
     use graphstream_format::header::{
-        COMPRESSION_COLUMNS, COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_COLUMNS, FLAG_ENCRYPTED,
+        COMPRESSION_COLUMNS, COMPRESSION_NONE, COMPRESSION_ZSTD, FLAG_ENCRYPTED,
     };
     use graphstream_format::v2::{FINAL_HASH_LEN, FRAME_HEADER_LEN, INDEX_ROW_LEN};
     // A frame, its row in the index, the chain hash behind it; encrypted in two chunks with length and tag each. An entry takes two bytes in
