@@ -17,7 +17,7 @@ type Reply<T> = oneshot::Sender<graphstream_replay::Result<T>>;
 
 pub(crate) enum Request {
     Position(Reply<Option<Position>>),
-    Apply(Content, Position, Reply<(bool, Content)>),
+    Apply(Box<Content>, Position, Reply<(bool, Content)>),
     Reopen(Reply<()>),
     Close(Reply<()>),
 }
@@ -29,7 +29,7 @@ impl Request {
             Self::Position(reply) => drop(reply.send(target.position())),
             Self::Apply(batch, position, reply) => {
                 let applied = batch.apply(target, position);
-                drop(reply.send(applied.map(|durable| (durable, batch))));
+                drop(reply.send(applied.map(|durable| (durable, *batch))));
             }
             Self::Reopen(reply) => drop(reply.send(target.reopen())),
             Self::Close(reply) => drop(reply.send(target.close())),
@@ -89,7 +89,7 @@ impl Applier {
 
     /// Returns whether it is durable, and its buffers. It is, in any case, when the target has been asked for its position.
     pub(crate) async fn apply(&self, batch: Content, position: Position) -> Result<(bool, Content)> {
-        self.ask(|reply| Request::Apply(batch, position, reply)).await
+        self.ask(|reply| Request::Apply(Box::new(batch), position, reply)).await
     }
 
     pub(crate) async fn reopen(&self) -> Result<()> {
