@@ -8,7 +8,7 @@
 //! `GRAPHSTREAM_BENCH_MIB` (1024) says how much is restored, `GRAPHSTREAM_BENCH_ROUNDS` (5) how often, `GRAPHSTREAM_BENCH_ENTRY_BYTES` (65536) how large its entries are, random bytes
 //! that nothing compresses; 0: those of the bundled sample, which take 13 bytes each, so that verifying is nearly all there is. The disk is that of the
 //! current directory.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing)]
 
 use std::fs::{self, File};
 use std::io::Write;
