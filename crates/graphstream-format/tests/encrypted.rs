@@ -109,6 +109,7 @@ fn the_smallest_encrypted_segment_is_read_by_both_readers() {
 #[test]
 fn what_was_written_is_read_with_one_thread_or_several_and_entry_by_entry() {
     let workers = Workers::new(3.try_into().unwrap()).unwrap();
+    assert_eq!(workers.threads(), 3);
     for compression in [Compression::None, zstd(), columns()] {
         let file = encrypted(compression);
         let threaded =
