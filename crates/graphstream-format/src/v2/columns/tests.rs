@@ -231,12 +231,15 @@ fn shapes_may_have_all_the_operations_there_are_room_for_a_payload_without_struc
     };
     let most = (limits::FRAME_OPERATIONS_MAX - WHOLE_OPERATIONS - 1) / 2;
     // With one field more there are only rows: columns of payloads without structure take no less.
-    for (fields, shapes) in [(most, 2), (most + 1, 0)] {
+    // An empty message is three more.
+    for (fields, messages, shapes) in [(most, 0, 2), (most - 1, 1, 2), (most, 1, 0), (most + 1, 0, 0)] {
+        let mut payload = payload(fields);
+        (0..messages).for_each(|_| delimited(2, &[], &mut payload));
         // So many that columns take less than rows.
-        let mut entries = vec![(payload(fields), 0); 20];
+        let mut entries = vec![(payload, 0); 20];
         entries.push((vec![0xff; 20], 0));
         let columnar = check(&mut Encoder::default(), &entries);
-        assert_eq!(columnar[0], shapes, "{fields} fields");
+        assert_eq!(columnar[0], shapes, "{fields} fields, {messages} messages");
     }
 }
 
@@ -319,6 +322,16 @@ fn h01_an_encoder_does_not_keep_what_every_frame_needed() {
 }
 
 /// Small numbers take many times their bytes as columns: one such frame alone is more than is kept, each in a shape behind those of the frames before.
+#[test]
+fn an_encoder_keeps_what_an_ordinary_frame_needed() {
+    let mut encoder = Encoder::default();
+    let entries: Vec<_> = (0..1000).map(|id| (entry("CREATE (:Person)", id, "Ada", id), 0)).collect();
+    check(&mut encoder, &entries);
+    let kept = encoder.kept_bytes();
+    check(&mut encoder, &entries[..1]);
+    assert!(kept > 10_000 && encoder.kept_bytes() == kept, "{kept}, then {}", encoder.kept_bytes());
+}
+
 #[test]
 fn h01_an_encoder_keeps_nothing_of_a_frame_that_needed_much() {
     let numbers = |count| {
