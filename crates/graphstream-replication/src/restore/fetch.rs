@@ -10,11 +10,12 @@ use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use graphstream_format::encryption::KeyRing;
 use graphstream_format::header::HEADER_LEN;
 use graphstream_format::{ChainHash, Entry, Header, Lineage, Position, ReadOptions, SegmentReader};
 use graphstream_remote::{PlannedSegment, Remote, SegmentName, SnapshotManifest, StoredHead};
+use tokio::sync::mpsc;
 
 use super::work::{Download, Work, failed};
 use crate::error::SnapshotDamage;
@@ -72,13 +73,36 @@ impl Fetch {
         from: Option<Position>,
         goal: u64,
     ) -> Result<Fetched> {
-        let mut verified = stream::iter(segments.to_vec())
-            .map(|planned| task("fetching a segment", self.clone().segment(planned)))
+        let (alive, mut all_ended) = mpsc::channel::<()>(1);
+        let verified = stream::iter(segments.to_vec())
+            .map(|planned| {
+                let (alive, fetched) = (alive.clone(), self.clone().segment(planned));
+                task("fetching a segment", async move {
+                    let _alive = alive;
+                    fetched.await
+                })
+            })
             .buffered(self.fetches_max.clamp(1, 64));
+        let joined = self.joined(verified, from, goal).await;
+        // A task that is given up ends when it next waits. Until then it may write, and holds the directory: whoever restores again, at once, must
+        // not meet it.
+        drop(alive);
+        let _ = all_ended.recv().await;
+        joined
+    }
+
+    /// Joins segments in order, as far as they come.
+    async fn joined(
+        &self,
+        verified: impl Stream<Item = Result<(SegmentName, Option<Verified>)>>,
+        from: Option<Position>,
+        goal: u64,
+    ) -> Result<Fetched> {
+        let mut verified = std::pin::pin!(verified);
         let lineage = self.head.head.lineage();
         let mut begin = from;
         let mut at = from;
-        let mut locals = Vec::with_capacity(segments.len());
+        let mut locals = Vec::new();
         while let Some(result) = verified.next().await {
             let (name, segment) = result?;
             let Some(Verified { mut local, chain }) = segment else { return Ok(Fetched::Moved(name)) };
