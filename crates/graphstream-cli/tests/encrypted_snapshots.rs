@@ -6,25 +6,8 @@ mod cli;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cli::{Graphstream, Place, Signal, entries, until};
+use cli::{Graphstream, Place, Signal, entries, key, until};
 use serde_json::{Value, json};
-
-/// A new key: its file and its id.
-fn key(place: &Place, name: &str) -> (PathBuf, String) {
-    let path = place.path(name);
-    let made = Graphstream::new("key").args(["generate", "--json", "--output"]).arg(&path).ok().json();
-    (path, made["id"].as_str().unwrap().to_owned())
-}
-
-trait WithKeys {
-    fn keys(self, files: &[&Path]) -> Self;
-}
-
-impl WithKeys for Graphstream {
-    fn keys(self, files: &[&Path]) -> Self {
-        files.iter().fold(self, |call, file| call.arg("--encryption-key-file").arg(file))
-    }
-}
 
 fn ship(place: &Place, first: u64, count: u64, file: &Path) {
     place.on_journal("append").keys(&[file]).stdin(entries(first, count)).ok();

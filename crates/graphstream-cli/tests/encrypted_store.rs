@@ -7,28 +7,11 @@ mod cli;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cli::{Graphstream, Place, entries, get, http_address, until};
+use cli::{Graphstream, Place, entries, get, http_address, key, until};
 use graphstream_testkit::s3::{S3Server, environment};
 use serde_json::{Value, json};
 
 const KEY_FILE: &str = "GRAPHSTREAM_ENCRYPTION_KEY_FILE";
-
-/// A new key: its file and its id.
-fn key(place: &Place, name: &str) -> (PathBuf, String) {
-    let path = place.path(name);
-    let made = Graphstream::new("key").args(["generate", "--json", "--output"]).arg(&path).ok().json();
-    (path, made["id"].as_str().unwrap().to_owned())
-}
-
-trait WithKeys {
-    fn keys(self, files: &[&Path]) -> Self;
-}
-
-impl WithKeys for Graphstream {
-    fn keys(self, files: &[&Path]) -> Self {
-        files.iter().fold(self, |call, file| call.arg("--encryption-key-file").arg(file))
-    }
-}
 
 fn append(place: &Place, first: u64, count: u64, keys: &[&Path]) {
     place.on_journal("append").keys(keys).stdin(entries(first, count)).ok();

@@ -7,27 +7,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use cli::{Finished, Graphstream, Place, Signal, entries};
+use cli::{Finished, Graphstream, Place, Signal, entries, key};
 use serde_json::{Value, json};
 
 const KEY_FILE: &str = "GRAPHSTREAM_ENCRYPTION_KEY_FILE";
-
-/// A new key: its file and its id.
-fn key(place: &Place, name: &str) -> (PathBuf, String) {
-    let path = place.path(name);
-    let made = Graphstream::new("key").args(["generate", "--json", "--output"]).arg(&path).ok().json();
-    (path, made["id"].as_str().unwrap().to_owned())
-}
-
-trait WithKeys {
-    fn keys(self, files: &[&Path]) -> Self;
-}
-
-impl WithKeys for Graphstream {
-    fn keys(self, files: &[&Path]) -> Self {
-        files.iter().fold(self, |call, file| call.arg("--encryption-key-file").arg(file))
-    }
-}
 
 fn append(place: &Place, first: u64, count: u64, keys: &[&Path]) {
     place.on_journal("append").keys(keys).stdin(entries(first, count)).ok();

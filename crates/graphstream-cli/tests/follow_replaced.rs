@@ -10,20 +10,6 @@ use std::time::Duration;
 use cli::{Graphstream, Place, Signal, entries, get, http_address, json, moments, until};
 use serde_json::{Value, json};
 
-/// A store with 12 entries, and a database that follows it.
-fn followed(target: &str) -> Place {
-    let place = Place::new();
-    place.fill(3, 4);
-    place.ship();
-    place.follow(target_of(&place, target)).arg("--once").ok();
-    place
-}
-
-fn target_of(place: &Place, target: &str) -> String {
-    let (kind, name) = target.split_once(':').unwrap();
-    format!("{kind}:{}", place.path(name).display())
-}
-
 fn snapshot(place: &Place, target: &str) -> Graphstream {
     let args = ["create", "--to", &place.url(), "--database", Place::DATABASE, "--target", target];
     Graphstream::new("snapshot").args(args).env("TMPDIR", place.path(""))
@@ -33,7 +19,7 @@ fn snapshot(place: &Place, target: &str) -> Graphstream {
 fn pass_by(place: &Place, kind: &str) {
     place.append(entries(13, 12));
     place.ship();
-    let other = target_of(place, &kind.replace("people", "other"));
+    let other = place.target(&kind.replace("people", "other"));
     place.follow(&other).arg("--once").ok();
     snapshot(place, &other).ok();
     place.append(entries(25, 4));
@@ -44,7 +30,7 @@ fn pass_by(place: &Place, kind: &str) {
 }
 
 fn digest(place: &Place, target: &str) -> Value {
-    let args = ["--target", &target_of(place, target), "--digest", "--json"];
+    let args = ["--target", &place.target(target), "--digest", "--json"];
     Graphstream::new("status").args(args).ok().json_lines()[0]["target"]["digest"].clone()
 }
 
@@ -56,16 +42,16 @@ fn beside(place: &Place, what: &str) -> Vec<PathBuf> {
 #[test]
 fn a_target_that_fell_behind_what_is_retained_is_replaced_and_holds_what_one_from_the_beginning_does() {
     for kind in ["grafeo:people.grafeo", "grafeo:people"] {
-        let place = followed(kind);
+        let place = Place::followed(kind);
         pass_by(&place, kind);
-        let end = place.follow(target_of(&place, kind)).args(["--once", "--json"]).run().expect_code(0);
+        let end = place.follow(place.target(kind)).args(["--once", "--json"]).run().expect_code(0);
         assert_eq!(end.json_lines().last().unwrap()["applied_sequence"], json!(28), "{kind}");
         end.expect_stderr(["a snapshot takes the target's place", "applied=12 snapshot=24"]);
         // The floor beside the target knew the old one: nothing is kept.
         assert_eq!(beside(&place, "before-restore"), Vec::<PathBuf>::new());
         assert_eq!(beside(&place, ".restore"), Vec::<PathBuf>::new());
         let other = kind.replace("people", "other");
-        place.follow(target_of(&place, &other)).arg("--once").ok();
+        place.follow(place.target(&other)).arg("--once").ok();
         assert_eq!(digest(&place, kind), digest(&place, &other), "{kind}");
     }
 }
@@ -73,9 +59,8 @@ fn a_target_that_fell_behind_what_is_retained_is_replaced_and_holds_what_one_fro
 #[test]
 fn a_running_follower_says_what_it_does_and_counts_it() {
     let kind = "grafeo:people.grafeo";
-    let place = followed(kind);
-    let follow =
-        place.follow(target_of(&place, kind)).args(["--poll-interval", "20ms", "--http", "127.0.0.1:0"]);
+    let place = Place::followed(kind);
+    let follow = place.follow(place.target(kind)).args(["--poll-interval", "20ms", "--http", "127.0.0.1:0"]);
     let mut running = follow.spawn();
     let address = http_address(&running);
     until("the follower to follow", || (json(&address, "/status").1["state"] == "following").then_some(()));
@@ -104,30 +89,30 @@ fn a_running_follower_says_what_it_does_and_counts_it() {
 #[test]
 fn r01_killed_while_it_is_replaced_the_next_start_goes_on() {
     let kind = "grafeo:people.grafeo";
-    let place = followed(kind);
+    let place = Place::followed(kind);
     pass_by(&place, kind);
     let before = place.path("before");
     fs::copy(place.path("people.grafeo"), &before).unwrap();
     for (attempt, moment) in moments(7, 8, Duration::from_millis(400)).enumerate() {
         fs::copy(&before, place.path("people.grafeo")).unwrap();
-        let running = place.follow(target_of(&place, kind)).arg("--once").spawn();
+        let running = place.follow(place.target(kind)).arg("--once").spawn();
         std::thread::sleep(moment);
         running.kill(Signal::Kill);
-        let end = place.follow(target_of(&place, kind)).args(["--once", "--json"]).ok();
+        let end = place.follow(place.target(kind)).args(["--once", "--json"]).ok();
         assert_eq!(end.json_lines().last().unwrap()["applied_sequence"], json!(28), "attempt {attempt}");
     }
     let other = "grafeo:other.grafeo";
-    place.follow(target_of(&place, other)).arg("--once").ok();
+    place.follow(place.target(other)).arg("--once").ok();
     assert_eq!(digest(&place, kind), digest(&place, other));
 }
 
 #[test]
 fn s08_without_a_snapshot_of_its_kind_it_is_a_gap_that_says_what_to_do() {
-    let place = followed("jsonl:people.jsonl");
+    let place = Place::followed("jsonl:people.jsonl");
     pass_by(&place, "grafeo:people.grafeo");
     let held = fs::read(place.path("people.jsonl")).unwrap();
     let error = place
-        .follow(target_of(&place, "jsonl:people.jsonl"))
+        .follow(place.target("jsonl:people.jsonl"))
         .args(["--once", "--json"])
         .run()
         .expect_code(5)

@@ -15,22 +15,8 @@ fn snapshot(place: &Place, verb: &str) -> Graphstream {
         .env("TMPDIR", place.path(""))
 }
 
-/// A store with 12 entries, and a database that follows it.
-fn followed(target: &str) -> Place {
-    let place = Place::new();
-    place.fill(3, 4);
-    place.ship();
-    place.follow(target_of(&place, target)).arg("--once").ok();
-    place
-}
-
-fn target_of(place: &Place, target: &str) -> String {
-    let (kind, name) = target.split_once(':').unwrap();
-    format!("{kind}:{}", place.path(name).display())
-}
-
 fn create(place: &Place, target: &str) -> Graphstream {
-    snapshot(place, "create").args(["--target", &target_of(place, target)])
+    snapshot(place, "create").args(["--target", &place.target(target)])
 }
 
 /// A command that notes that it was called.
@@ -47,7 +33,7 @@ fn a_snapshot_of_each_kind_of_database_is_made_shown_and_restored() {
     for (kind, engine) in
         [("grafeo:people.grafeo", "grafeo"), ("grafeo:people", "grafeo"), ("jsonl:people.jsonl", "jsonl")]
     {
-        let place = followed(kind);
+        let place = Place::followed(kind);
         let end = create(&place, kind)
             .args(["--json", "--quiesce", &note(&place, "q", ""), "--resume", &note(&place, "r", "")])
             .ok();
@@ -72,15 +58,14 @@ fn a_snapshot_of_each_kind_of_database_is_made_shown_and_restored() {
             fs::remove_file(object).unwrap();
         }
         let name = kind.replace("people", "restored");
-        let restore =
-            place.on_store("restore").args(["--target", &target_of(&place, &name), "--sequence", "12"]);
+        let restore = place.on_store("restore").args(["--target", &place.target(&name), "--sequence", "12"]);
         assert!(restore.ok().text().contains("a snapshot of sequence 12"), "{kind}");
     }
 }
 
 #[test]
 fn an_exec_target_tells_its_position_and_is_restored_at_its_path() {
-    let place = followed("jsonl:people.jsonl");
+    let place = Place::followed("jsonl:people.jsonl");
     // A child in the shell whose database is a file of lines: it says its position, and takes no batch here.
     let script = place.path("child.sh");
     fs::write(
@@ -103,10 +88,8 @@ fn an_exec_target_tells_its_position_and_is_restored_at_its_path() {
     with(place.on_store("restore"), &place.path("restored")).ok();
     assert_eq!(fs::read(place.path("restored")).unwrap(), fs::read(place.path("people.jsonl")).unwrap());
     // Of another kind it is of no use.
-    let plan = place
-        .on_store("restore")
-        .args(["--target", &target_of(&place, "jsonl:x"), "--dry-run", "--json"])
-        .ok();
+    let plan =
+        place.on_store("restore").args(["--target", &place.target("jsonl:x"), "--dry-run", "--json"]).ok();
     let plan = plan.json_lines().remove(0);
     assert_eq!(plan["snapshot"], json!(null));
     assert!(plan["passed"][0]["reason"].as_str().unwrap().contains("shell"), "{plan}");
@@ -114,7 +97,7 @@ fn an_exec_target_tells_its_position_and_is_restored_at_its_path() {
 
 #[test]
 fn writers_go_on_whatever_happens() {
-    let place = followed("jsonl:people.jsonl");
+    let place = Place::followed("jsonl:people.jsonl");
     let commands = |call: Graphstream, quiesce: &str| {
         call.args(["--quiesce", &note(&place, "q", quiesce), "--resume", &note(&place, "r", "")])
     };
@@ -136,7 +119,7 @@ fn writers_go_on_whatever_happens() {
 
 #[test]
 fn what_is_not_in_the_history_is_refused_with_its_code() {
-    let place = followed("jsonl:people.jsonl");
+    let place = Place::followed("jsonl:people.jsonl");
     let path = place.path("people.jsonl");
     let whole = fs::read_to_string(&path).unwrap();
     let last = whole.lines().last().unwrap();
@@ -160,14 +143,14 @@ fn what_is_not_in_the_history_is_refused_with_its_code() {
 
 #[test]
 fn wrong_flags_and_dead_stores_are_said() {
-    let place = followed("jsonl:people.jsonl");
+    let place = Place::followed("jsonl:people.jsonl");
     create(&place, "jsonl:people.jsonl").args(["--path", "x"]).run().expect_code(2);
     snapshot(&place, "create").args(["--target", "jsonl:-"]).run().expect_code(2);
     snapshot(&place, "create").args(["--target", "exec:true"]).run().expect_code(2);
     snapshot(&place, "create").run().expect_code(2);
     snapshot(&place, "show").arg("9").run().expect_code(2).expect_stderr(["no snapshot of sequence 9"]);
     let args = ["create", "--to", &place.url(), "--database", "nobody"];
-    let target = target_of(&place, "jsonl:people.jsonl");
+    let target = place.target("jsonl:people.jsonl");
     Graphstream::new("snapshot").args(args).args(["--target", &target]).run().expect_code(4);
     let dead = ["create", "--to", "file:///nowhere/at/all", "--database", "x", "--target", &target];
     Graphstream::new("snapshot").args(dead).run().expect_code(4);
@@ -175,11 +158,11 @@ fn wrong_flags_and_dead_stores_are_said() {
 
 #[test]
 fn what_an_attempt_left_is_listed_as_incomplete_and_damage_hides_no_other() {
-    let place = followed("jsonl:people.jsonl");
+    let place = Place::followed("jsonl:people.jsonl");
     create(&place, "jsonl:people.jsonl").ok();
     place.append(entries(13, 4));
     place.ship();
-    place.follow(target_of(&place, "jsonl:people.jsonl")).arg("--once").ok();
+    place.follow(place.target("jsonl:people.jsonl")).arg("--once").ok();
     create(&place, "jsonl:people.jsonl").ok();
     let snap = place.store().join(Place::DATABASE).join("snap");
     let mut dirs: Vec<_> = fs::read_dir(snap).unwrap().map(|it| it.unwrap().path()).collect();
@@ -196,17 +179,17 @@ fn what_an_attempt_left_is_listed_as_incomplete_and_damage_hides_no_other() {
 
 #[test]
 fn a_new_follower_begins_with_a_snapshot_where_the_first_entries_are_gone() {
-    let place = followed("grafeo:people.grafeo");
+    let place = Place::followed("grafeo:people.grafeo");
     create(&place, "grafeo:people.grafeo").ok();
     place.append(entries(13, 4));
     place.ship();
     for object in &place.objects()[..3] {
         fs::remove_file(object).unwrap();
     }
-    let new = place.follow(target_of(&place, "grafeo:new.grafeo")).args(["--once", "--json"]).ok();
+    let new = place.follow(place.target("grafeo:new.grafeo")).args(["--once", "--json"]).ok();
     assert_eq!(new.json_lines().last().unwrap()["applied_sequence"], json!(16));
     // Of another kind there is no snapshot: what can be restored is named, and nothing is left behind.
-    let end = place.follow(target_of(&place, "jsonl:lines")).arg("--once").run().expect_code(5);
+    let end = place.follow(place.target("jsonl:lines")).arg("--once").run().expect_code(5);
     end.expect_stderr(["entries 1 to 12 are missing", "nothing can be restored"]);
     assert!(!place.path("lines").exists());
 }

@@ -5,7 +5,7 @@ mod world;
 
 use std::sync::Arc;
 
-use graphstream_format::encryption::{DataKey, KeyRing};
+use graphstream_format::encryption::KeyRing;
 use graphstream_format::{Header, ReadOptions, SegmentReader};
 use graphstream_journal::{Ack, Journal, JournalOptions};
 use graphstream_metrics::GraphstreamMetrics;
@@ -16,20 +16,10 @@ use graphstream_replication::{
 };
 use graphstream_storage::faults::{Fault, Rule};
 use graphstream_storage::{ErrorClass, Operation};
+use world::keys::{key, ring};
 use world::{
     LONG, Recorder, World, append, append_to, causes, eager_follower, patient_uploads, small_segments,
 };
-
-fn key(number: u8) -> DataKey {
-    DataKey::taking(&mut [0xc0 + number; 32])
-}
-
-/// The first is the current one.
-fn ring(numbers: &[u8]) -> Arc<KeyRing> {
-    let (current, older) = numbers.split_first().unwrap();
-    let ring = KeyRing::new(key(*current));
-    Arc::new(older.iter().fold(ring, |ring, older| ring.with_older(key(*older))))
-}
 
 fn remote(world: &World, numbers: &[u8]) -> Remote {
     if numbers.is_empty() { world.remote() } else { world.remote().with_keys(ring(numbers)) }

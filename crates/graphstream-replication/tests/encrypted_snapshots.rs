@@ -7,7 +7,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use graphstream_format::encryption::{DataKey, KeyRing};
 use graphstream_journal::Journal;
 use graphstream_metrics::GraphstreamMetrics;
 use graphstream_remote::{DocumentProblem, Error as RemoteError, ErrorKind as RemoteKind, Remote};
@@ -17,18 +16,8 @@ use graphstream_replication::{
     Snapshot, SnapshotDamage, SnapshotOptions, SnapshotReport, Stop, Uploader,
 };
 use world::archive::sequences;
+use world::keys::{key, ring};
 use world::{World, append_to, causes, eager_follower, patient_uploads, small_segments};
-
-fn key(number: u8) -> DataKey {
-    DataKey::taking(&mut [0xc0 + number; 32])
-}
-
-/// The first is the current one.
-fn ring(numbers: &[u8]) -> Arc<KeyRing> {
-    let (current, older) = numbers.split_first().unwrap();
-    let ring = KeyRing::new(key(*current));
-    Arc::new(older.iter().fold(ring, |ring, older| ring.with_older(key(*older))))
-}
 
 struct Encrypted {
     world: World,

@@ -24,6 +24,7 @@
 
 mod finished;
 mod http;
+mod keys;
 mod place;
 mod running;
 
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 
 pub use self::finished::Finished;
 pub use self::http::{get, http_address, json};
+pub use self::keys::key;
 pub use self::place::{Place, copy_dir, entries, entry};
 pub use self::running::{Running, Signal};
 

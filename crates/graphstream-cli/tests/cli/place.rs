@@ -79,6 +79,22 @@ impl Place {
         }
     }
 
+    /// A store with 12 entries, and a database at this target (a kind and a name) that follows it.
+    #[track_caller]
+    pub fn followed(target: &str) -> Self {
+        let place = Self::new();
+        place.fill(3, 4);
+        place.ship();
+        place.follow(place.target(target)).arg("--once").ok();
+        place
+    }
+
+    /// A target of this kind and name, here.
+    pub fn target(&self, target: &str) -> String {
+        let (kind, name) = target.split_once(':').unwrap();
+        format!("{kind}:{}", self.path(name).display())
+    }
+
     /// A journal of `segments` sealed segments with `each` entries.
     #[track_caller]
     pub fn fill(&self, segments: u64, each: u64) {

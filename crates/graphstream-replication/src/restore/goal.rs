@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use graphstream_remote::{Head, HistoryRule, Remote, Run, SnapshotManifest, SnapshotName};
+use graphstream_remote::{
+    Error as RemoteError, Head, HistoryRule, Remote, Run, SnapshotManifest, SnapshotName,
+};
 
 use super::plan::{Choice, Hole, PassedSnapshot, RestorePlan, for_database, for_journal};
 use super::{ATTEMPTS, Destination, Restore};
@@ -34,11 +36,15 @@ pub(super) async fn plan(restore: &mut Restore) -> Result<RestorePlan> {
 async fn refuse_an_older_head(remote: &Remote, finder: &mut Finder) -> Result<()> {
     loop {
         let head = Arc::clone(&finder.head);
-        let Err(error) = remote.check_no_epoch_above(&head.head).await else { return Ok(()) };
-        finder.poll().await?;
-        // A claim in between, or a store that fails.
-        if finder.head.version == head.version || error.kind() == graphstream_remote::ErrorKind::Storage {
-            return Err(error.into());
+        match remote.check_no_epoch_above(&head.head).await {
+            // It may only have been read before a claim.
+            Err(error @ RemoteError::EpochAboveHead { .. }) => {
+                finder.poll().await?;
+                if finder.head.version == head.version {
+                    return Err(error.into());
+                }
+            }
+            checked => return Ok(checked?),
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of the world")]
 
 pub mod archive;
+pub mod keys;
 pub mod target;
 
 use std::path::{Path, PathBuf};

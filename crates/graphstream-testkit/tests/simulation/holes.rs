@@ -1,6 +1,7 @@
 //! What somebody deletes: segments of the history, which come back later. While one is gone, whoever needs it is told so, and nobody goes on
 //! without it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +36,13 @@ impl Holes {
     }
 
     /// All that was ever written.
-    pub fn filled(&self, objects: &BTreeMap<Key, Bytes>) -> BTreeMap<Key, Bytes> {
+    pub fn filled<'a>(&self, objects: &'a BTreeMap<Key, Bytes>) -> Cow<'a, BTreeMap<Key, Bytes>> {
+        if self.gone.is_empty() {
+            return Cow::Borrowed(objects);
+        }
         let mut all = self.gone.clone();
         all.extend(objects.iter().map(|(key, bytes)| (key.clone(), bytes.clone())));
-        all
+        Cow::Owned(all)
     }
 }
 
